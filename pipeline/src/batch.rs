@@ -1,0 +1,97 @@
+//! Points that travel together.
+
+use crate::point::Point;
+
+/// Points that travel together, in the order they were pushed.
+///
+/// Points of one resource, scope and metric are best pushed side by side: exporters write what is
+/// shared once a run of them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Batch {
+    points: Vec<Point>,
+}
+
+impl Batch {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn with_capacity(points: usize) -> Self {
+        Self { points: Vec::with_capacity(points) }
+    }
+
+    #[inline]
+    pub fn push(&mut self, point: Point) {
+        self.points.push(point);
+    }
+
+    pub fn len(&self) -> usize {
+        self.points.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.points.is_empty()
+    }
+
+    pub fn iter(&self) -> std::slice::Iter<'_, Point> {
+        self.points.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Point> {
+        self.points.iter_mut()
+    }
+
+    /// Keeps the points for which `keep` says so, and lets it change them.
+    pub fn retain(&mut self, keep: impl FnMut(&mut Point) -> bool) {
+        self.points.retain_mut(keep);
+    }
+
+    /// Moves the points of `other` behind these.
+    pub fn append(&mut self, mut other: Self) {
+        self.points.append(&mut other.points);
+    }
+
+    /// Cuts off the points from `at` on.
+    pub fn split_off(&mut self, at: usize) -> Self {
+        Self { points: self.points.split_off(at) }
+    }
+}
+
+impl Extend<Point> for Batch {
+    fn extend<I: IntoIterator<Item = Point>>(&mut self, points: I) {
+        self.points.extend(points);
+    }
+}
+
+impl FromIterator<Point> for Batch {
+    fn from_iter<I: IntoIterator<Item = Point>>(points: I) -> Self {
+        Self { points: points.into_iter().collect() }
+    }
+}
+
+impl IntoIterator for Batch {
+    type Item = Point;
+    type IntoIter = std::vec::IntoIter<Point>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.points.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a mut Batch {
+    type Item = &'a mut Point;
+    type IntoIter = std::slice::IterMut<'a, Point>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.points.iter_mut()
+    }
+}
+
+impl<'a> IntoIterator for &'a Batch {
+    type Item = &'a Point;
+    type IntoIter = std::slice::Iter<'a, Point>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.points.iter()
+    }
+}

@@ -1,0 +1,195 @@
+//! The contracts: what a receiver, a processor and an exporter are, and how they are listed.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Problems, Section};
+use futures_util::future::BoxFuture;
+use opentelemetry::metrics::Meter;
+use tokio_util::sync::CancellationToken;
+
+use crate::batch::Batch;
+use crate::clock::Clock;
+use crate::delivery;
+use crate::net::Net;
+use crate::output::Output;
+use crate::registry::{Full, Registry};
+use crate::series::Series;
+
+/// An error that only travels to whoever prints it.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// What every component is given when it is built.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The component's id in the file: `kind` or `kind/name`.
+    pub id: String,
+    pub registry: Arc<Registry>,
+    pub clock: Clock,
+    /// For the collector's own telemetry.
+    pub meter: Meter,
+    /// Listeners, outgoing connections, authenticators.
+    pub net: Arc<Net>,
+}
+
+/// A way in.
+///
+/// Built from its section of the file (pure: nothing is opened), then started once, then told to stop
+/// once. What it reads it hands to its [`Output`].
+pub trait Receiver: Send {
+    /// Opens what it needs, and returns the work to be driven until `stop` is cancelled.
+    ///
+    /// Called once, at the start, after every exporter has been started. An error ends the start of the
+    /// collector: it must name what could not be had and the key to change. The work ends soon after
+    /// `stop`; it first finishes handing over what it has accepted, and takes nothing new.
+    fn start(
+        self: Box<Self>,
+        output: Output,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<Running, BoxError>>;
+}
+
+/// A started receiver.
+pub struct Running {
+    /// What a person should be told: `gRPC on 127.0.0.1:4317`.
+    pub notes: Vec<String>,
+    pub work: BoxFuture<'static, ()>,
+}
+
+/// Something that is asked on a timer; the timer is in [`scraper`](crate::scraper).
+pub trait Scraper: Send {
+    /// Asks once. `time_unix_nano` is the time all points of this scrape carry.
+    ///
+    /// Whatever goes wrong is in the batch (an `up` of 0, stale markers) and in the counters, never an
+    /// error: a scraper is asked again at the next tick, whatever happened.
+    fn scrape(&mut self, time_unix_nano: u64) -> BoxFuture<'_, Batch>;
+}
+
+/// A step between the ways in and the ways out.
+pub enum Processor {
+    /// A function of the series: asked once a series, remembered by the pipeline.
+    Series(Box<dyn SeriesProcessor>),
+    /// A function of the batch, with state of its own.
+    Batch(Box<dyn BatchProcessor>),
+}
+
+/// Changes what a series is called, or drops it; looks at nothing else.
+pub trait SeriesProcessor: Send {
+    /// The series to use instead (perhaps the same), or `None` to drop its points.
+    fn process(&self, series: &Series) -> Result<Option<Series>, Full>;
+}
+
+/// Changes points.
+pub trait BatchProcessor: Send {
+    fn process(&mut self, batch: &mut Batch);
+
+    /// Called now and then: forget what belongs to series that are gone.
+    fn sweep(&mut self);
+}
+
+/// A way out.
+///
+/// Sends once. Queue, batching, timeout, retry and drain are around it, see [`delivery`].
+pub trait Exporter: Send + Sync {
+    /// Opens what it needs, once, before any receiver is started. Returns what a person should be told.
+    fn start(&self) -> BoxFuture<'_, Result<Vec<String>, BoxError>>;
+
+    /// Sends one batch; cancelled by being dropped when its timeout is over.
+    ///
+    /// Called from several tasks at once where the delivery has several consumers.
+    fn export<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<Receipt, ExportError>>;
+
+    /// Called once after the last export: close what was opened.
+    fn stop(&self) -> BoxFuture<'_, ()>;
+}
+
+/// What became of a batch that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Receipt {
+    /// Points the other side took the request with, but refused; never sent again.
+    pub rejected: u64,
+}
+
+/// Why a batch was not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExportError {
+    /// Send it again later; not before `after`, where the other side said so.
+    Retry { after: Option<Duration>, reason: String },
+    /// Sending it again would not help: its points are lost, and counted.
+    Drop { reason: String },
+    /// It is too large: send its halves.
+    Split { reason: String },
+}
+
+impl fmt::Display for ExportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Retry { reason, .. } | Self::Drop { reason } | Self::Split { reason }) = self;
+        f.write_str(reason)
+    }
+}
+
+impl Error for ExportError {}
+
+/// An exporter, and how it wants to be delivered to.
+pub struct BuiltExporter {
+    pub exporter: Arc<dyn Exporter>,
+    pub delivery: Delivery,
+}
+
+/// How batches come to an exporter.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delivery {
+    /// In the pipeline's own turn: for what never waits and never fails.
+    Direct,
+    /// Through a queue, with batching, timeout and retry.
+    Queued(delivery::Config),
+}
+
+/// A line of the list of receivers; likewise for processors and exporters.
+pub struct Entry<T> {
+    /// The name in the file.
+    pub name: &'static str,
+    /// Older names, which work and warn.
+    pub aliases: &'static [&'static str],
+    /// One sentence for `inferometer components`.
+    pub about: &'static str,
+    /// A section that works, as YAML; a test parses it.
+    pub example: &'static str,
+    /// The section with every default filled in and every secret hidden.
+    pub effective: fn(&Section) -> Result<config::Value, Problems>,
+    /// Reads the section and makes the component; opens nothing.
+    pub build: fn(&Section, &Context) -> Result<T, Problems>,
+}
+
+pub type ReceiverEntry = Entry<Box<dyn Receiver>>;
+pub type ProcessorEntry = Entry<Processor>;
+pub type ExporterEntry = Entry<BuiltExporter>;
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("notes", &self.notes).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Processor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Series(_) => "Processor::Series",
+            Self::Batch(_) => "Processor::Batch",
+        })
+    }
+}
+
+impl fmt::Debug for BuiltExporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BuiltExporter").field("delivery", &self.delivery).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Entry<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("name", &self.name).finish_non_exhaustive()
+    }
+}

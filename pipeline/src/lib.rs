@@ -1,0 +1,31 @@
+//! The pipeline: the model, the contracts, and everything between the ways in and the ways out.
+//!
+//! Start with [`Series`], [`Point`] and [`Batch`] for what travels, and with [`component`] for what a
+//! receiver, a processor and an exporter must do.
+
+pub mod attributes;
+mod batch;
+pub mod clock;
+pub mod component;
+pub mod delivery;
+mod metric;
+pub mod net;
+pub mod output;
+mod per_series;
+pub mod point;
+mod registry;
+pub mod scraper;
+mod series;
+mod value;
+pub mod wire;
+
+pub use attributes::Attributes;
+pub use batch::Batch;
+pub use clock::Clock;
+pub use metric::{Kind, Metric, Resource, Scope, Temporality};
+pub use output::Output;
+pub use per_series::PerSeries;
+pub use point::{Exemplars, Point, Value};
+pub use registry::{Full, Registry};
+pub use series::Series;
+pub use value::{AnyValue, ValueRef};

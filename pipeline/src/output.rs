@@ -1,0 +1,123 @@
+//! What a receiver hands its batches to.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
+
+use crate::batch::Batch;
+
+/// A batch was not taken: nothing of it was kept, and the sender should try later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub retry_after: Duration,
+    /// For the sender's log: ``the queue of `otlp_http/mimir` is full``.
+    pub reason: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// What takes batches: the pipelines of a running collector, or a [`Sink`] in a test.
+pub trait Intake: Send + Sync {
+    /// Takes a batch whole, or none of it; returns when every exporter's queue has it.
+    fn send(&self, batch: Batch) -> BoxFuture<'_, Result<(), Refused>>;
+
+    /// Takes a batch nobody can be asked to send again: an exporter whose queue is full goes without,
+    /// and counts what it missed.
+    fn offer(&self, batch: Batch) -> BoxFuture<'_, ()>;
+}
+
+/// A receiver's way to its pipelines; clones lead to the same place, which a reload may change.
+#[derive(Clone)]
+pub struct Output {
+    intake: Arc<ArcSwap<Box<dyn Intake>>>,
+}
+
+impl Output {
+    pub fn new(intake: impl Intake + 'static) -> Self {
+        Self { intake: Arc::new(ArcSwap::from_pointee(Box::new(intake))) }
+    }
+
+    /// Leads all clones to another place; batches on their way arrive where they were sent.
+    pub fn redirect(&self, intake: impl Intake + 'static) {
+        self.intake.store(Arc::new(Box::new(intake)));
+    }
+
+    /// Hands over what somebody waits to hear about (a push).
+    ///
+    /// Returns when every exporter's queue has the batch, or when one cannot take it; then none has it
+    /// and the sender is to be told to try later.
+    pub async fn send(&self, batch: Batch) -> Result<(), Refused> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.intake.load_full().send(batch).await
+    }
+
+    /// Hands over what cannot be asked for again (a scrape).
+    pub async fn offer(&self, batch: Batch) {
+        if !batch.is_empty() {
+            self.intake.load_full().offer(batch).await;
+        }
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Output")
+    }
+}
+
+/// Keeps what it is given: the test double for everything downstream.
+#[derive(Debug, Clone, Default)]
+pub struct Sink {
+    batches: Arc<Mutex<Vec<Batch>>>,
+    refusal: Arc<Mutex<Option<Refused>>>,
+}
+
+impl Sink {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn output(&self) -> Output {
+        Output::new(self.clone())
+    }
+
+    /// Takes out what has arrived so far.
+    pub fn take(&self) -> Vec<Batch> {
+        std::mem::take(&mut *self.batches.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Refuses everything from now on; `None` to accept again.
+    pub fn refuse(&self, refusal: Option<Refused>) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+    }
+}
+
+impl Intake for Sink {
+    fn send(&self, batch: Batch) -> BoxFuture<'_, Result<(), Refused>> {
+        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Box::pin(async move {
+            if let Some(refused) = refusal {
+                return Err(refused);
+            }
+            self.batches.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
+            Ok(())
+        })
+    }
+
+    fn offer(&self, batch: Batch) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let _ = self.send(batch).await;
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! Remembers something computed once a series.
+
+use std::sync::Weak;
+
+use crate::series::{Identity, Series};
+
+/// A value for each series it was asked about, forgotten when the series is gone.
+///
+/// A look-up is an index and a comparison. Whoever owns one calls [`PerSeries::sweep`] now and then, so
+/// that values of series that ended are dropped even when no new series takes their place.
+#[derive(Debug)]
+pub struct PerSeries<T> {
+    // Indexed by the series' slot.
+    entries: Vec<Option<Entry<T>>>,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    // The weak handle keeps the address from being reused, so comparing addresses is comparing series.
+    series: Weak<Identity>,
+    value: T,
+}
+
+impl<T> Default for PerSeries<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new() }
+    }
+}
+
+impl<T> PerSeries<T> {
+    #[inline]
+    pub fn get(&self, series: &Series) -> Option<&T> {
+        match self.entries.get(series.slot()) {
+            Some(Some(entry)) if entry.series.as_ptr() == series.address() => Some(&entry.value),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, series: &Series) -> Option<&mut T> {
+        match self.entries.get_mut(series.slot()) {
+            Some(Some(entry)) if entry.series.as_ptr() == series.address() => Some(&mut entry.value),
+            _ => None,
+        }
+    }
+
+    /// Remembers a value, and gives back what it replaces.
+    pub fn insert(&mut self, series: &Series, value: T) -> Option<T> {
+        let slot = series.slot();
+        if slot >= self.entries.len() {
+            self.entries.resize_with(slot + 1, || None);
+        }
+        let old = self.entries[slot].replace(Entry { series: series.downgrade(), value });
+        old.filter(|entry| entry.series.as_ptr() == series.address()).map(|entry| entry.value)
+    }
+
+    /// The value, computed by `make` the first time.
+    #[inline]
+    pub fn get_or_insert_with(&mut self, series: &Series, make: impl FnOnce() -> T) -> &mut T {
+        if self.get(series).is_none() {
+            self.insert(series, make());
+        }
+        self.get_mut(series).expect("inserted above")
+    }
+
+    pub fn remove(&mut self, series: &Series) -> Option<T> {
+        let entry = self
+            .entries
+            .get_mut(series.slot())?
+            .take_if(|entry| entry.series.as_ptr() == series.address())?;
+        Some(entry.value)
+    }
+
+    /// Drops the values of series that are gone.
+    pub fn sweep(&mut self) {
+        for entry in &mut self.entries {
+            entry.take_if(|entry| entry.series.strong_count() == 0);
+        }
+        while let Some(None) = self.entries.last() {
+            self.entries.pop();
+        }
+        if self.entries.len() < self.entries.capacity() / 4 {
+            self.entries.shrink_to_fit();
+        }
+    }
+
+    /// The values remembered, in no order.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().flatten().map(|entry| &mut entry.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Attributes, Kind, Metric, Registry};
+    use std::sync::Arc;
+
+    fn series(registry: &Registry, name: &str) -> Series {
+        let metric = Arc::new(Metric::new(name, "", Kind::Gauge));
+        registry.series(&Arc::default(), &Arc::default(), &metric, Attributes::empty()).unwrap()
+    }
+
+    #[test]
+    fn a_value_is_made_once_and_forgotten_with_its_series() {
+        let registry = Registry::new(10);
+        let mut lengths = PerSeries::default();
+        let first = series(&registry, "a");
+        assert_eq!(*lengths.get_or_insert_with(&first, || 1), 1);
+        assert_eq!(*lengths.get_or_insert_with(&first, || 2), 1);
+        drop(first);
+        // The new series takes the dead one's slot, not its value.
+        let second = series(&registry, "b");
+        assert_eq!(second.slot(), 0);
+        assert_eq!(lengths.get(&second), None);
+        lengths.sweep();
+        assert_eq!(lengths.entries.len(), 0);
+    }
+}

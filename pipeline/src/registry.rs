@@ -1,0 +1,257 @@
+//! Where series come from: one table of all that live, with a bound.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use foldhash::quality::RandomState;
+use hashbrown::HashTable;
+
+use crate::attributes::Attributes;
+use crate::metric::{Metric, Resource, Scope};
+use crate::series::{Census, Identity, Series};
+
+/// Dead entries are looked for when this many insertions have happened since the last look, at least.
+const SWEEP_INSERTIONS_MIN: usize = 1024;
+
+/// Hands out series and bounds how many live at once.
+///
+/// Asked on the slow path only: whoever resolves a series keeps the handle. A series that nobody holds
+/// is gone, and its place is free at once.
+pub struct Registry {
+    live_max: usize,
+    hasher: RandomState,
+    census: Arc<Census>,
+    refused: AtomicU64,
+    tables: Mutex<Tables>,
+}
+
+#[derive(Default)]
+struct Tables {
+    series: HashTable<Entry<Identity>>,
+    resources: HashTable<Entry<Resource>>,
+    scopes: HashTable<Entry<Scope>>,
+    metrics: HashTable<Entry<Metric>>,
+    next_slot: u32,
+    insertions: usize,
+}
+
+/// The hash is kept because a dead entry cannot be hashed again.
+struct Entry<T> {
+    hash: u64,
+    value: Weak<T>,
+}
+
+/// The bound on live series is reached; the series was refused and counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full {
+    pub live_max: usize,
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the limit of {} live series is reached", self.live_max)
+    }
+}
+
+impl std::error::Error for Full {}
+
+impl Registry {
+    /// Makes an empty registry that refuses new series beyond `live_max`.
+    pub fn new(live_max: usize) -> Self {
+        Self {
+            live_max,
+            hasher: RandomState::default(),
+            census: Arc::default(),
+            refused: AtomicU64::new(0),
+            tables: Mutex::default(),
+        }
+    }
+
+    /// Finds or makes the series of this identity.
+    ///
+    /// The first description seen of a metric stays with the series.
+    pub fn series(
+        &self,
+        resource: &Arc<Resource>,
+        scope: &Arc<Scope>,
+        metric: &Arc<Metric>,
+        attributes: Attributes,
+    ) -> Result<Series, Full> {
+        let hash = self.hasher.hash_one((
+            resource.as_ref(),
+            scope.as_ref(),
+            (&metric.name, &metric.unit, metric.kind),
+            &attributes,
+        ));
+        let is_same = |identity: &Identity| {
+            identity.attributes == attributes
+                && (Arc::ptr_eq(&identity.metric, metric) || identity.metric.is_same(metric))
+                && same(&identity.resource, resource)
+                && same(&identity.scope, scope)
+        };
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(identity) = find(&tables.series, hash, is_same) {
+            return Ok(Series(identity));
+        }
+        if self.live() >= self.live_max {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(Full { live_max: self.live_max });
+        }
+        let slot = self.take_slot(&mut tables);
+        self.census.live.fetch_add(1, Ordering::Relaxed);
+        let identity = Arc::new(Identity {
+            resource: resource.clone(),
+            scope: scope.clone(),
+            metric: metric.clone(),
+            attributes,
+            slot,
+            census: self.census.clone(),
+        });
+        insert(&mut tables.series, hash, &identity);
+        tables.insertions += 1;
+        if tables.insertions > SWEEP_INSERTIONS_MIN.max(self.live()) {
+            tables.sweep();
+        }
+        Ok(Series(identity))
+    }
+
+    fn take_slot(&self, tables: &mut Tables) -> u32 {
+        let free = self.census.free_slots.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        free.unwrap_or_else(|| {
+            tables.next_slot += 1;
+            tables.next_slot - 1
+        })
+    }
+
+    /// Finds the shared copy of an equal resource, or shares this one.
+    pub fn resource(&self, resource: Resource) -> Arc<Resource> {
+        self.share(resource, |tables| &mut tables.resources)
+    }
+
+    /// Finds the shared copy of an equal scope, or shares this one.
+    pub fn scope(&self, scope: Scope) -> Arc<Scope> {
+        self.share(scope, |tables| &mut tables.scopes)
+    }
+
+    /// Finds the shared copy of an equal metric (description included), or shares this one.
+    pub fn metric(&self, metric: Metric) -> Arc<Metric> {
+        self.share(metric, |tables| &mut tables.metrics)
+    }
+
+    fn share<T: Hash + Eq>(&self, value: T, table: fn(&mut Tables) -> &mut HashTable<Entry<T>>) -> Arc<T> {
+        let hash = self.hasher.hash_one(&value);
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = table(&mut tables);
+        if let Some(shared) = find(table, hash, |other| *other == value) {
+            return shared;
+        }
+        let shared = Arc::new(value);
+        if table.len() == table.capacity() {
+            table.retain(|entry| entry.value.strong_count() > 0);
+        }
+        insert(table, hash, &shared);
+        shared
+    }
+
+    /// How many series live now.
+    pub fn live(&self) -> usize {
+        self.census.live.load(Ordering::Relaxed)
+    }
+
+    pub fn live_max(&self) -> usize {
+        self.live_max
+    }
+
+    /// How many times a series was refused since the start.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+impl Tables {
+    fn sweep(&mut self) {
+        self.series.retain(|entry| entry.value.strong_count() > 0);
+        self.insertions = 0;
+    }
+}
+
+fn same<T: Eq>(left: &Arc<T>, right: &Arc<T>) -> bool {
+    Arc::ptr_eq(left, right) || left == right
+}
+
+fn find<T>(table: &HashTable<Entry<T>>, hash: u64, is_same: impl Fn(&T) -> bool) -> Option<Arc<T>> {
+    let mut found = None;
+    table.find(hash, |entry| {
+        found = (entry.hash == hash).then(|| entry.value.upgrade()).flatten().filter(|value| is_same(value));
+        found.is_some()
+    });
+    found
+}
+
+fn insert<T>(table: &mut HashTable<Entry<T>>, hash: u64, value: &Arc<T>) {
+    table.insert_unique(hash, Entry { hash, value: Arc::downgrade(value) }, |entry| entry.hash);
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("live", &self.live())
+            .field("live_max", &self.live_max)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::Kind;
+
+    fn series(registry: &Registry, name: &str, label: &str) -> Result<Series, Full> {
+        registry.series(
+            &Arc::default(),
+            &Arc::default(),
+            &Arc::new(Metric::new(name, "", Kind::Gauge).with_description(label)),
+            Attributes::of_strings([("l", label)]),
+        )
+    }
+
+    #[test]
+    fn equal_identities_are_one_series() {
+        let registry = Registry::new(10);
+        let first = series(&registry, "m", "a").unwrap();
+        assert_eq!(first, series(&registry, "m", "a").unwrap());
+        assert_ne!(first, series(&registry, "m", "b").unwrap());
+        assert_ne!(first, series(&registry, "n", "a").unwrap());
+    }
+
+    #[test]
+    fn past_the_bound_a_new_series_is_refused_until_one_is_gone() {
+        let registry = Registry::new(1);
+        let first = series(&registry, "m", "a").unwrap();
+        assert_eq!(series(&registry, "m", "b"), Err(Full { live_max: 1 }));
+        assert_eq!((registry.live(), registry.refused()), (1, 1));
+        assert!(series(&registry, "m", "a").is_ok());
+        drop(first);
+        assert!(series(&registry, "m", "b").is_ok());
+    }
+
+    #[test]
+    fn churn_leaves_no_entries_behind() {
+        let registry = Registry::new(10);
+        for index in 0..10_000 {
+            series(&registry, "m", &index.to_string()).unwrap();
+        }
+        let tables = registry.tables.lock().unwrap();
+        assert!(tables.series.len() <= SWEEP_INSERTIONS_MIN + 1);
+        assert_eq!(tables.next_slot, 1);
+    }
+
+    #[test]
+    fn shared_parts_are_shared() {
+        let registry = Registry::new(10);
+        let resource = registry.resource(Resource::default());
+        assert!(Arc::ptr_eq(&resource, &registry.resource(Resource::default())));
+    }
+}
