@@ -60,35 +60,51 @@ impl Duration {
         self.0.is_zero()
     }
 
-    /// Reads the text form; `None` where it is none.
+    /// Reads the text form; `None` where it is none, or more than about 584 years.
     pub fn parse(text: &str) -> Option<Self> {
         if text == "0" {
             return Some(Self::default());
         }
         let mut rest = text;
-        let mut nanoseconds = 0_f64;
+        let mut nanoseconds = 0_u64;
         while !rest.is_empty() {
             let number = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
-            let (digits, tail) = rest.split_at(number);
+            let (number, tail) = rest.split_at(number);
             let unit = tail.len() - tail.trim_start_matches(char::is_alphabetic).len();
             let (unit, tail) = tail.split_at(unit);
             let (_, factor) = DURATION_UNITS.iter().find(|(name, _)| *name == unit)?;
-            nanoseconds += digits.parse::<f64>().ok()? * *factor as f64;
+            nanoseconds = nanoseconds.checked_add(scaled(number, *factor)?)?;
             rest = tail;
         }
-        let fits = !text.is_empty() && nanoseconds < u64::MAX as f64;
-        fits.then(|| Self(std::time::Duration::from_nanos(nanoseconds as u64)))
+        (!text.is_empty()).then(|| Self(std::time::Duration::from_nanos(nanoseconds)))
     }
+}
+
+/// A decimal number times `factor`, without the error of a float; what is below one is dropped.
+fn scaled(number: &str, factor: u64) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
+        return None;
+    }
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let (mut below, mut scale) = (0_u128, 1_u128);
+    // What more digits than these could add is less than a nanosecond of a year.
+    for digit in fraction.chars().take(18) {
+        below = below * 10 + u128::from(digit.to_digit(10)?);
+        scale *= 10;
+    }
+    let below = u64::try_from(below * u128::from(factor) / scale).ok()?;
+    whole.checked_mul(factor)?.checked_add(below)
 }
 
 impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0.as_nanos() as u64;
+        let mut rest = self.0.as_nanos();
         if rest == 0 {
             return f.write_str("0s");
         }
         for (unit, factor) in [("h", 6), ("m", 5), ("s", 4), ("ms", 3), ("us", 1), ("ns", 0)]
-            .map(|(unit, index)| (unit, DURATION_UNITS[index].1))
+            .map(|(unit, index)| (unit, u128::from(DURATION_UNITS[index].1)))
         {
             if rest >= factor {
                 write!(f, "{}{unit}", rest / factor)?;
@@ -100,6 +116,7 @@ impl fmt::Display for Duration {
 }
 
 impl ByteSize {
+    /// Of binary megabytes.
     pub const fn mib(mebibytes: u64) -> Self {
         Self(mebibytes << 20)
     }
@@ -134,6 +151,7 @@ impl Secret {
         &self.0
     }
 
+    /// Whether there is no text, which for most keys means that none was set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -254,6 +272,21 @@ mod tests {
         check_duration("", None);
         check_duration("1x", None);
         check_duration("-1s", None);
+        check_duration("0.1s", Some(100));
+        check_duration(".5s", Some(500));
+        check_duration("1.s", Some(1_000));
+        check_duration("584y", Some(584 * 365 * 86_400_000));
+        check_duration("0.000000000000000000000000000000001y", Some(0));
+        check_duration("9.00000000000000000000000000000000001h", Some(9 * 3_600_000));
+        for text in
+            ["585y", "300y300y", "99999999999999999999s", "inf", "infs", "nans", "1e3s", ".s", "1.2.3s"]
+        {
+            check_duration(text, None);
+        }
+        check_duration("1s 2s", None);
+        check_duration("1 s", None);
+        check_duration("١s", None);
+        check_duration(&"9".repeat(1 << 20), None);
     }
 
     #[test]
@@ -263,7 +296,12 @@ mod tests {
         assert_eq!(ByteSize::parse("64MB"), Some(ByteSize::mib(64)));
         assert_eq!(ByteSize::mib(64).to_string(), "64MiB");
         assert_eq!(ByteSize(1000).to_string(), "1000");
-        assert_eq!(ByteSize::parse("x"), None);
+        assert_eq!(Duration(std::time::Duration::from_secs(u64::MAX)).to_string(), "5124095576030431h15s");
+        for text in ["x", "", "-1", "1.5MiB", "inf", "99999999999999999999", "18014398509481984TiB", "1 2"] {
+            assert_eq!(ByteSize::parse(text), None, "{text}");
+        }
+        assert_eq!(ByteSize::parse("64 MiB"), Some(ByteSize::mib(64)));
+        assert_eq!(ByteSize::parse("16777215TiB"), Some(ByteSize(16_777_215 << 40)));
     }
 
     #[test]
