@@ -25,6 +25,15 @@ impl Batch {
         self.points.push(point);
     }
 
+    /// Makes room for so many more points.
+    pub fn reserve(&mut self, points: usize) {
+        self.points.reserve(points);
+    }
+
+    pub fn as_slice(&self) -> &[Point] {
+        &self.points
+    }
+
     pub fn len(&self) -> usize {
         self.points.len()
     }

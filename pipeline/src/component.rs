@@ -17,6 +17,7 @@ use crate::net::Net;
 use crate::output::Output;
 use crate::registry::{Full, Registry};
 use crate::series::Series;
+use crate::succession::Term;
 
 /// An error that only travels to whoever prints it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -26,7 +27,9 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 pub struct Context {
     /// The component's id in the file: `kind` or `kind/name`.
     pub id: String,
+    /// Where series are resolved, and counted against the bound on live ones.
     pub registry: Arc<Registry>,
+    /// The wall clock; durations are measured with `tokio`'s.
     pub clock: Clock,
     /// For the collector's own telemetry.
     pub meter: Meter,
@@ -36,14 +39,24 @@ pub struct Context {
 
 /// A way in.
 ///
-/// Built from its section of the file (pure: nothing is opened), then started once, then told to stop
-/// once. What it reads it hands to its [`Output`].
+/// Built from its section of the file (pure: nothing is opened; a check of the file builds too), then
+/// started once, then told to stop once. What it reads it hands to its [`Output`].
 pub trait Receiver: Send {
+    /// Gives the receiver its term, before it is started.
+    ///
+    /// For what remembers series from one batch to the next: in `start` it claims what it goes on with, and
+    /// when its work ends it leaves its series to the term and sends markers of those that have ended.
+    /// Others need not care.
+    fn begin(&mut self, term: Term) {
+        let _ = term;
+    }
+
     /// Opens what it needs, and returns the work to be driven until `stop` is cancelled.
     ///
-    /// Called once, at the start, after every exporter has been started. An error ends the start of the
-    /// collector: it must name what could not be had and the key to change. The work ends soon after
-    /// `stop`; it first finishes handing over what it has accepted, and takes nothing new.
+    /// Called once, after every exporter has been started. An error ends the start of the collector, or
+    /// fails a reload: it must name what could not be had and the key to change. The work ends soon after
+    /// `stop`; it first finishes handing over what it has accepted, and takes nothing new. In a reload the
+    /// receiver with the new section starts while the old one still runs.
     fn start(
         self: Box<Self>,
         output: Output,
@@ -55,6 +68,7 @@ pub trait Receiver: Send {
 pub struct Running {
     /// What a person should be told: `gRPC on 127.0.0.1:4317`.
     pub notes: Vec<String>,
+    /// Runs in a task of its own, until `stop` is cancelled.
     pub work: BoxFuture<'static, ()>,
 }
 
@@ -67,7 +81,7 @@ pub trait Scraper: Send {
     fn scrape(&mut self, time_unix_nano: u64) -> BoxFuture<'_, Batch>;
 }
 
-/// A step between the ways in and the ways out.
+/// A step between the ways in and the ways out; synchronous, run by the task that brings the batch.
 pub enum Processor {
     /// A function of the series: asked once a series, remembered by the pipeline.
     Series(Box<dyn SeriesProcessor>),
@@ -76,13 +90,20 @@ pub enum Processor {
 }
 
 /// Changes what a series is called, or drops it; looks at nothing else.
+///
+/// The pipeline asks once for each series and remembers the answer, so the answer may not change.
 pub trait SeriesProcessor: Send {
     /// The series to use instead (perhaps the same), or `None` to drop its points.
+    ///
+    /// `Full` says that the new series would be one too many: its points are dropped, and it is asked again.
     fn process(&self, series: &Series) -> Result<Option<Series>, Full>;
 }
 
 /// Changes points.
 pub trait BatchProcessor: Send {
+    /// Changes the batch where it is.
+    ///
+    /// Called under the pipeline's lock: whoever brings a batch waits, so it may not block.
     fn process(&mut self, batch: &mut Batch);
 
     /// Called now and then: forget what belongs to series that are gone.
@@ -134,7 +155,9 @@ impl Error for ExportError {}
 
 /// An exporter, and how it wants to be delivered to.
 pub struct BuiltExporter {
+    /// Not started yet.
     pub exporter: Arc<dyn Exporter>,
+    /// What stands before it.
     pub delivery: Delivery,
 }
 
@@ -163,8 +186,11 @@ pub struct Entry<T> {
     pub build: fn(&Section, &Context) -> Result<T, Problems>,
 }
 
+/// A line of `RECEIVERS`.
 pub type ReceiverEntry = Entry<Box<dyn Receiver>>;
+/// A line of `PROCESSORS`.
 pub type ProcessorEntry = Entry<Processor>;
+/// A line of `EXPORTERS`.
 pub type ExporterEntry = Entry<BuiltExporter>;
 
 impl fmt::Debug for Running {

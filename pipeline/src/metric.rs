@@ -29,7 +29,7 @@ pub struct Metric {
     /// A UCUM unit, or empty.
     pub unit: String,
     pub kind: Kind,
-    /// Does not identify: two metrics that differ only here are the same (OTLP checklist item 82).
+    /// Does not identify: two metrics that differ only here are the same.
     pub description: String,
     /// Does not identify either; holds `prometheus.type` for what was scraped.
     pub metadata: Attributes,
@@ -56,6 +56,7 @@ impl Kind {
     /// A monotonic cumulative sum.
     pub const COUNTER: Self = Self::Sum { temporality: Temporality::Cumulative, is_monotonic: true };
 
+    /// `None` for what does not add up over time.
     pub fn temporality(self) -> Option<Temporality> {
         match self {
             Self::Sum { temporality, .. }
@@ -77,6 +78,7 @@ impl Metric {
         }
     }
 
+    /// The same metric with a text for people.
     pub fn with_description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self

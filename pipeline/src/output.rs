@@ -42,6 +42,7 @@ pub struct Output {
 }
 
 impl Output {
+    /// Leads to `intake` until it is redirected.
     pub fn new(intake: impl Intake + 'static) -> Self {
         Self { intake: Arc::new(ArcSwap::from_pointee(Box::new(intake))) }
     }
@@ -88,6 +89,7 @@ impl Sink {
         Self::default()
     }
 
+    /// What to give to the receiver under test.
     pub fn output(&self) -> Output {
         Output::new(self.clone())
     }

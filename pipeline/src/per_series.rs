@@ -28,6 +28,7 @@ impl<T> Default for PerSeries<T> {
 }
 
 impl<T> PerSeries<T> {
+    /// What is kept for the series, if it is still the same one.
     #[inline]
     pub fn get(&self, series: &Series) -> Option<&T> {
         match self.entries.get(series.slot()) {
@@ -48,6 +49,10 @@ impl<T> PerSeries<T> {
     pub fn insert(&mut self, series: &Series, value: T) -> Option<T> {
         let slot = series.slot();
         if slot >= self.entries.len() {
+            // In steps of an eighth: half of it unused would be too much, as there is one a series.
+            if slot >= self.entries.capacity() {
+                self.entries.reserve_exact(slot + 1 - self.entries.len() + self.entries.len() / 8);
+            }
             self.entries.resize_with(slot + 1, || None);
         }
         let old = self.entries[slot].replace(Entry { series: series.downgrade(), value });
@@ -63,6 +68,7 @@ impl<T> PerSeries<T> {
         self.get_mut(series).expect("inserted above")
     }
 
+    /// Takes out what is kept for the series.
     pub fn remove(&mut self, series: &Series) -> Option<T> {
         let entry = self
             .entries
@@ -73,8 +79,20 @@ impl<T> PerSeries<T> {
 
     /// Drops the values of series that are gone.
     pub fn sweep(&mut self) {
-        for entry in &mut self.entries {
+        self.sweep_some(0, usize::MAX);
+    }
+
+    /// Sweeps a part: the slots from `from` on, at most `count` of them. Returns where to go on, or `None`
+    /// at the end.
+    ///
+    /// For whoever holds a lock meanwhile: each series looked at may be a miss of the cache.
+    pub fn sweep_some(&mut self, from: usize, count: usize) -> Option<usize> {
+        for entry in self.entries.iter_mut().skip(from).take(count) {
             entry.take_if(|entry| entry.series.strong_count() == 0);
+        }
+        let next = from.saturating_add(count);
+        if next < self.entries.len() {
+            return Some(next);
         }
         while let Some(None) = self.entries.last() {
             self.entries.pop();
@@ -82,6 +100,7 @@ impl<T> PerSeries<T> {
         if self.entries.len() < self.entries.capacity() / 4 {
             self.entries.shrink_to_fit();
         }
+        None
     }
 
     /// The values remembered, in no order.
@@ -115,5 +134,21 @@ mod tests {
         assert_eq!(lengths.get(&second), None);
         lengths.sweep();
         assert_eq!(lengths.entries.len(), 0);
+    }
+
+    #[test]
+    fn sweeping_in_parts_sweeps_everything() {
+        let registry = Registry::new(10);
+        let mut values = PerSeries::default();
+        let all: Vec<_> = ["a", "b", "c", "d", "e"].map(|name| series(&registry, name)).into();
+        for (index, series) in all.iter().enumerate() {
+            values.insert(series, index);
+        }
+        let kept = all[1].clone();
+        drop(all);
+        assert_eq!(values.sweep_some(0, 2), Some(2));
+        assert_eq!(values.sweep_some(2, 2), Some(4));
+        assert_eq!(values.sweep_some(4, 2), None);
+        assert_eq!((values.entries.len(), values.get(&kept)), (2, Some(&1)));
     }
 }

@@ -89,6 +89,7 @@ pub struct Exemplar {
     pub span_id: Vec<u8>,
 }
 
+/// What was measured, in the type it was measured in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ExemplarValue {
     Int(i64),
@@ -105,6 +106,7 @@ struct List {
 }
 
 impl Exemplars {
+    /// What nearly all points have; costs no allocation.
     pub const NONE: Self = Self(None);
 
     pub fn new(exemplars: Vec<Exemplar>) -> Self {
@@ -132,6 +134,7 @@ impl Point {
         Self { flags: NO_RECORDED_VALUE, ..Self::new(series, time_unix_nano, Value::Empty) }
     }
 
+    /// Whether the point only says that its series has ended.
     pub fn is_stale(&self) -> bool {
         self.flags & NO_RECORDED_VALUE != 0
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use foldhash::quality::RandomState;
@@ -20,7 +20,7 @@ const SWEEP_INSERTIONS_MIN: usize = 1024;
 /// Asked on the slow path only: whoever resolves a series keeps the handle. A series that nobody holds
 /// is gone, and its place is free at once.
 pub struct Registry {
-    live_max: usize,
+    live_max: AtomicUsize,
     hasher: RandomState,
     census: Arc<Census>,
     refused: AtomicU64,
@@ -33,8 +33,27 @@ struct Tables {
     resources: HashTable<Entry<Resource>>,
     scopes: HashTable<Entry<Scope>>,
     metrics: HashTable<Entry<Metric>>,
+    last_group: Option<Group>,
     next_slot: u32,
     insertions: usize,
+}
+
+/// A series, and whether it was there before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    pub series: Series,
+    /// Nobody held it before.
+    pub is_new: bool,
+}
+
+/// What many series have in common, with its hash: they mostly come one after the other.
+///
+/// The weak handles keep the addresses from being reused.
+struct Group {
+    resource: Weak<Resource>,
+    scope: Weak<Scope>,
+    metric: Weak<Metric>,
+    hash: u64,
 }
 
 /// The hash is kept because a dead entry cannot be hashed again.
@@ -61,7 +80,7 @@ impl Registry {
     /// Makes an empty registry that refuses new series beyond `live_max`.
     pub fn new(live_max: usize) -> Self {
         Self {
-            live_max,
+            live_max: AtomicUsize::new(live_max),
             hasher: RandomState::default(),
             census: Arc::default(),
             refused: AtomicU64::new(0),
@@ -79,12 +98,18 @@ impl Registry {
         metric: &Arc<Metric>,
         attributes: Attributes,
     ) -> Result<Series, Full> {
-        let hash = self.hasher.hash_one((
-            resource.as_ref(),
-            scope.as_ref(),
-            (&metric.name, &metric.unit, metric.kind),
-            &attributes,
-        ));
+        self.resolve(resource, scope, metric, attributes).map(|resolved| resolved.series)
+    }
+
+    /// Finds or makes the series of this identity, and says which it was.
+    pub fn resolve(
+        &self,
+        resource: &Arc<Resource>,
+        scope: &Arc<Scope>,
+        metric: &Arc<Metric>,
+        attributes: Attributes,
+    ) -> Result<Resolved, Full> {
+        let own_hash = self.hasher.hash_one(&attributes);
         let is_same = |identity: &Identity| {
             identity.attributes == attributes
                 && (Arc::ptr_eq(&identity.metric, metric) || identity.metric.is_same(metric))
@@ -92,12 +117,14 @@ impl Registry {
                 && same(&identity.scope, scope)
         };
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let hash = self.group_hash(&mut tables, resource, scope, metric) ^ own_hash;
         if let Some(identity) = find(&tables.series, hash, is_same) {
-            return Ok(Series(identity));
+            return Ok(Resolved { series: Series(identity), is_new: false });
         }
-        if self.live() >= self.live_max {
+        let live_max = self.live_max();
+        if self.live() >= live_max {
             self.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(Full { live_max: self.live_max });
+            return Err(Full { live_max });
         }
         let slot = self.take_slot(&mut tables);
         self.census.live.fetch_add(1, Ordering::Relaxed);
@@ -114,7 +141,36 @@ impl Registry {
         if tables.insertions > SWEEP_INSERTIONS_MIN.max(self.live()) {
             tables.sweep();
         }
-        Ok(Series(identity))
+        Ok(Resolved { series: Series(identity), is_new: true })
+    }
+
+    fn group_hash(
+        &self,
+        tables: &mut Tables,
+        resource: &Arc<Resource>,
+        scope: &Arc<Scope>,
+        metric: &Arc<Metric>,
+    ) -> u64 {
+        let is_same = |group: &&Group| {
+            group.metric.as_ptr() == Arc::as_ptr(metric)
+                && group.resource.as_ptr() == Arc::as_ptr(resource)
+                && group.scope.as_ptr() == Arc::as_ptr(scope)
+        };
+        if let Some(group) = tables.last_group.as_ref().filter(is_same) {
+            return group.hash;
+        }
+        let hash = self.hasher.hash_one((
+            resource.as_ref(),
+            scope.as_ref(),
+            (&metric.name, &metric.unit, metric.kind),
+        ));
+        tables.last_group = Some(Group {
+            resource: Arc::downgrade(resource),
+            scope: Arc::downgrade(scope),
+            metric: Arc::downgrade(metric),
+            hash,
+        });
+        hash
     }
 
     fn take_slot(&self, tables: &mut Tables) -> u32 {
@@ -160,8 +216,14 @@ impl Registry {
         self.census.live.load(Ordering::Relaxed)
     }
 
+    /// How many series may live at once.
     pub fn live_max(&self) -> usize {
-        self.live_max
+        self.live_max.load(Ordering::Relaxed)
+    }
+
+    /// Changes the bound; series that live already stay, however many.
+    pub fn limit(&self, live_max: usize) {
+        self.live_max.store(live_max, Ordering::Relaxed);
     }
 
     /// How many times a series was refused since the start.
@@ -198,7 +260,7 @@ impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry")
             .field("live", &self.live())
-            .field("live_max", &self.live_max)
+            .field("live_max", &self.live_max())
             .finish_non_exhaustive()
     }
 }

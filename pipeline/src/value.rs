@@ -1,6 +1,6 @@
 //! The values an attribute may have, owned (`AnyValue`) and borrowed from encoded bytes (`ValueRef`).
 
-use crate::wire::{DEPTH_MAX, Reader, WireError, WireType, put_bytes, put_varint};
+use crate::wire::{DEPTH_MAX, Reader, VALUES_MAX, WireError, WireType, put_bytes, put_varint};
 
 /// A value of any kind OTLP allows (opentelemetry/proto/common/v1/common.proto, `AnyValue`).
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -31,59 +31,71 @@ pub enum ValueRef<'a> {
 }
 
 impl AnyValue {
-    /// Reads an encoded `AnyValue`, checking UTF-8 and depth; unknown fields are passed over.
+    /// Reads an encoded `AnyValue`, checking UTF-8, depth and number; unknown fields are passed over.
     ///
-    /// The `string_value_strindex` of profiles reads as empty (OTLP checklist item 32).
+    /// The `string_value_strindex` of profiles reads as empty.
     pub fn decode(message: &[u8]) -> Result<Self, WireError> {
-        Self::decode_nested(message, 0)
-    }
-
-    fn decode_nested(message: &[u8], depth: usize) -> Result<Self, WireError> {
-        if depth > DEPTH_MAX {
-            return Err(WireError::TooDeep);
-        }
-        let mut value = Self::Empty;
-        let mut reader = Reader::new(message);
-        while let Some(tag) = reader.tag()? {
-            value = match tag {
-                (1, WireType::Bytes) => Self::String(reader.string()?.to_owned()),
-                (2, WireType::Varint) => Self::Bool(reader.varint()? != 0),
-                (3, WireType::Varint) => Self::Int(reader.varint()? as i64),
-                (4, WireType::Fixed64) => Self::Double(f64::from_bits(reader.fixed64()?)),
-                (5, WireType::Bytes) => Self::decode_array(reader.bytes()?, depth)?,
-                (6, WireType::Bytes) => Self::decode_map(reader.bytes()?, depth)?,
-                (7, WireType::Bytes) => Self::Bytes(reader.bytes()?.to_vec()),
-                (_, wire) => {
-                    reader.skip(wire)?;
-                    continue;
-                }
-            };
-        }
+        let (mut value, mut left) = (Self::Empty, VALUES_MAX);
+        value.merge(message, 0, &mut left)?;
         Ok(value)
     }
 
-    fn decode_array(message: &[u8], depth: usize) -> Result<Self, WireError> {
-        let mut values = Vec::new();
+    /// Reads an encoded `AnyValue` over this one: of two values the later stays, two lists are joined.
+    fn merge(&mut self, message: &[u8], depth: usize, left: &mut usize) -> Result<(), WireError> {
+        if depth > DEPTH_MAX {
+            return Err(WireError::TooDeep);
+        }
+        *left = left.checked_sub(1).ok_or(WireError::TooManyValues)?;
         let mut reader = Reader::new(message);
         while let Some(tag) = reader.tag()? {
             match tag {
-                (1, WireType::Bytes) => values.push(Self::decode_nested(reader.bytes()?, depth + 1)?),
+                (1, WireType::Bytes) => *self = Self::String(reader.string()?.to_owned()),
+                (2, WireType::Varint) => *self = Self::Bool(reader.varint()? != 0),
+                (3, WireType::Varint) => *self = Self::Int(reader.varint()? as i64),
+                (4, WireType::Fixed64) => *self = Self::Double(f64::from_bits(reader.fixed64()?)),
+                (5, WireType::Bytes) => self.merge_array(reader.bytes()?, depth, left)?,
+                (6, WireType::Bytes) => self.merge_map(reader.bytes()?, depth, left)?,
+                (7, WireType::Bytes) => *self = Self::Bytes(reader.bytes()?.to_vec()),
                 (_, wire) => reader.skip(wire)?,
             }
         }
-        Ok(Self::Array(values))
+        Ok(())
     }
 
-    fn decode_map(message: &[u8], depth: usize) -> Result<Self, WireError> {
-        let mut pairs = Vec::new();
+    fn merge_array(&mut self, message: &[u8], depth: usize, left: &mut usize) -> Result<(), WireError> {
+        let mut values = match std::mem::take(self) {
+            Self::Array(values) => values,
+            _ => Vec::new(),
+        };
         let mut reader = Reader::new(message);
         while let Some(tag) = reader.tag()? {
             match tag {
-                (1, WireType::Bytes) => pairs.push(decode_pair(reader.bytes()?, depth + 1)?),
+                (1, WireType::Bytes) => {
+                    let mut value = Self::Empty;
+                    value.merge(reader.bytes()?, depth + 1, left)?;
+                    values.push(value);
+                }
                 (_, wire) => reader.skip(wire)?,
             }
         }
-        Ok(Self::Map(pairs))
+        *self = Self::Array(values);
+        Ok(())
+    }
+
+    fn merge_map(&mut self, message: &[u8], depth: usize, left: &mut usize) -> Result<(), WireError> {
+        let mut pairs = match std::mem::take(self) {
+            Self::Map(pairs) => pairs,
+            _ => Vec::new(),
+        };
+        let mut reader = Reader::new(message);
+        while let Some(tag) = reader.tag()? {
+            match tag {
+                (1, WireType::Bytes) => pairs.push(decode_pair(reader.bytes()?, depth + 1, left)?),
+                (_, wire) => reader.skip(wire)?,
+            }
+        }
+        *self = Self::Map(pairs);
+        Ok(())
     }
 
     /// Appends the encoded `AnyValue` (its fields, without a tag or length around them).
@@ -123,14 +135,19 @@ impl AnyValue {
     }
 }
 
-/// Reads an encoded `KeyValue`.
-pub(crate) fn decode_pair(message: &[u8], depth: usize) -> Result<(String, AnyValue), WireError> {
+/// Reads an encoded `KeyValue`; `left` says how many values its set may still hold.
+pub(crate) fn decode_pair(
+    message: &[u8],
+    depth: usize,
+    left: &mut usize,
+) -> Result<(String, AnyValue), WireError> {
     let (mut key, mut value) = ("", AnyValue::Empty);
+    *left = left.checked_sub(1).ok_or(WireError::TooManyValues)?;
     let mut reader = Reader::new(message);
     while let Some(tag) = reader.tag()? {
         match tag {
             (1, WireType::Bytes) => key = reader.string()?,
-            (2, WireType::Bytes) => value = AnyValue::decode_nested(reader.bytes()?, depth)?,
+            (2, WireType::Bytes) => value.merge(reader.bytes()?, depth, left)?,
             (_, wire) => reader.skip(wire)?,
         }
     }

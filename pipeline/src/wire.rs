@@ -1,11 +1,11 @@
 //! Reads and writes the protobuf wire format: varints, tags, length-delimited fields.
 //!
 //! Everything here borrows; nothing allocates for what it reads, and every length is checked against
-//! the bytes that are there before it is believed (spec: OTLP checklist items 70 to 74).
+//! the bytes that are there before it is believed (Protocol Buffers, "Encoding").
 
 use std::fmt;
 
-/// The wire types a field may have.
+/// The wire types a field may have, in the order of their numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WireType {
     Varint,
@@ -29,10 +29,18 @@ pub enum WireError {
     InvalidUtf8,
     /// Messages are nested deeper than [`DEPTH_MAX`].
     TooDeep,
+    /// One set of attributes holds more than [`VALUES_MAX`] values.
+    TooManyValues,
+    /// What is said in few bytes would take many times as many in memory.
+    TooLarge,
 }
 
-/// How deep attribute values, and skipped groups, may nest (OTLP checklist item 67).
+/// How deep attribute values, and skipped groups, may nest.
 pub const DEPTH_MAX: usize = 64;
+
+/// How many values one set of attributes may hold, nested ones included: an empty value is two bytes on
+/// the wire and many more in memory.
+pub const VALUES_MAX: usize = 65_536;
 
 impl fmt::Display for WireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,6 +50,8 @@ impl fmt::Display for WireError {
             Self::InvalidTag => "field number or wire type is not valid",
             Self::InvalidUtf8 => "string is not UTF-8",
             Self::TooDeep => "values are nested deeper than 64 levels",
+            Self::TooManyValues => "more than 65536 values in one set",
+            Self::TooLarge => "request would take many times its size in memory; send less at once",
         })
     }
 }
@@ -142,6 +152,20 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|_| WireError::InvalidUtf8)
     }
 
+    /// Passes over short length-delimited fields that follow each other, all with this one-byte tag.
+    ///
+    /// It stops before whatever is not so simple, and leaves that to the careful way.
+    #[inline]
+    pub fn skip_run(&mut self, tag: u8) {
+        while let [first, length, rest @ ..] = self.rest
+            && *first == tag
+            && *length < 0x80
+            && let Some(rest) = rest.get(usize::from(*length)..)
+        {
+            self.rest = rest;
+        }
+    }
+
     /// Passes over a field whose tag has just been read.
     pub fn skip(&mut self, wire: WireType) -> Result<(), WireError> {
         self.skip_nested(wire, 0)
@@ -216,6 +240,20 @@ mod tests {
         assert_eq!(Reader::new(&[5, 1, 2]).bytes(), Err(WireError::Truncated));
         assert_eq!(Reader::new(&[0xff; 11]).varint(), Err(WireError::VarintTooLong));
         assert_eq!(Reader::new(&[0xff; 3]).varint(), Err(WireError::Truncated));
+    }
+
+    #[test]
+    fn a_run_ends_at_another_tag_a_long_field_or_a_broken_length() {
+        let check = |message: &[u8], rest: &[u8]| {
+            let mut reader = Reader::new(message);
+            reader.skip_run(0x3a);
+            assert_eq!(reader.rest(), rest);
+        };
+        check(&[0x3a, 1, 7, 0x3a, 0, 0x18, 1], &[0x18, 1]);
+        check(&[0x3a, 0x80, 1], &[0x3a, 0x80, 1]);
+        check(&[0x3a, 2, 7], &[0x3a, 2, 7]);
+        check(&[0x3a], &[0x3a]);
+        check(&[], &[]);
     }
 
     #[test]
