@@ -1,0 +1,387 @@
+//! What a decoder remembers: bytes it has seen before, and what they meant.
+//!
+//! A sender says the same things about its points in every request, in the same bytes and the same
+//! order. So each level (resource, scope, metric, attributes of a point) is looked up by its raw bytes:
+//! first where it followed last time, then by its hash, and only then is it read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hashbrown::HashTable;
+
+use super::single::Single;
+use crate::metric::{Metric, Resource, Scope};
+use crate::series::Series;
+
+/// Whatever was not asked for between so many sweeps is forgotten.
+const UNUSED_SWEEPS_MAX: u32 = 5;
+
+/// Stands for no slot.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// The slot of what there was no room to remember.
+const ASIDE: u32 = 0;
+
+/// What one shard of a decoder remembers.
+#[derive(Debug)]
+pub(super) struct Cache {
+    pub(super) resources: Table<Context<Arc<Resource>>>,
+    pub(super) scopes: Table<Context<Arc<Scope>>>,
+    pub(super) metrics: Table<Context<MetricContext>>,
+    pub(super) series: Table<KnownSeries>,
+    room: Arc<Room>,
+    last_id: u64,
+}
+
+/// How much all shards together may remember.
+#[derive(Debug)]
+pub(super) struct Room {
+    used_bytes: AtomicUsize,
+    max_bytes: usize,
+}
+
+/// What some bytes meant in the context of what is around them.
+#[derive(Debug)]
+pub(super) struct Context<T> {
+    /// Never used twice, so what belongs to a context that was forgotten can no longer be found.
+    pub(super) id: u64,
+    parent: u64,
+    kind: u32,
+    /// Where in `bytes` the second part of the key starts.
+    split: u32,
+    bytes: Box<[u8]>,
+    /// Attributes in it that were replaced by others of the same key.
+    pub(super) repeated: u32,
+    pub(super) value: T,
+}
+
+/// The raw bytes that tell one context from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key<'a> {
+    /// The id of the context around, 0 for a resource.
+    pub(super) parent: u64,
+    pub(super) kind: u32,
+    pub(super) parts: [&'a [u8]; 2],
+}
+
+/// Everything the points of a metric share.
+#[derive(Debug)]
+pub(super) struct MetricContext {
+    pub(super) resource: Arc<Resource>,
+    pub(super) scope: Arc<Scope>,
+    pub(super) metric: Arc<Metric>,
+    /// The bounds of its last histogram point; the next one's are nearly always the same.
+    pub(super) bounds: Arc<[f64]>,
+    /// Its last message, where that held one plain number.
+    pub(super) single: Option<Single>,
+    /// How often it may still be learned anew: a message that never comes again is not worth a copy.
+    pub(super) single_patience: u8,
+}
+
+/// A series, by its metric's context and the raw bytes of its attributes.
+#[derive(Debug)]
+pub(super) struct KnownSeries {
+    metric: u64,
+    /// As in a context.
+    pub(super) repeated: u32,
+    /// `None` where they are the bytes the series keeps itself.
+    attributes: Option<Box<[u8]>>,
+    pub(super) series: Series,
+}
+
+/// Values found by a hash, forgotten when nobody asks for them.
+#[derive(Debug)]
+pub(super) struct Table<T> {
+    index: HashTable<u32>,
+    slots: Vec<Slot<T>>,
+    free: Vec<u32>,
+    generation: u32,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    hash: u64,
+    /// The generation in which it was last asked for.
+    used: u32,
+    /// The slot that was asked for after this one, last time.
+    next: u32,
+    value: Option<T>,
+}
+
+impl Room {
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self { used_bytes: AtomicUsize::new(0), max_bytes }
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        self.used_bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(bytes).filter(|sum| *sum <= self.max_bytes)
+            })
+            .is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Cache {
+    pub(super) fn new(room: Arc<Room>) -> Self {
+        Self {
+            resources: Table::default(),
+            scopes: Table::default(),
+            metrics: Table::default(),
+            series: Table::default(),
+            room,
+            last_id: 0,
+        }
+    }
+
+    /// Makes a context of what was read, to be remembered with [`Table::keep`].
+    pub(super) fn context<T>(&mut self, key: &Key<'_>, value: T, repeated: u32) -> Context<T> {
+        self.last_id += 1;
+        Context {
+            id: self.last_id,
+            parent: key.parent,
+            kind: key.kind,
+            split: key.parts[0].len() as u32,
+            bytes: key.parts.concat().into(),
+            repeated,
+            value,
+        }
+    }
+
+    pub(super) fn keep_resource(&mut self, hash: u64, context: Context<Arc<Resource>>) -> u32 {
+        self.resources.keep(hash, context, &self.room)
+    }
+
+    pub(super) fn keep_scope(&mut self, hash: u64, context: Context<Arc<Scope>>) -> u32 {
+        self.scopes.keep(hash, context, &self.room)
+    }
+
+    pub(super) fn keep_metric(&mut self, hash: u64, context: Context<MetricContext>) -> u32 {
+        self.metrics.keep(hash, context, &self.room)
+    }
+
+    /// Remembers the message of a metric with one point, if there is room for it.
+    pub(super) fn keep_single(&mut self, metric: u32, single: Single) {
+        let context = self.metrics.get_mut(metric);
+        if context.value.single_patience == 0 || metric == ASIDE {
+            return;
+        }
+        context.value.single_patience -= 1;
+        if let Some(old) = context.value.single.take() {
+            self.room.give_back(old.len());
+        }
+        if self.room.take(single.len()) {
+            context.value.single = Some(single);
+        }
+    }
+
+    pub(super) fn keep_series(&mut self, hash: u64, known: KnownSeries) -> u32 {
+        self.series.keep(hash, known, &self.room)
+    }
+
+    /// What all shards together remember.
+    #[cfg(test)]
+    pub(super) fn used_bytes(&self) -> usize {
+        self.room.used_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Forgets what was not asked for lately.
+    pub(super) fn sweep(&mut self) {
+        self.resources.sweep(&self.room);
+        self.scopes.sweep(&self.room);
+        self.metrics.sweep(&self.room);
+        self.series.sweep(&self.room);
+    }
+}
+
+impl Context<MetricContext> {
+    /// The last message, if `message` differs from it in times and value only.
+    #[inline]
+    pub(super) fn single(&self, parent: u64, message: &[u8]) -> Option<&Single> {
+        self.value.single.as_ref().filter(|single| self.parent == parent && single.is_like(message))
+    }
+}
+
+impl<T> Context<T> {
+    #[inline]
+    pub(super) fn is(&self, key: &Key<'_>) -> bool {
+        let (first, second) = self.bytes.split_at(self.split as usize);
+        self.parent == key.parent && self.kind == key.kind && first == key.parts[0] && second == key.parts[1]
+    }
+}
+
+impl KnownSeries {
+    pub(super) fn new(metric: u64, attributes: &[u8], series: Series, repeated: u32) -> Self {
+        let attributes = (series.attributes().as_bytes() != attributes).then(|| attributes.into());
+        Self { metric, repeated, attributes, series }
+    }
+
+    #[inline]
+    pub(super) fn is(&self, metric: u64, attributes: &[u8]) -> bool {
+        self.metric == metric
+            && match &self.attributes {
+                Some(bytes) => **bytes == *attributes,
+                None => self.series.attributes().as_bytes() == attributes,
+            }
+    }
+}
+
+/// What a remembered value takes, besides its slot.
+pub(super) trait Weight {
+    fn bytes(&self) -> usize;
+}
+
+impl<T: Extra> Weight for Context<T> {
+    fn bytes(&self) -> usize {
+        // What the context means is about as long as what it was written as.
+        2 * self.bytes.len() + self.value.extra_bytes()
+    }
+}
+
+/// What the meaning of a context takes beside what it was written as.
+pub(super) trait Extra {
+    fn extra_bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Extra for Arc<Resource> {}
+
+impl Extra for Arc<Scope> {}
+
+impl Extra for MetricContext {
+    fn extra_bytes(&self) -> usize {
+        self.single.as_ref().map_or(0, Single::len)
+    }
+}
+
+impl Weight for KnownSeries {
+    fn bytes(&self) -> usize {
+        self.attributes.as_ref().map_or(0, |bytes| bytes.len())
+    }
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        let aside = Slot { hash: 0, used: 0, next: NONE, value: None };
+        Self { index: HashTable::new(), slots: vec![aside], free: Vec::new(), generation: 0 }
+    }
+}
+
+impl<T: Weight> Table<T> {
+    /// Finds a value: where it followed `previous` last time, or by its hash.
+    ///
+    /// `Err` carries the hash under which [`Table::keep`] may remember it.
+    #[inline]
+    pub(super) fn find(
+        &mut self,
+        previous: u32,
+        hash: impl FnOnce() -> u64,
+        is: impl Fn(&T) -> bool,
+    ) -> Result<u32, u64> {
+        if let Some(predicted) = self.predicted(previous, &is) {
+            return Ok(predicted);
+        }
+        let hash = hash();
+        let slots = &mut self.slots;
+        let found = self.index.find(hash, |&index| {
+            let slot = &slots[index as usize];
+            slot.hash == hash && slot.value.as_ref().is_some_and(&is)
+        });
+        let Some(&index) = found else { return Err(hash) };
+        slots[index as usize].used = self.generation;
+        self.follow(previous, index);
+        Ok(index)
+    }
+
+    /// The value that followed `previous` last time; `None` where it is not what is wanted.
+    #[inline]
+    pub(super) fn predicted(&mut self, previous: u32, is: impl Fn(&T) -> bool) -> Option<u32> {
+        let predicted = self.slots.get(previous as usize)?.next;
+        let slot = self.slots.get_mut(predicted as usize)?;
+        if !slot.value.as_ref().is_some_and(is) {
+            return None;
+        }
+        slot.used = self.generation;
+        Some(predicted)
+    }
+
+    /// Notes that `index` was asked for after `previous`.
+    pub(super) fn follow(&mut self, previous: u32, index: u32) {
+        if let Some(slot) = self.slots.get_mut(previous as usize) {
+            slot.next = index;
+        }
+    }
+
+    /// Remembers a value if there is room for it; at least until the next one that finds no room.
+    fn keep(&mut self, hash: u64, value: T, room: &Room) -> u32 {
+        if !room.take(Self::weight(&value)) {
+            self.slots[ASIDE as usize].value = Some(value);
+            return ASIDE;
+        }
+        let slot = Slot { hash, used: self.generation, next: NONE, value: Some(value) };
+        let index = if let Some(index) = self.free.pop() {
+            self.slots[index as usize] = slot;
+            index
+        } else {
+            self.slots.push(slot);
+            (self.slots.len() - 1) as u32
+        };
+        let slots = &self.slots;
+        self.index.insert_unique(hash, index, |&index| slots[index as usize].hash);
+        index
+    }
+
+    /// What is in a slot that [`Table::find`] or [`Table::keep`] has just named.
+    #[inline]
+    pub(super) fn get(&self, index: u32) -> &T {
+        self.slots[index as usize].value.as_ref().expect("a slot just found is filled")
+    }
+
+    pub(super) fn get_mut(&mut self, index: u32) -> &mut T {
+        self.slots[index as usize].value.as_mut().expect("a slot just found is filled")
+    }
+
+    fn weight(value: &T) -> usize {
+        value.bytes() + size_of::<Slot<T>>() + 2 * size_of::<u32>()
+    }
+
+    fn sweep(&mut self, room: &Room) {
+        self.generation = self.generation.wrapping_add(1);
+        let (slots, free, generation) = (&mut self.slots, &mut self.free, self.generation);
+        slots[ASIDE as usize].value = None;
+        self.index.retain(|&mut index| {
+            let slot = &mut slots[index as usize];
+            if generation.wrapping_sub(slot.used) < UNUSED_SWEEPS_MAX {
+                return true;
+            }
+            if let Some(value) = slot.value.take() {
+                room.give_back(Self::weight(&value));
+            }
+            free.push(index);
+            false
+        });
+        self.shrink();
+    }
+
+    /// Gives memory back when most of it is no longer needed.
+    fn shrink(&mut self) {
+        if self.index.len() < self.index.capacity() / 4 {
+            let slots = &self.slots;
+            self.index.shrink_to_fit(|&index| slots[index as usize].hash);
+        }
+        while self.slots.len() > 1 && self.slots.last().is_some_and(|slot| slot.value.is_none()) {
+            self.slots.pop();
+        }
+        let length = self.slots.len();
+        self.free.retain(|&index| (index as usize) < length);
+        if length < self.slots.capacity() / 4 {
+            self.free.shrink_to_fit();
+            self.slots.shrink_to_fit();
+        }
+    }
+}
