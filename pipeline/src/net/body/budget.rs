@@ -1,0 +1,103 @@
+//! How many bytes all requests together may hold while they are read and decoded.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// How long a request waits for others to give bytes back before it is told to try later.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// What all requests together hold at most; one request must stay well below.
+pub const BUDGET_BYTES_MAX: usize = 256 << 20;
+
+/// A bound on the bytes held by requests at once; clones share it.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    bytes_max: usize,
+    held: AtomicUsize,
+    released: Notify,
+}
+
+/// What one request holds; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Claim {
+    budget: Budget,
+    bytes: usize,
+}
+
+/// Nobody gave enough back in time.
+#[derive(Debug)]
+pub(super) struct Exhausted;
+
+impl Budget {
+    /// For all requests together.
+    pub fn new(bytes_max: usize) -> Self {
+        Self { shared: Arc::new(Shared { bytes_max, held: AtomicUsize::new(0), released: Notify::new() }) }
+    }
+
+    /// How many bytes are held now.
+    pub fn held(&self) -> usize {
+        self.shared.held.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn claim(&self) -> Claim {
+        Claim { budget: self.clone(), bytes: 0 }
+    }
+
+    fn try_take(&self, bytes: usize) -> bool {
+        let Shared { bytes_max, held, .. } = &*self.shared;
+        held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+            held.checked_add(bytes).filter(|sum| sum <= bytes_max)
+        })
+        .is_ok()
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new(BUDGET_BYTES_MAX)
+    }
+}
+
+impl Claim {
+    /// Holds `bytes` in all from now on.
+    ///
+    /// Waits a little where others hold too much. The wait is bounded because those others may in turn be
+    /// waiting for what this request holds.
+    pub(super) async fn raise(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        let more = bytes.saturating_sub(self.bytes);
+        let deadline = Instant::now() + WAIT_MAX;
+        loop {
+            let released = self.budget.shared.released.notified();
+            if self.budget.try_take(more) {
+                self.bytes += more;
+                return Ok(());
+            }
+            tokio::time::timeout_at(deadline, released).await.map_err(|_| Exhausted)?;
+        }
+    }
+
+    /// Holds no more than `bytes` from now on.
+    pub(super) fn lower(&mut self, bytes: usize) {
+        let less = self.bytes.saturating_sub(bytes);
+        if less > 0 {
+            self.bytes -= less;
+            self.budget.shared.held.fetch_sub(less, Ordering::Relaxed);
+            self.budget.shared.released.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.lower(0);
+    }
+}
