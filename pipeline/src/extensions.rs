@@ -1,0 +1,77 @@
+//! What other components lean on: authenticators. Each is one entry in [`EXTENSIONS`].
+
+mod basic_auth;
+mod bearer_token_auth;
+
+use crate::component::Entry;
+use crate::net::auth::Authenticator;
+
+/// What an extension becomes.
+#[derive(Debug)]
+pub enum Extension {
+    Authenticator(Authenticator),
+}
+
+/// Every extension there is.
+pub const EXTENSIONS: &[Entry<Extension>] = &[basic_auth::ENTRY, bearer_token_auth::ENTRY];
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use config::Section;
+    use opentelemetry::metrics::MeterProvider;
+    use opentelemetry::metrics::noop::NoopMeterProvider;
+
+    use super::*;
+    use crate::component::Context;
+    use crate::net::Net;
+    use crate::{Clock, Registry};
+
+    fn build(name: &str, yaml: &str) -> Result<Extension, String> {
+        let context = Context {
+            id: name.to_owned(),
+            registry: Arc::new(Registry::new(1)),
+            clock: Clock::system(),
+            meter: NoopMeterProvider::new().meter("test"),
+            net: Arc::new(Net::default()),
+        };
+        let entry = EXTENSIONS.iter().find(|entry| entry.name == name).unwrap();
+        let section = Section::from_yaml(&format!("extensions.{name}"), yaml).unwrap();
+        (entry.build)(&section, &context).map_err(|problems| problems.to_string())
+    }
+
+    #[track_caller]
+    fn check(name: &str, yaml: &str, expected: &str) {
+        let problems = build(name, yaml).unwrap_err();
+        assert!(problems.contains(expected), "{problems}");
+    }
+
+    #[test]
+    fn examples_work_and_hide_their_secrets() {
+        for entry in EXTENSIONS {
+            build(entry.name, entry.example).unwrap();
+            let section = Section::from_yaml("extensions.example", entry.example).unwrap();
+            let effective = format!("{:?}", (entry.effective)(&section).unwrap());
+            assert!(effective.contains("<redacted>") && !effective.contains("s3cret"), "{effective}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_authenticate_is_an_error() {
+        check("basic_auth", "{}", "extensions.basic_auth: set `client_auth`");
+        check("basic_auth", "client_auth: {username: ana}", "extensions.basic_auth.client_auth.password: ");
+        check("basic_auth", "client_auth: {password: x}", "extensions.basic_auth.client_auth.username: ");
+        check("basic_auth", "htpasswd: {}", "extensions.basic_auth.htpasswd: set `inline` or `file`");
+        check(
+            "basic_auth",
+            "htpasswd: {inline: 'ana:$2y$x'}",
+            "extensions.basic_auth.htpasswd.inline: line 1",
+        );
+        check("basic_auth", "passwd: x", "passwd");
+        check("bearer_token_auth", "{}", "extensions.bearer_token_auth: set `token`");
+        check("bearer_token_auth", "{token: x, header: 'a b'}", "extensions.bearer_token_auth.header: ");
+        check("bearer_token_auth", "{token: x, scheme: 'a b'}", "extensions.bearer_token_auth.scheme: ");
+        check("bearer_token_auth", "{tokens: ['']}", "extensions.bearer_token_auth.tokens: ");
+    }
+}
