@@ -1,0 +1,204 @@
+//! What a connection is doing, and how long it may go on with it.
+//!
+//! Slow and silent clients hold connections, which are few; each state has a time after which the
+//! connection is closed. Bodies have a time of their own, see [`BODY_TIME_MAX`](crate::net::body::BODY_TIME_MAX).
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Version;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+/// How long a client may take from its first byte to the end of the headers, and to its first byte.
+pub(super) const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long a connection may be idle. A little more than a minute, because clients that push once a
+/// minute would otherwise find it closed just when they write.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(65);
+
+/// How long a client may take none of an answer that is ready.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// How often a connection is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What a connection is doing now.
+#[derive(Debug)]
+pub(super) struct Activity {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    requests: usize,
+    phase: Phase,
+    since: Instant,
+    /// Frames come at any time and say nothing about requests.
+    is_multiplexed: bool,
+    write_blocked_since: Option<Instant>,
+}
+
+/// What is waited for while no request is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The rest of the headers, or the first byte of all.
+    Head,
+    /// The next request.
+    Idle,
+}
+
+/// A request under way; ended when dropped.
+#[derive(Debug)]
+pub(super) struct UnderWay(Arc<Activity>);
+
+/// A stream whose reads and writes are noticed.
+pub(super) struct Watched<S> {
+    stream: S,
+    activity: Arc<Activity>,
+}
+
+impl Activity {
+    pub(super) fn new() -> Self {
+        let state = State {
+            requests: 0,
+            phase: Phase::Head,
+            since: Instant::now(),
+            is_multiplexed: false,
+            write_blocked_since: None,
+        };
+        Self { state: Mutex::new(state) }
+    }
+
+    pub(super) fn begin(self: &Arc<Self>, version: Version) -> UnderWay {
+        let mut state = self.lock();
+        state.requests += 1;
+        state.is_multiplexed = version == Version::HTTP_2;
+        UnderWay(self.clone())
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.lock().requests > 0
+    }
+
+    pub(super) fn is_expired(&self) -> bool {
+        self.lock().deadline().is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    /// Returns when the connection has been too long in its present state.
+    pub(super) async fn expired(&self) {
+        loop {
+            let now = Instant::now();
+            let deadline = self.lock().deadline();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return;
+            }
+            let look = now + LOOK_INTERVAL;
+            tokio::time::sleep_until(deadline.map_or(look, |deadline| deadline.min(look))).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_read(&self) {
+        let mut state = self.lock();
+        if state.requests == 0 && state.phase == Phase::Idle && !state.is_multiplexed {
+            state.phase = Phase::Head;
+            state.since = Instant::now();
+        }
+    }
+
+    fn has_written(&self, is_blocked: bool) {
+        let mut state = self.lock();
+        if !is_blocked {
+            state.write_blocked_since = None;
+        } else if state.write_blocked_since.is_none() {
+            state.write_blocked_since = Some(Instant::now());
+        }
+    }
+}
+
+impl State {
+    fn deadline(&self) -> Option<Instant> {
+        let blocked = self.write_blocked_since.map(|since| since + WRITE_TIME_MAX);
+        let waiting = (self.requests == 0).then(|| match self.phase {
+            Phase::Head => self.since + HEAD_TIME_MAX,
+            Phase::Idle => self.since + IDLE_TIME_MAX,
+        });
+        match (blocked, waiting) {
+            (Some(blocked), Some(waiting)) => Some(blocked.min(waiting)),
+            (blocked, waiting) => blocked.or(waiting),
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.requests -= 1;
+        state.phase = Phase::Idle;
+        state.since = Instant::now();
+    }
+}
+
+impl<S> Watched<S> {
+    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
+        Self { stream, activity }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.activity.has_read();
+        }
+        result
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.activity.has_written(result.is_pending());
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.activity.has_written(result.is_pending());
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_flush(context);
+        self.activity.has_written(result.is_pending());
+        result
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,279 @@
+//! An open address: the routes that are served there, and the loop that accepts connections.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::warn;
+
+use super::address::Address;
+use super::{HttpService, Listen, connection};
+use crate::net::auth::Authenticator;
+use crate::net::server_tls::Acceptor;
+
+/// Connections an address has at most; more wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 4096;
+
+/// The longest wait after accepting has failed, as it does when there are no file descriptors left.
+const ACCEPT_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Every open address.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners {
+    open: Mutex<Vec<Arc<Listener>>>,
+}
+
+/// One open address.
+pub(super) struct Listener {
+    addresses: Vec<SocketAddr>,
+    /// Port 0 was asked for, by this owner and key.
+    any_port_of: Option<(String, String)>,
+    /// Changed only by who holds the lock of [`Listeners`].
+    routes: ArcSwap<Vec<Arc<Route>>>,
+    tls: ArcSwapOption<Acceptor>,
+    stop: CancellationToken,
+    accepting: TaskTracker,
+    connections: TaskTracker,
+    permits: Arc<Semaphore>,
+}
+
+/// A path and who answers there.
+pub(super) struct Route {
+    pub(super) path: String,
+    owner: String,
+    pub(super) service: Arc<dyn HttpService>,
+    pub(super) authenticator: Option<Arc<Authenticator>>,
+    requests: TaskTracker,
+}
+
+impl Listeners {
+    /// Adds a route to the address, which is opened if it is not yet.
+    pub(super) fn open(
+        &self,
+        address: &Address,
+        listen: &Listen,
+        tls: Option<Arc<Acceptor>>,
+        route: Arc<Route>,
+    ) -> Result<Arc<Listener>, String> {
+        let mut open = self.lock();
+        if let Some(listener) = open.iter().find(|listener| listener.is_at(address, listen)) {
+            let routes = listener.routes_with(route, tls.as_deref()).map_err(|reason| {
+                format!("cannot serve on {}: {reason}; change `{}`", listen.endpoint, listen.key)
+            })?;
+            listener.tls.store(tls);
+            listener.routes.store(Arc::new(routes));
+            return Ok(listener.clone());
+        }
+        let listener = address
+            .bind()
+            .and_then(|sockets| Listener::start(sockets, listen, tls, route))
+            .map_err(|reason| {
+                let (endpoint, key) = (&listen.endpoint, &listen.key);
+                format!("cannot listen on {endpoint}: {reason}; change `{key}` or stop what listens there")
+            })?;
+        open.push(listener.clone());
+        Ok(listener)
+    }
+
+    /// Takes the route away, unless another has taken over; true when that closed the address.
+    pub(super) fn withdraw(&self, listener: &Arc<Listener>, route: &Arc<Route>) -> bool {
+        let mut open = self.lock();
+        route.requests.close();
+        let mut routes = Vec::clone(&listener.routes.load());
+        routes.retain(|other| !Arc::ptr_eq(other, route));
+        let is_last = routes.is_empty();
+        listener.routes.store(Arc::new(routes));
+        if is_last {
+            open.retain(|other| !Arc::ptr_eq(other, listener));
+            listener.stop.cancel();
+        }
+        is_last
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Listener>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener {
+    fn start(
+        sockets: Vec<TcpListener>,
+        listen: &Listen,
+        tls: Option<Arc<Acceptor>>,
+        route: Arc<Route>,
+    ) -> Result<Arc<Self>, String> {
+        let addresses: io::Result<Vec<_>> = sockets.iter().map(TcpListener::local_addr).collect();
+        let any_port = listen.endpoint.ends_with(":0");
+        let listener = Arc::new(Self {
+            addresses: addresses.map_err(|error| error.to_string())?,
+            any_port_of: any_port.then(|| (listen.owner.clone(), listen.key.clone())),
+            routes: ArcSwap::from_pointee(vec![route]),
+            tls: ArcSwapOption::new(tls),
+            stop: CancellationToken::new(),
+            accepting: TaskTracker::new(),
+            connections: TaskTracker::new(),
+            permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        });
+        for socket in sockets {
+            listener.accepting.spawn(listener.clone().accept(socket));
+        }
+        listener.accepting.close();
+        Ok(listener)
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    fn is_at(&self, address: &Address, listen: &Listen) -> bool {
+        if address.first.port() != 0 {
+            return self.addresses.contains(&address.first);
+        }
+        let is_same = |(owner, key): &(String, String)| *owner == listen.owner && *key == listen.key;
+        self.any_port_of.as_ref().is_some_and(is_same)
+    }
+
+    /// The routes once this one is added, or what stands in its way.
+    fn routes_with(&self, route: Arc<Route>, tls: Option<&Acceptor>) -> Result<Vec<Arc<Route>>, String> {
+        let mut routes = Vec::clone(&self.routes.load());
+        if let Some(other) = routes.iter().find(|other| other.owner != route.owner)
+            && self.tls.load().as_ref().map(|tls| tls.config()) != tls.map(Acceptor::config)
+        {
+            return Err(format!("`{}` listens there with other `tls` settings", other.owner));
+        }
+        match routes.iter().position(|other| other.path == route.path) {
+            Some(index) if routes[index].owner != route.owner => {
+                let path = if route.path.is_empty() { "every path" } else { &route.path };
+                return Err(format!("`{}` serves {path} there already", routes[index].owner));
+            }
+            Some(index) => routes[index] = route,
+            None => routes.push(route),
+        }
+        Ok(routes)
+    }
+
+    /// Finds who answers at the path, and counts a request as under way there.
+    pub(super) fn route(&self, path: &str) -> Option<(Arc<Route>, TaskTrackerToken)> {
+        loop {
+            let routes = self.routes.load();
+            let exact = routes.iter().find(|route| route.path == path);
+            let route = exact.or_else(|| routes.iter().find(|route| route.path.is_empty()))?;
+            let token = route.requests.token();
+            // One that was withdrawn just now may have stopped waiting for requests already.
+            if !route.requests.is_closed() || Arc::ptr_eq(&routes, &self.routes.load()) {
+                return Some((route.clone(), token));
+            }
+        }
+    }
+
+    /// The paths that are served, for whoever asked for another.
+    pub(super) fn paths(&self) -> Vec<String> {
+        self.routes.load().iter().map(|route| route.path.clone()).collect()
+    }
+
+    pub(super) fn stopped(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    pub(super) fn tls(&self) -> Option<Arc<Acceptor>> {
+        self.tls.load_full()
+    }
+
+    /// Returns when the address is free again and its connections are closed, or after a while.
+    pub(super) async fn finish(&self, time_max: Duration) {
+        self.accepting.wait().await;
+        self.connections.close();
+        // Whoever keeps a connection open longer does not read what it asked for.
+        let _ = tokio::time::timeout(time_max, self.connections.wait()).await;
+    }
+
+    async fn accept(self: Arc<Self>, socket: TcpListener) {
+        let mut failures = 0;
+        loop {
+            let accepted = tokio::select! {
+                () = self.stop.cancelled() => return,
+                accepted = self.accept_one(&socket) => accepted,
+            };
+            let Err(error) = accepted else {
+                failures = 0;
+                continue;
+            };
+            if is_of_one_connection(&error) {
+                continue;
+            }
+            failures += 1;
+            if failures == 1 {
+                warn!(address = %self.address(), %error, "cannot accept connections; trying again");
+            }
+            let wait = ACCEPT_WAIT_MAX.min(Duration::from_millis(50) * failures);
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn accept_one(self: &Arc<Self>, socket: &TcpListener) -> io::Result<()> {
+        let permit = self.permits.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let (stream, _): (TcpStream, _) = socket.accept().await?;
+        let listener = self.clone();
+        self.connections.spawn(async move {
+            connection::serve(listener, stream).await;
+            drop(permit);
+        });
+        Ok(())
+    }
+}
+
+impl Route {
+    pub(super) fn new(
+        listen: &Listen,
+        service: Arc<dyn HttpService>,
+        authenticator: Option<Arc<Authenticator>>,
+    ) -> Self {
+        Self {
+            path: listen.path.clone(),
+            owner: listen.owner.clone(),
+            service,
+            authenticator,
+            requests: TaskTracker::new(),
+        }
+    }
+
+    /// Returns when no request is under way.
+    pub(super) async fn finish(&self) {
+        self.requests.close();
+        self.requests.wait().await;
+    }
+}
+
+/// The connection that was to be accepted is gone; the next may be fine.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::Interrupted
+    )
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route").field("path", &self.path).field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
