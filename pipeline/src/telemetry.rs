@@ -1,0 +1,280 @@
+//! The collector's own counters, under the OpenTelemetry Collector's names.
+//!
+//! Counted a batch, never a point. Attribute sets are built once, with the component.
+
+#[cfg(test)]
+pub(crate) mod ledger;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{AsyncInstrument, Counter, Meter};
+
+/// What a receiver took and what it could not hand on.
+#[derive(Debug, Clone)]
+pub struct ReceiverMetrics {
+    accepted: Counter<u64>,
+    refused: Counter<u64>,
+    failed: Counter<u64>,
+    duplicate_keys: Counter<u64>,
+    attributes: [KeyValue; 2],
+}
+
+/// What one of the scrapers of a receiver read and what it could not read.
+#[derive(Debug, Clone)]
+pub struct ScraperMetrics {
+    scraped: Counter<u64>,
+    errored: Counter<u64>,
+    dropped: Counter<u64>,
+    attributes: [KeyValue; 2],
+}
+
+/// What came into a processor and what left it.
+#[derive(Debug, Clone)]
+pub struct ProcessorMetrics {
+    incoming: Counter<u64>,
+    outgoing: Counter<u64>,
+    attributes: [KeyValue; 2],
+}
+
+/// What became of an exporter's points.
+#[derive(Debug, Clone)]
+pub struct ExporterMetrics {
+    sent: Counter<u64>,
+    send_failed: Counter<u64>,
+    enqueue_failed: Counter<u64>,
+    exporter: KeyValue,
+}
+
+/// Points that a pipeline itself could not carry on.
+#[derive(Debug, Clone)]
+pub struct PipelineMetrics {
+    dropped: Counter<u64>,
+    pipeline: KeyValue,
+}
+
+/// How full an exporter's queue is, read when somebody asks.
+///
+/// Once the last handle is dropped, the gauges have no more points for this exporter.
+#[derive(Debug)]
+pub struct QueueLevels {
+    size: AtomicU64,
+    capacity: u64,
+    in_flight: AtomicU64,
+}
+
+/// A request under way, counted until this is dropped.
+#[derive(Debug)]
+pub struct InFlight(Arc<QueueLevels>);
+
+fn counter(meter: &Meter, name: &'static str, about: &'static str) -> Counter<u64> {
+    meter.u64_counter(name).with_description(about).with_unit("{datapoints}").build()
+}
+
+impl ReceiverMetrics {
+    /// `transport` is `grpc`, `http`, or empty where there is none.
+    pub fn new(meter: &Meter, id: &str, transport: &'static str) -> Self {
+        Self {
+            accepted: counter(
+                meter,
+                "otelcol_receiver_accepted_metric_points",
+                "Points handed to the pipeline.",
+            ),
+            refused: counter(
+                meter,
+                "otelcol_receiver_refused_metric_points",
+                "Points the pipeline could not take; the sender was told to try later.",
+            ),
+            failed: counter(
+                meter,
+                "otelcol_receiver_failed_metric_points",
+                "Points that were not valid and were rejected for good.",
+            ),
+            duplicate_keys: meter
+                .u64_counter("inferometer_receiver_duplicate_attribute_keys")
+                .with_description("Attributes dropped because another with the same key came after them.")
+                .with_unit("{attributes}")
+                .build(),
+            attributes: [KeyValue::new("receiver", id.to_owned()), KeyValue::new("transport", transport)],
+        }
+    }
+
+    /// Counts points that every exporter's queue has taken.
+    pub fn accepted(&self, points: u64) {
+        self.accepted.add(points, &self.attributes);
+    }
+
+    /// Counts points that were valid and for which there was no room.
+    pub fn refused(&self, points: u64) {
+        self.refused.add(points, &self.attributes);
+    }
+
+    /// Counts points that were not valid.
+    pub fn failed(&self, points: u64) {
+        self.failed.add(points, &self.attributes);
+    }
+
+    pub fn duplicate_keys(&self, attributes: u64) {
+        self.duplicate_keys.add(attributes, &self.attributes);
+    }
+}
+
+impl ScraperMetrics {
+    /// `id` is the receiver's.
+    pub fn new(meter: &Meter, id: &str, scraper: &'static str) -> Self {
+        Self {
+            scraped: counter(meter, "otelcol_scraper_scraped_metric_points", "Points a scraper read."),
+            errored: counter(
+                meter,
+                "otelcol_scraper_errored_metric_points",
+                "Points a scraper could not read.",
+            ),
+            dropped: counter(
+                meter,
+                "inferometer_scraper_dropped_metric_points",
+                "Points a scraper read and did not pass on, by reason.",
+            ),
+            attributes: [KeyValue::new("receiver", id.to_owned()), KeyValue::new("scraper", scraper)],
+        }
+    }
+
+    /// Counts points that were read.
+    pub fn scraped(&self, points: u64) {
+        self.scraped.add(points, &self.attributes);
+    }
+
+    /// Counts points that could not be read.
+    pub fn errored(&self, points: u64) {
+        self.errored.add(points, &self.attributes);
+    }
+
+    /// `reason` is one of a few fixed words: `duplicate`, `incomplete`, `unsupported`, `out_of_time`.
+    pub fn dropped(&self, points: u64, reason: &'static str) {
+        let [receiver, scraper] = &self.attributes;
+        self.dropped.add(points, &[receiver.clone(), scraper.clone(), KeyValue::new("reason", reason)]);
+    }
+}
+
+impl ProcessorMetrics {
+    pub fn new(meter: &Meter, id: &str) -> Self {
+        Self {
+            incoming: counter(
+                meter,
+                "otelcol_processor_incoming_items",
+                "Points that came into the processor.",
+            ),
+            outgoing: counter(meter, "otelcol_processor_outgoing_items", "Points that left the processor."),
+            attributes: [KeyValue::new("processor", id.to_owned()), KeyValue::new("otel_signal", "metrics")],
+        }
+    }
+
+    /// Counts the points that went in and those that came out.
+    pub fn processed(&self, incoming: u64, outgoing: u64) {
+        self.incoming.add(incoming, &self.attributes);
+        self.outgoing.add(outgoing, &self.attributes);
+    }
+}
+
+impl ExporterMetrics {
+    pub fn new(meter: &Meter, id: &str) -> Self {
+        Self {
+            sent: counter(meter, "otelcol_exporter_sent_metric_points", "Points the other side took."),
+            send_failed: counter(
+                meter,
+                "otelcol_exporter_send_failed_metric_points",
+                "Points given up, by reason.",
+            ),
+            enqueue_failed: counter(
+                meter,
+                "otelcol_exporter_enqueue_failed_metric_points",
+                "Points that found the queue full.",
+            ),
+            exporter: KeyValue::new("exporter", id.to_owned()),
+        }
+    }
+
+    /// Counts points that the other side took.
+    pub fn sent(&self, points: u64) {
+        self.sent.add(points, std::slice::from_ref(&self.exporter));
+    }
+
+    /// `reason` is one of a few fixed words: `permanent`, `retries_exhausted`, `rejected`, `shutdown`.
+    pub fn send_failed(&self, points: u64, reason: &'static str) {
+        self.send_failed.add(points, &[self.exporter.clone(), KeyValue::new("error.type", reason)]);
+    }
+
+    /// Counts points for which the queue had no room.
+    pub fn enqueue_failed(&self, points: u64) {
+        self.enqueue_failed.add(points, std::slice::from_ref(&self.exporter));
+    }
+}
+
+impl PipelineMetrics {
+    pub fn new(meter: &Meter, id: &str) -> Self {
+        Self {
+            dropped: counter(
+                meter,
+                "inferometer_pipeline_dropped_metric_points",
+                "Points a pipeline could not carry on, by reason.",
+            ),
+            pipeline: KeyValue::new("pipeline", id.to_owned()),
+        }
+    }
+
+    /// `reason` is one of a few fixed words: `series_limit`, `panic`.
+    pub fn dropped(&self, points: u64, reason: &'static str) {
+        self.dropped.add(points, &[self.pipeline.clone(), KeyValue::new("reason", reason)]);
+    }
+}
+
+impl QueueLevels {
+    /// Shows the levels of an exporter's queue; sizes are in units of its `sizer`.
+    pub fn register(meter: &Meter, id: &str, capacity: u64) -> Arc<Self> {
+        let levels = Arc::new(Self { size: AtomicU64::new(0), capacity, in_flight: AtomicU64::new(0) });
+        // The meter keeps the callbacks for ever, so they must not keep the levels.
+        let observed = |read: fn(&Self) -> u64| {
+            let levels: Weak<Self> = Arc::downgrade(&levels);
+            let attributes =
+                [KeyValue::new("exporter", id.to_owned()), KeyValue::new("data_type", "metrics")];
+            move |observer: &dyn AsyncInstrument<u64>| {
+                if let Some(levels) = levels.upgrade() {
+                    observer.observe(read(&levels), &attributes);
+                }
+            }
+        };
+        meter
+            .u64_observable_gauge("otelcol_exporter_queue_size")
+            .with_description("What the queue holds, requests under way included.")
+            .with_callback(observed(|levels| levels.size.load(Ordering::Relaxed)))
+            .build();
+        meter
+            .u64_observable_gauge("otelcol_exporter_queue_capacity")
+            .with_description("What the queue can hold.")
+            .with_callback(observed(|levels| levels.capacity))
+            .build();
+        meter
+            .u64_observable_gauge("otelcol_exporter_in_flight_requests")
+            .with_description("Requests under way.")
+            .with_callback(observed(|levels| levels.in_flight.load(Ordering::Relaxed)))
+            .build();
+        levels
+    }
+
+    /// The queue holds this much now.
+    pub fn size(&self, size: u64) {
+        self.size.store(size, Ordering::Relaxed);
+    }
+
+    /// A request goes out.
+    pub fn in_flight(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(self.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,82 @@
+//! Keeps what is counted: the meter of tests.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{
+    AsyncInstrument, AsyncInstrumentBuilder, Callback, Counter, InstrumentBuilder, InstrumentProvider, Meter,
+    ObservableGauge, SyncInstrument,
+};
+
+type Gauges = Arc<Mutex<Vec<(String, Callback<u64>)>>>;
+type Sums = Arc<Mutex<BTreeMap<String, u64>>>;
+
+/// Sums by `name{value,value}`, with the attributes' values in their order.
+#[derive(Clone, Default)]
+pub(crate) struct Ledger {
+    sums: Sums,
+    gauges: Gauges,
+}
+
+struct Row {
+    name: String,
+    sums: Sums,
+}
+
+impl Ledger {
+    pub(crate) fn meter(&self) -> Meter {
+        Meter::new(Arc::new(self.clone()))
+    }
+
+    /// What was counted under names that begin so.
+    pub(crate) fn sum(&self, prefix: &str) -> u64 {
+        self.sums.lock().unwrap().iter().filter(|(key, _)| key.starts_with(prefix)).map(|(_, sum)| sum).sum()
+    }
+
+    /// What the gauge shows now; `None` if nothing.
+    pub(crate) fn gauge(&self, prefix: &str) -> Option<u64> {
+        let seen = Sums::default();
+        for (name, callback) in &*self.gauges.lock().unwrap() {
+            callback(&Row { name: name.clone(), sums: seen.clone() });
+        }
+        let seen = seen.lock().unwrap();
+        seen.iter().find(|(key, _)| key.starts_with(prefix)).map(|(_, value)| *value)
+    }
+}
+
+impl Row {
+    fn add(&self, value: u64, attributes: &[KeyValue]) {
+        let values: Vec<_> = attributes.iter().map(|pair| pair.value.to_string()).collect();
+        *self.sums.lock().unwrap().entry(format!("{}{{{}}}", self.name, values.join(","))).or_default() +=
+            value;
+    }
+}
+
+impl SyncInstrument<u64> for Row {
+    fn measure(&self, value: u64, attributes: &[KeyValue]) {
+        self.add(value, attributes);
+    }
+}
+
+impl AsyncInstrument<u64> for Row {
+    fn observe(&self, value: u64, attributes: &[KeyValue]) {
+        self.add(value, attributes);
+    }
+}
+
+impl InstrumentProvider for Ledger {
+    fn u64_counter(&self, builder: InstrumentBuilder<'_, Counter<u64>>) -> Counter<u64> {
+        Counter::new(Arc::new(Row { name: builder.name.to_string(), sums: self.sums.clone() }))
+    }
+
+    fn u64_observable_gauge(
+        &self,
+        builder: AsyncInstrumentBuilder<'_, ObservableGauge<u64>, u64>,
+    ) -> ObservableGauge<u64> {
+        let name = builder.name.to_string();
+        let callbacks = builder.callbacks.into_iter().map(|callback| (name.clone(), callback));
+        self.gauges.lock().unwrap().extend(callbacks);
+        ObservableGauge::new()
+    }
+}
