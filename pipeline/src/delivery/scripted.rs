@@ -1,0 +1,171 @@
+//! An exporter that does as told, and what tests need around it.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::{Config, Outbox, QueueConfig, RetryConfig};
+use crate::batch::Batch;
+use crate::clock::Clock;
+use crate::component::{BoxError, BuiltExporter, Context, Delivery, ExportError, Exporter, Receipt};
+use crate::net::Net;
+use crate::telemetry::ledger::Ledger;
+use crate::{Attributes, Kind, Metric, Point, Registry, Value};
+
+/// What the other side does with a request.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Act {
+    Take,
+    /// Takes it after so many milliseconds.
+    TakeAfter(u64),
+    Reject(u64),
+    Retry,
+    RetryAfter(u64),
+    Drop,
+    /// Does not take more points than this.
+    AtMost(usize),
+    Hang,
+    Panic,
+}
+
+/// A request, with the values of its points.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Request {
+    pub(crate) at: Duration,
+    pub(crate) values: Vec<i64>,
+    pub(crate) was_taken: bool,
+}
+
+pub(crate) struct Scripted {
+    script: Mutex<VecDeque<Act>>,
+    otherwise: Act,
+    requests: Mutex<Vec<Request>>,
+    started: Instant,
+    pub(crate) stopped: AtomicU64,
+}
+
+impl Scripted {
+    /// Follows the script, and then does the same for ever.
+    pub(crate) fn new(script: impl IntoIterator<Item = Act>, otherwise: Act) -> Arc<Self> {
+        Arc::new(Self {
+            script: Mutex::new(script.into_iter().collect()),
+            otherwise,
+            requests: Mutex::default(),
+            started: Instant::now(),
+            stopped: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// The values that were taken, in the order of the requests.
+    pub(crate) fn taken(&self) -> Vec<i64> {
+        let requests = self.requests();
+        requests.into_iter().filter(|request| request.was_taken).flat_map(|request| request.values).collect()
+    }
+
+    /// The sizes of the requests that were taken.
+    pub(crate) fn sizes(&self) -> Vec<usize> {
+        let requests = self.requests();
+        requests.iter().filter(|request| request.was_taken).map(|request| request.values.len()).collect()
+    }
+}
+
+impl Exporter for Scripted {
+    fn start(&self) -> BoxFuture<'_, Result<Vec<String>, BoxError>> {
+        Box::pin(async { Ok(vec!["scripted".to_owned()]) })
+    }
+
+    fn export<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<Receipt, ExportError>> {
+        let act = self.script.lock().unwrap().pop_front().unwrap_or(self.otherwise);
+        assert_ne!(act, Act::Panic, "as told");
+        Box::pin(async move {
+            let at = self.started.elapsed();
+            let was_taken = match act {
+                Act::Take | Act::TakeAfter(_) | Act::Reject(_) => true,
+                Act::AtMost(most) => batch.len() <= most,
+                _ => false,
+            };
+            let values = batch.iter().map(value_of).collect();
+            self.requests.lock().unwrap().push(Request { at, values, was_taken });
+            let reason = || "as\ntold".to_owned();
+            match act {
+                Act::Reject(rejected) => return Ok(Receipt { rejected }),
+                Act::Retry => return Err(ExportError::Retry { after: None, reason: reason() }),
+                Act::RetryAfter(seconds) => {
+                    let after = Some(Duration::from_secs(seconds));
+                    return Err(ExportError::Retry { after, reason: reason() });
+                }
+                Act::Drop => return Err(ExportError::Drop { reason: reason() }),
+                Act::Hang => std::future::pending().await,
+                Act::TakeAfter(milliseconds) => {
+                    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+                }
+                _ if !was_taken => return Err(ExportError::Split { reason: reason() }),
+                _ => {}
+            }
+            Ok(Receipt::default())
+        })
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.stopped.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async {})
+    }
+}
+
+fn value_of(point: &Point) -> i64 {
+    match point.value {
+        Value::Int(value) => value,
+        _ => panic!("tests write integers"),
+    }
+}
+
+/// A batch of one series with these values.
+pub(crate) fn batch(values: Range<i64>) -> Batch {
+    let registry = Registry::new(1);
+    let metric = Arc::new(Metric::new("m", "", Kind::Gauge));
+    let series = registry.series(&Arc::default(), &Arc::default(), &metric, Attributes::empty()).unwrap();
+    values.map(|value| Point::new(series.clone(), 1, Value::Int(value))).collect()
+}
+
+pub(crate) fn context(id: &str, ledger: &Ledger) -> Context {
+    Context {
+        id: id.to_owned(),
+        registry: Arc::new(Registry::new(1000)),
+        clock: Clock::system(),
+        meter: ledger.meter(),
+        net: Arc::new(Net::default()),
+    }
+}
+
+pub(crate) async fn start(
+    id: &str,
+    exporter: &Arc<Scripted>,
+    config: Config,
+    ledger: &Ledger,
+) -> Arc<Outbox> {
+    let built = BuiltExporter { exporter: exporter.clone(), delivery: Delivery::Queued(config) };
+    Outbox::start(&context(id, ledger), built).await.unwrap().0
+}
+
+pub(crate) async fn start_direct(id: &str, exporter: &Arc<Scripted>, ledger: &Ledger) -> Arc<Outbox> {
+    let built = BuiltExporter { exporter: exporter.clone(), delivery: Delivery::Direct };
+    Outbox::start(&context(id, ledger), built).await.unwrap().0
+}
+
+/// One consumer, so that the order is kept, and no jitter, so that times are known.
+pub(crate) fn in_order() -> Config {
+    Config {
+        sending_queue: QueueConfig { num_consumers: 1, ..QueueConfig::default() },
+        retry_on_failure: RetryConfig { randomization_factor: 0.0, ..RetryConfig::default() },
+        ..Config::default()
+    }
+}
