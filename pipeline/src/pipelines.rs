@@ -1,0 +1,205 @@
+//! Pipelines: from a receiver's batch, through the processors, to every exporter's outbox.
+//!
+//! A batch goes through in its sender's task, under the pipeline's lock: processors are synchronous and
+//! take nanoseconds a point, and there is then no queue in front of them that could lose or delay
+//! anything. Batches come to each queue in the order in which the processors saw them.
+
+mod chain;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::BoxFuture;
+use smallvec::SmallVec;
+
+use self::chain::Chain;
+use crate::batch::Batch;
+use crate::component::{Context, Processor};
+use crate::delivery::{Outbox, Permit, message_of};
+use crate::output::{Intake, Refused};
+use crate::telemetry::{PipelineMetrics, ProcessorMetrics};
+
+/// One pipeline of the file.
+pub struct Pipeline {
+    id: String,
+    // None without processors: then nothing is to be kept in order, and senders do not meet here.
+    chain: Option<Mutex<Chain>>,
+    outboxes: Vec<Arc<Outbox>>,
+    metrics: PipelineMetrics,
+}
+
+/// The pipelines that one receiver feeds.
+#[derive(Debug, Clone)]
+pub struct FanOut(pub Vec<Arc<Pipeline>>);
+
+type Permits = SmallVec<[Permit; 4]>;
+
+/// What is still to be exported in the sender's own turn.
+type Direct = SmallVec<[(Arc<Outbox>, Arc<Batch>); 2]>;
+
+impl Pipeline {
+    /// `processors` with their ids, in order. The contexts carry the meter.
+    pub fn new(context: &Context, processors: Vec<(String, Processor)>, exporters: Vec<Arc<Outbox>>) -> Self {
+        let mut chain = Chain::default();
+        for (id, processor) in processors {
+            chain.push(processor, ProcessorMetrics::new(&context.meter, &id));
+        }
+        Self {
+            id: context.id.clone(),
+            chain: (chain.len() > 0).then(|| Mutex::new(chain)),
+            outboxes: exporters,
+            metrics: PipelineMetrics::new(&context.meter, &context.id),
+        }
+    }
+
+    /// Forgets what belongs to series that are gone; called every minute or so.
+    ///
+    /// Senders are let through between the steps of a sweep.
+    pub fn sweep(&self) {
+        let Some(chain) = &self.chain else { return };
+        let stages = lock(chain).len();
+        for stage in 0..stages {
+            let mut from = Some(0);
+            while let Some(start) = from {
+                from = lock(chain).sweep_some(stage, start);
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// Takes a batch through the processors to the queues; what is to be exported in the sender's turn is
+    /// added to `direct`.
+    ///
+    /// An outbox without a permit is offered the batch, and goes without where it is full.
+    fn carry(&self, batch: Batch, permits: &mut Permits, direct: &mut Direct) {
+        // Held until the queues have the batch, so that they get batches in the order of the processors.
+        let mut chain = self.chain.as_ref().map(lock);
+        let batch = match &mut chain {
+            Some(chain) => self.process(chain, batch),
+            None => batch,
+        };
+        if batch.is_empty() {
+            return;
+        }
+        let batch = Arc::new(batch);
+        for outbox in &self.outboxes {
+            if outbox.is_direct() {
+                direct.push((outbox.clone(), batch.clone()));
+                continue;
+            }
+            match permits.iter_mut().find(|permit| permit.is_for(outbox)) {
+                Some(permit) => permit.commit(batch.clone()),
+                None => outbox.offer(batch.clone()),
+            }
+        }
+    }
+
+    fn process(&self, chain: &mut Chain, mut batch: Batch) -> Batch {
+        let points = batch.len() as u64;
+        // A processor that panics must not take its sender with it.
+        match catch_unwind(AssertUnwindSafe(|| chain.process(&mut batch))) {
+            Ok(0) => {}
+            Ok(full) => self.metrics.dropped(full, "series_limit"),
+            Err(panic) => {
+                self.metrics.dropped(points, "panic");
+                let reason = message_of(&*panic);
+                tracing::error!(pipeline = self.id, points, reason, "processor panicked");
+                return Batch::new();
+            }
+        }
+        batch
+    }
+}
+
+impl FanOut {
+    /// Keeps room in every outbox for which `wanted` says so, or in none.
+    async fn reserve(&self, batch: &Batch, wanted: fn(&Outbox) -> bool) -> Result<Permits, Refused> {
+        'again: loop {
+            let mut permits = Permits::new();
+            for outbox in self.outboxes().filter(|outbox| wanted(outbox)) {
+                if permits.iter().any(|permit| permit.is_for(outbox)) {
+                    continue;
+                }
+                // An outbox behind two of the pipelines gets the batch from each.
+                let times = self.outboxes().filter(|other| Arc::ptr_eq(other, outbox)).count() as u64;
+                if let Some(permit) = outbox.reserve(batch, times)? {
+                    permits.push(permit);
+                } else {
+                    // Two senders that waited while each holds what the other needs would wait for ever.
+                    drop(permits);
+                    outbox.wait_for_room(batch, times).await;
+                    continue 'again;
+                }
+            }
+            return Ok(permits);
+        }
+    }
+
+    fn outboxes(&self) -> impl Iterator<Item = &Arc<Outbox>> {
+        self.0.iter().flat_map(|pipeline| &pipeline.outboxes)
+    }
+
+    /// Hands the batch to every pipeline; the last takes it without a copy.
+    fn carry(&self, batch: Batch, permits: &mut Permits) -> Direct {
+        let mut direct = Direct::new();
+        if let Some((last, others)) = self.0.split_last() {
+            for pipeline in others {
+                pipeline.carry(batch.clone(), permits, &mut direct);
+            }
+            last.carry(batch, permits, &mut direct);
+        }
+        direct
+    }
+}
+
+impl Intake for FanOut {
+    fn send(&self, batch: Batch) -> BoxFuture<'_, Result<(), Refused>> {
+        Box::pin(async move {
+            // Before the processors: those with a memory must not see points that are sent again.
+            let mut permits = self.reserve(&batch, |_| true).await?;
+            let direct = self.carry(batch, &mut permits);
+            let results: SmallVec<[_; 4]> = permits.into_iter().map(Permit::finish).collect();
+            export(direct).await;
+            let mut outcome = Ok(());
+            for result in results {
+                outcome = outcome.and(result.await);
+            }
+            outcome
+        })
+    }
+
+    fn offer(&self, batch: Batch) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let mut permits = loop {
+                // An outbox that has closed counts what it misses; the others must not miss it for that.
+                let wanted = |outbox: &Outbox| outbox.waits_for_room() && !outbox.is_closed();
+                if let Ok(permits) = self.reserve(&batch, wanted).await {
+                    break permits;
+                }
+            };
+            let direct = self.carry(batch, &mut permits);
+            drop(permits);
+            export(direct).await;
+        })
+    }
+}
+
+async fn export(direct: Direct) {
+    for (outbox, batch) in direct {
+        outbox.export(&batch).await;
+    }
+}
+
+fn lock(chain: &Mutex<Chain>) -> MutexGuard<'_, Chain> {
+    chain.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline").field("id", &self.id).finish_non_exhaustive()
+    }
+}
