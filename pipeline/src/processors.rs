@@ -1,0 +1,20 @@
+//! The steps between the ways in and the ways out. Each is one file here and one entry in [`PROCESSORS`].
+
+mod actions;
+mod attributes;
+mod filter;
+mod matcher;
+mod relabel;
+mod resource;
+
+#[cfg(test)]
+mod tests;
+
+use crate::component::ProcessorEntry;
+
+#[doc(hidden)]
+pub use filter::fuzz_condition;
+
+/// Every processor there is.
+pub const PROCESSORS: &[ProcessorEntry] =
+    &[attributes::ENTRY, filter::ENTRY, relabel::ENTRY, resource::ENTRY];
