@@ -1,6 +1,13 @@
 //! The ways in. Each is one file or folder here and one entry in [`RECEIVERS`].
 
+mod host_metrics;
+mod otlp;
+pub mod prometheus;
+
 use pipeline::component::ReceiverEntry;
 
+#[doc(hidden)]
+pub use host_metrics::fuzz_files;
+
 /// Every receiver there is.
-pub const RECEIVERS: &[ReceiverEntry] = &[];
+pub const RECEIVERS: &[ReceiverEntry] = &[host_metrics::ENTRY, otlp::ENTRY, prometheus::ENTRY];

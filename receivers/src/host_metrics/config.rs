@@ -1,0 +1,207 @@
+//! The section of the file.
+
+use std::collections::BTreeMap;
+
+use ::config::Duration;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::lookup::MatchType;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Config {
+    pub(super) collection_interval: Duration,
+    pub(super) initial_delay: Duration,
+    /// How long a scrape may take before its points are left for the next one; zero is the interval.
+    pub(super) timeout: Duration,
+    /// Taken for compatibility: nothing here is sent beside the metrics.
+    metadata_collection_interval: Duration,
+    /// Where the host's file system is mounted; empty where it is ours.
+    pub(super) root_path: String,
+    /// What is read; everything where none is listed.
+    pub(super) scrapers: Scrapers,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            collection_interval: Duration::from_secs(60),
+            initial_delay: Duration::from_secs(1),
+            timeout: Duration::default(),
+            metadata_collection_interval: Duration::from_secs(300),
+            root_path: String::new(),
+            scrapers: Scrapers::default(),
+        }
+    }
+}
+
+/// A scraper that is written is on, also where nothing follows its name.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Scrapers {
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
+    pub(super) cpu: Option<Plain>,
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
+    pub(super) load: Option<LoadConfig>,
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
+    pub(super) memory: Option<Plain>,
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
+    pub(super) paging: Option<Plain>,
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
+    pub(super) disk: Option<DiskConfig>,
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
+    pub(super) filesystem: Option<FilesystemConfig>,
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
+    pub(super) network: Option<NetworkConfig>,
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
+    pub(super) processes: Option<Plain>,
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
+    pub(super) process: Option<ProcessConfig>,
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
+    pub(super) system: Option<Plain>,
+}
+
+/// Which metrics are on: only what differs from the default.
+pub(super) type Switches = BTreeMap<String, Switch>;
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Switch {
+    pub(super) enabled: Option<bool>,
+}
+
+/// A scraper with nothing to set but its metrics.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Plain {
+    pub(super) metrics: Switches,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct LoadConfig {
+    /// Divides the load by the number of logical processors.
+    pub(super) cpu_average: bool,
+    pub(super) metrics: Switches,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DiskConfig {
+    pub(super) include: Option<Devices>,
+    pub(super) exclude: Option<Devices>,
+    pub(super) metrics: Switches,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct FilesystemConfig {
+    pub(super) include_devices: Option<Devices>,
+    pub(super) exclude_devices: Option<Devices>,
+    pub(super) include_fs_types: Option<FsTypes>,
+    pub(super) exclude_fs_types: Option<FsTypes>,
+    pub(super) include_mount_points: Option<MountPoints>,
+    pub(super) exclude_mount_points: Option<MountPoints>,
+    /// Reads file systems too that only exist in memory.
+    pub(super) include_virtual_filesystems: bool,
+    pub(super) metrics: Switches,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct NetworkConfig {
+    pub(super) include: Option<Interfaces>,
+    pub(super) exclude: Option<Interfaces>,
+    pub(super) metrics: Switches,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ProcessConfig {
+    /// Which processes; only the collector itself where it is missing.
+    pub(super) include: Option<Names>,
+    pub(super) exclude: Option<Names>,
+    /// How old a process must be.
+    pub(super) scrape_process_delay: Duration,
+    // Taken for compatibility: what one process refuses to tell is left out, and is no error.
+    mute_process_all_errors: bool,
+    mute_process_name_error: bool,
+    mute_process_exe_error: bool,
+    mute_process_io_error: bool,
+    mute_process_user_error: bool,
+    mute_process_cgroup_error: bool,
+    pub(super) metrics: Switches,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Devices {
+    pub(super) devices: Vec<String>,
+    pub(super) match_type: Option<MatchType>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Interfaces {
+    pub(super) interfaces: Vec<String>,
+    pub(super) match_type: Option<MatchType>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct FsTypes {
+    pub(super) fs_types: Vec<String>,
+    pub(super) match_type: Option<MatchType>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct MountPoints {
+    pub(super) mount_points: Vec<String>,
+    pub(super) match_type: Option<MatchType>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Names {
+    pub(super) names: Vec<String>,
+    pub(super) match_type: Option<MatchType>,
+}
+
+impl Scrapers {
+    /// Everything, each with its defaults.
+    pub(super) fn all() -> Self {
+        Self {
+            cpu: Some(Plain::default()),
+            load: Some(LoadConfig::default()),
+            memory: Some(Plain::default()),
+            paging: Some(Plain::default()),
+            disk: Some(DiskConfig::default()),
+            filesystem: Some(FilesystemConfig::default()),
+            network: Some(NetworkConfig::default()),
+            processes: Some(Plain::default()),
+            process: Some(ProcessConfig::default()),
+            system: Some(Plain::default()),
+        }
+    }
+
+    pub(super) fn are_none(&self) -> bool {
+        self.cpu.is_none()
+            && self.load.is_none()
+            && self.memory.is_none()
+            && self.paging.is_none()
+            && self.disk.is_none()
+            && self.filesystem.is_none()
+            && self.network.is_none()
+            && self.processes.is_none()
+            && self.process.is_none()
+            && self.system.is_none()
+    }
+}
+
+/// `cpu:` without anything behind it asks for the defaults.
+fn written<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(|config| Some(config.unwrap_or_default()))
+}

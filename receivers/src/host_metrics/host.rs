@@ -1,0 +1,264 @@
+//! What is read of the host, in order, and what becomes of a scraper that fails.
+
+use std::collections::BTreeSet;
+
+use pipeline::component::Context;
+use pipeline::telemetry::ScraperMetrics;
+use pipeline::{Batch, Scope, Series};
+use tracing::{info, warn};
+
+use super::config::{Config, Scrapers, Switches};
+use super::lookup::{Choice, Message};
+use super::recorder::{Definition, Owner, Recorder, Selection};
+use super::root::{Root, value_of};
+use super::{cpu, disk, filesystem, identity, load, memory, network, paging, process, processes, system};
+
+/// One part of the host.
+pub(super) trait Part: Send {
+    /// Reads and records; an error means that nothing more of it could be read this time.
+    fn read(&mut self, root: &Root, recorder: &mut Recorder) -> Result<(), String>;
+}
+
+/// What is to be read, checked.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    root: Root,
+    parts: Vec<(&'static str, Selection, PartPlan)>,
+}
+
+#[derive(Debug, Clone)]
+enum PartPlan {
+    Cpu,
+    Load { is_average: bool },
+    Memory,
+    Paging,
+    Disk(Choice),
+    Filesystem(filesystem::Choices),
+    Network(Choice),
+    Processes,
+    Process(process::Choices),
+    System,
+}
+
+struct Planner {
+    parts: Vec<(&'static str, Selection, PartPlan)>,
+    problems: Vec<Message>,
+}
+
+/// The host, with what is remembered of it from scrape to scrape.
+pub(super) struct Host {
+    id: String,
+    root: Root,
+    recorder: Recorder,
+    owner: Owner,
+    parts: Vec<Scraped>,
+}
+
+struct Scraped {
+    name: &'static str,
+    selection: Selection,
+    part: Box<dyn Part>,
+    metrics: ScraperMetrics,
+    /// What was wrong the last time; logged when it changes.
+    errors: Vec<String>,
+}
+
+impl Plan {
+    /// Reads what is meant from the section, or tells everything that is wrong with it.
+    pub(super) fn of(config: &Config) -> Result<Self, Vec<Message>> {
+        let mut problems = Vec::new();
+        if config.collection_interval.is_zero() {
+            problems.push(("collection_interval".to_owned(), "must be above zero".to_owned()));
+        }
+        let all = Scrapers::all();
+        let scrapers = if config.scrapers.are_none() { &all } else { &config.scrapers };
+        let mut planner = Planner { parts: Vec::new(), problems };
+        if let Some(config) = &scrapers.cpu {
+            planner.add("cpu", cpu::METRICS, &config.metrics, PartPlan::Cpu);
+        }
+        if let Some(config) = &scrapers.load {
+            let plan = PartPlan::Load { is_average: config.cpu_average };
+            planner.add("load", load::METRICS, &config.metrics, plan);
+        }
+        if let Some(config) = &scrapers.memory {
+            planner.add("memory", memory::METRICS, &config.metrics, PartPlan::Memory);
+        }
+        if let Some(config) = &scrapers.paging {
+            planner.add("paging", paging::METRICS, &config.metrics, PartPlan::Paging);
+        }
+        if let Some(config) = &scrapers.disk {
+            let plan = PartPlan::Disk(disk::choice(config, &mut planner.problems));
+            planner.add("disk", disk::METRICS, &config.metrics, plan);
+        }
+        if let Some(config) = &scrapers.filesystem {
+            let plan = PartPlan::Filesystem(filesystem::Choices::of(config, &mut planner.problems));
+            planner.add("filesystem", filesystem::METRICS, &config.metrics, plan);
+        }
+        if let Some(config) = &scrapers.network {
+            let plan = PartPlan::Network(network::choice(config, &mut planner.problems));
+            planner.add("network", network::METRICS, &config.metrics, plan);
+        }
+        if let Some(config) = &scrapers.processes {
+            planner.add("processes", processes::METRICS, &config.metrics, PartPlan::Processes);
+        }
+        if let Some(config) = &scrapers.process {
+            let plan = PartPlan::Process(process::Choices::of(config, &mut planner.problems));
+            planner.add("process", process::METRICS, &config.metrics, plan);
+        }
+        if let Some(config) = &scrapers.system {
+            planner.add("system", system::METRICS, &config.metrics, PartPlan::System);
+        }
+        let Planner { parts, problems } = planner;
+        let root = Root::new(&config.root_path);
+        if problems.is_empty() { Ok(Self { root, parts }) } else { Err(problems) }
+    }
+
+    /// For the one who starts the collector.
+    pub(super) fn describe(&self) -> String {
+        let names: Vec<_> = self.parts.iter().map(|(name, ..)| *name).collect();
+        format!("reading {} under {}", names.join(", "), self.root.path("").display())
+    }
+}
+
+impl Planner {
+    fn add(
+        &mut self,
+        name: &'static str,
+        definitions: &'static [Definition],
+        switches: &Switches,
+        plan: PartPlan,
+    ) {
+        let selection = select(name, definitions, switches, &mut self.problems);
+        self.parts.push((name, selection, plan));
+    }
+}
+
+/// Which metrics are on.
+fn select(
+    name: &str,
+    definitions: &'static [Definition],
+    switches: &Switches,
+    problems: &mut Vec<Message>,
+) -> Selection {
+    let mut is_on: Vec<_> = definitions.iter().map(|definition| definition.is_default).collect();
+    for (metric, switch) in switches {
+        let is_it = |definition: &Definition| definition.name == metric || definition.alias == metric;
+        if let Some(place) = definitions.iter().position(is_it) {
+            is_on[place] = switch.enabled.unwrap_or(is_on[place]);
+        } else {
+            let known: Vec<_> = definitions.iter().map(|definition| definition.name).collect();
+            let instead = config::instead(metric, &known).unwrap_or_default();
+            let message = format!("unknown metric; {instead}");
+            problems.push((format!("scrapers.{name}.metrics.{metric}"), message));
+        }
+    }
+    Selection { definitions, is_on: is_on.into() }
+}
+
+impl PartPlan {
+    fn build(&self) -> Box<dyn Part> {
+        match self.clone() {
+            Self::Cpu => Box::new(cpu::Cpu::default()),
+            Self::Load { is_average } => Box::new(load::Load { is_average }),
+            Self::Memory => Box::new(memory::Memory),
+            Self::Paging => Box::new(paging::Paging),
+            Self::Disk(choice) => Box::new(disk::Disk { choice }),
+            Self::Filesystem(choices) => Box::new(filesystem::Filesystem::new(choices)),
+            Self::Network(choice) => Box::new(network::Network { choice }),
+            Self::Processes => Box::new(processes::Processes),
+            Self::Process(choices) => Box::new(process::Process::new(choices)),
+            Self::System => Box::new(system::System),
+        }
+    }
+}
+
+impl Host {
+    pub(super) fn new(plan: &Plan, context: &Context) -> Self {
+        let resource = context.registry.resource(identity::resource(&plan.root));
+        let owner = Owner { id: 0, resource, start_unix_nano: 0 };
+        let scope = Scope {
+            name: "inferometer/receivers/host_metrics".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Scope::default()
+        };
+        let scraped = |(name, selection, part): &(&'static str, Selection, PartPlan)| Scraped {
+            name,
+            selection: selection.clone(),
+            part: part.build(),
+            metrics: ScraperMetrics::new(&context.meter, &context.id, name),
+            errors: Vec::new(),
+        };
+        Self {
+            id: context.id.clone(),
+            root: plan.root.clone(),
+            recorder: Recorder::new(context.registry.clone(), scope, owner.clone()),
+            owner,
+            parts: plan.parts.iter().map(scraped).collect(),
+        }
+    }
+
+    pub(super) fn scrape(&mut self, time_unix_nano: u64) -> Batch {
+        self.learn_start();
+        self.recorder.begin(time_unix_nano);
+        for scraped in &mut self.parts {
+            self.recorder.turn_to(&scraped.selection, &self.owner);
+            if let Err(message) = scraped.part.read(&self.root, &mut self.recorder) {
+                let lost = scraped.selection.is_on.iter().filter(|is_on| **is_on).count();
+                self.recorder.error(lost as u64, message);
+            }
+            let tally = self.recorder.take_tally();
+            scraped.metrics.scraped(tally.scraped);
+            scraped.metrics.errored(tally.errored);
+            scraped.note(&self.id, tally.errors);
+        }
+        self.recorder.finish()
+    }
+
+    /// See [`Recorder::inherit`].
+    pub(super) fn inherit(&mut self, series: Vec<Series>) {
+        self.recorder.inherit(series);
+    }
+
+    /// See [`Recorder::drain`].
+    pub(super) fn drain(&mut self) -> Vec<Series> {
+        self.recorder.drain()
+    }
+
+    /// The host's counters count from when it was started.
+    ///
+    /// Learned once: the kernel derives it from the wall clock, and it would move with it.
+    fn learn_start(&mut self) {
+        if self.owner.start_unix_nano == 0 {
+            let text = self.root.read_optional("proc/stat").unwrap_or_default();
+            let seconds = value_of(&text, "btime").unwrap_or(0);
+            self.owner.start_unix_nano = seconds.saturating_mul(1_000_000_000);
+        }
+    }
+}
+
+impl Scraped {
+    fn note(&mut self, receiver: &str, errors: Vec<String>) {
+        let new: BTreeSet<_> = errors.iter().collect();
+        let old: BTreeSet<_> = self.errors.iter().collect();
+        if new == old {
+            return;
+        }
+        if errors.is_empty() {
+            info!(receiver, scraper = self.name, "reading works again");
+        } else {
+            let errors = errors.join("; ");
+            warn!(receiver, scraper = self.name, errors, "not everything could be read");
+        }
+        self.errors = errors;
+    }
+}
+
+#[cfg(test)]
+impl Host {
+    pub(super) fn errors(&self) -> Vec<(&'static str, String)> {
+        let errors = |scraped: &Scraped| {
+            scraped.errors.iter().map(|error| (scraped.name, error.clone())).collect::<Vec<_>>()
+        };
+        self.parts.iter().flat_map(errors).collect()
+    }
+}

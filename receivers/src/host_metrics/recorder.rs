@@ -1,0 +1,281 @@
+//! Turns readings into points, with each series resolved once and remembered.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use foldhash::HashSet;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use pipeline::point::Value;
+use pipeline::{
+    AnyValue, Attributes, Batch, Kind, Metric, Point, Registry, Resource, Scope, Series, Temporality,
+};
+
+/// A metric a scraper can give.
+#[derive(Debug)]
+pub(super) struct Definition {
+    pub(super) name: &'static str,
+    /// The OpenTelemetry Collector's name, where it has another; switches know both.
+    pub(super) alias: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) kind: Kind,
+    pub(super) is_default: bool,
+    pub(super) description: &'static str,
+}
+
+/// A sum that goes up and down.
+pub(super) const UP_DOWN: Kind = Kind::Sum { temporality: Temporality::Cumulative, is_monotonic: false };
+
+/// The value of an attribute of a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Label<'a> {
+    Text(&'a str),
+    Int(i64),
+}
+
+/// The attributes of a reading; the same in the same order each time.
+pub(super) type Labels<'a> = &'a [(&'static str, Label<'a>)];
+
+/// A scraper's metrics, and which of them are on.
+#[derive(Debug, Clone)]
+pub(super) struct Selection {
+    pub(super) definitions: &'static [Definition],
+    pub(super) is_on: Arc<[bool]>,
+}
+
+/// What a reading belongs to; `id` tells it from the others without comparing it.
+#[derive(Debug, Clone)]
+pub(super) struct Owner {
+    pub(super) id: u64,
+    pub(super) resource: Arc<Resource>,
+    pub(super) start_unix_nano: u64,
+}
+
+pub(super) struct Recorder {
+    registry: Arc<Registry>,
+    scope: Arc<Scope>,
+    hasher: RandomState,
+    known: HashTable<Known>,
+    /// Series of the recorder before, until the next scrape says which of them are still there.
+    inherited: Vec<Series>,
+    scrape: u64,
+    time_unix_nano: u64,
+    batch: Batch,
+    selection: Selection,
+    owner: Owner,
+    /// The points and errors of the scraper at work.
+    tally: Tally,
+}
+
+/// What a scraper gave.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) scraped: u64,
+    pub(super) errored: u64,
+    pub(super) errors: Vec<String>,
+}
+
+/// How many different errors of a scrape are kept for the log.
+const ERRORS_MAX: usize = 8;
+
+/// A resolved series, by what it is recorded under.
+struct Known {
+    hash: u64,
+    metric: &'static Definition,
+    owner: u64,
+    labels: Box<[(&'static str, OwnedLabel)]>,
+    series: Series,
+    last_scrape: u64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum OwnedLabel {
+    Text(Box<str>),
+    Int(i64),
+}
+
+impl Recorder {
+    pub(super) fn new(registry: Arc<Registry>, scope: Scope, owner: Owner) -> Self {
+        Self {
+            scope: registry.scope(scope),
+            registry,
+            hasher: RandomState::default(),
+            known: HashTable::new(),
+            inherited: Vec::new(),
+            scrape: 0,
+            time_unix_nano: 0,
+            batch: Batch::new(),
+            selection: Selection { definitions: &[], is_on: Arc::default() },
+            owner,
+            tally: Tally::default(),
+        }
+    }
+
+    pub(super) fn begin(&mut self, time_unix_nano: u64) {
+        self.scrape += 1;
+        self.time_unix_nano = time_unix_nano;
+        self.batch = Batch::with_capacity(self.known.len());
+    }
+
+    /// Prepares for the readings of one scraper, which belong to the host unless it says otherwise.
+    pub(super) fn turn_to(&mut self, selection: &Selection, owner: &Owner) {
+        self.selection = selection.clone();
+        self.owner = owner.clone();
+        self.tally = Tally::default();
+    }
+
+    /// From now on readings belong to `owner`.
+    pub(super) fn own(&mut self, owner: Owner) {
+        self.owner = owner;
+    }
+
+    pub(super) fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(super) fn is_on(&self, metric: usize) -> bool {
+        self.selection.is_on.get(metric).copied().unwrap_or(false)
+    }
+
+    pub(super) fn is_any_on(&self, metrics: &[usize]) -> bool {
+        metrics.iter().any(|metric| self.is_on(*metric))
+    }
+
+    /// Counts what could not be read; the reading itself is left out.
+    pub(super) fn error(&mut self, points: u64, message: String) {
+        self.tally.errored += points;
+        if self.tally.errors.len() < ERRORS_MAX && !self.tally.errors.contains(&message) {
+            self.tally.errors.push(message);
+        }
+    }
+
+    pub(super) fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    pub(super) fn int(&mut self, metric: usize, labels: Labels<'_>, value: u64) {
+        // What does not fit cannot be a true reading of anything.
+        match i64::try_from(value) {
+            Ok(value) => self.record(metric, labels, Value::Int(value)),
+            Err(_) if self.is_on(metric) => self.error(1, format!("a reading of {value} is out of range")),
+            Err(_) => {}
+        }
+    }
+
+    pub(super) fn double(&mut self, metric: usize, labels: Labels<'_>, value: f64) {
+        if value.is_finite() {
+            self.record(metric, labels, Value::Double(value));
+        }
+    }
+
+    fn record(&mut self, metric: usize, labels: Labels<'_>, value: Value) {
+        if !self.is_on(metric) {
+            return;
+        }
+        let definition = &self.selection.definitions[metric];
+        let hash = self.hasher.hash_one((std::ptr::from_ref(definition), self.owner.id, labels));
+        let is_same = |known: &Known| known.is(definition, self.owner.id, labels);
+        let series = if let Some(known) = self.known.find_mut(hash, is_same) {
+            if known.last_scrape == self.scrape {
+                return self.error(1, format!("two readings of `{}` at once", definition.name));
+            }
+            known.last_scrape = self.scrape;
+            known.series.clone()
+        } else {
+            let Some(series) = self.resolve(definition, labels, hash) else { return };
+            series
+        };
+        let start_unix_nano = if definition.kind == Kind::Gauge { 0 } else { self.owner.start_unix_nano };
+        self.tally.scraped += 1;
+        self.batch.push(Point { start_unix_nano, ..Point::new(series, self.time_unix_nano, value) });
+    }
+
+    fn resolve(&mut self, definition: &'static Definition, labels: Labels<'_>, hash: u64) -> Option<Series> {
+        let metric = Metric::new(definition.name, definition.unit, definition.kind)
+            .with_description(definition.description);
+        let metric = self.registry.metric(metric);
+        let attributes = Attributes::new(labels.iter().map(|(key, label)| {
+            let value = match label {
+                Label::Text(text) => AnyValue::from(*text),
+                Label::Int(number) => AnyValue::Int(*number),
+            };
+            ((*key).to_owned(), value)
+        }));
+        let series = match self.registry.series(&self.owner.resource, &self.scope, &metric, attributes) {
+            Ok(series) => series,
+            Err(full) => {
+                self.error(1, full.to_string());
+                return None;
+            }
+        };
+        let known = Known {
+            hash,
+            metric: definition,
+            owner: self.owner.id,
+            labels: labels.iter().map(|(key, label)| (*key, label.into())).collect(),
+            series: series.clone(),
+            last_scrape: self.scrape,
+        };
+        self.known.insert_unique(hash, known, |known| known.hash);
+        Some(series)
+    }
+
+    /// Ends the scrape: what was there the last time and is not now gets a stale marker, and is forgotten.
+    pub(super) fn finish(&mut self) -> Batch {
+        let (scrape, time) = (self.scrape, self.time_unix_nano);
+        let batch = &mut self.batch;
+        self.known.retain(|known| {
+            let is_here = known.last_scrape == scrape;
+            if !is_here {
+                batch.push(Point::stale(known.series.clone(), time));
+            }
+            is_here
+        });
+        if !self.inherited.is_empty() {
+            let known: HashSet<_> = self.known.iter().map(|known| &known.series).collect();
+            let ended = self.inherited.drain(..).filter(|series| !known.contains(series));
+            batch.extend(ended.map(|series| Point::stale(series, time)));
+        }
+        std::mem::take(&mut self.batch)
+    }
+
+    /// Takes over series that another has recorded: those that the next scrape does not have have ended.
+    pub(super) fn inherit(&mut self, series: Vec<Series>) {
+        self.inherited.extend(series);
+    }
+
+    /// The series that are there, and nothing remembered any more.
+    pub(super) fn drain(&mut self) -> Vec<Series> {
+        let known = self.known.drain().map(|known| known.series);
+        known.chain(self.inherited.drain(..)).collect::<HashSet<_>>().into_iter().collect()
+    }
+}
+
+impl Known {
+    fn is(&self, metric: &Definition, owner: u64, labels: Labels<'_>) -> bool {
+        std::ptr::eq(self.metric, metric)
+            && self.owner == owner
+            && self.labels.len() == labels.len()
+            && self.labels.iter().zip(labels).all(|((left_key, left), (right_key, right))| {
+                left_key == right_key
+                    && match (left, right) {
+                        (OwnedLabel::Text(left), Label::Text(right)) => left.as_ref() == *right,
+                        (OwnedLabel::Int(left), Label::Int(right)) => left == right,
+                        _ => false,
+                    }
+            })
+    }
+}
+
+impl From<&Label<'_>> for OwnedLabel {
+    fn from(label: &Label<'_>) -> Self {
+        match label {
+            Label::Text(text) => Self::Text((*text).into()),
+            Label::Int(number) => Self::Int(*number),
+        }
+    }
+}
