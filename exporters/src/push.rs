@@ -1,0 +1,66 @@
+//! What exporters that push over the network have in common, besides the connection itself.
+
+pub(crate) mod answer;
+pub(crate) mod compression;
+pub(crate) mod connection;
+pub(crate) mod headers;
+
+use pipeline::component::{BoxError, ExportError};
+use pipeline::errors::{self, chain};
+use serde::{Deserialize, Serialize};
+
+/// What to say about a URL that carries credentials.
+pub(crate) const CREDENTIALS_IN_URL: &str = "expected a URL without credentials: use the `basic_auth` extension \
+     with `auth.authenticator`, or an `Authorization` header";
+
+/// What the other side says is cut to this: enough for its sentence, not for its page.
+const ANSWER_BYTES_MAX: usize = 256;
+
+/// What to do with a batch the other side finds too large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TooLarge {
+    #[default]
+    Drop,
+    /// Sends its halves, down to single points.
+    Split,
+}
+
+impl TooLarge {
+    /// What becomes of a batch that the other side found too large.
+    pub(crate) fn judge(self, reason: String) -> ExportError {
+        match self {
+            Self::Drop => ExportError::Drop { reason },
+            Self::Split => ExportError::Split { reason },
+        }
+    }
+}
+
+/// A request that could not be sent, or got no answer: the next one may.
+pub(crate) fn broken(error: &BoxError) -> ExportError {
+    ExportError::Retry { after: None, reason: chain(&**error) }
+}
+
+/// What the other side said, as it may stand in a log.
+pub(crate) fn printable(text: &str) -> String {
+    errors::printable(text, ANSWER_BYTES_MAX)
+}
+
+/// Whether a URL carries credentials, which would be printed with it.
+pub(crate) fn has_credentials(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_in_a_url_are_seen() {
+        assert!(has_credentials("http://user:pass@host/x"));
+        assert!(has_credentials("user@host:4317"));
+        assert!(!has_credentials("http://host/a@b"));
+        assert!(!has_credentials("host:4317"));
+    }
+}
