@@ -1,6 +1,18 @@
 //! The ways out. Each is one file or folder here and one entry in [`EXPORTERS`].
 
+mod debug;
+mod otlp;
+mod otlp_grpc;
+mod otlp_http;
+mod prometheus;
+mod push;
+#[cfg(test)]
+mod testing;
+
 use pipeline::component::ExporterEntry;
 
+pub use push::headers::Headers;
+
 /// Every exporter there is.
-pub const EXPORTERS: &[ExporterEntry] = &[];
+pub const EXPORTERS: &[ExporterEntry] =
+    &[debug::ENTRY, debug::LOGGING, otlp_grpc::ENTRY, otlp_http::ENTRY, prometheus::ENTRY];
