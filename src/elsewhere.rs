@@ -1,0 +1,108 @@
+//! Components that an OpenTelemetry Collector has and this collector has not: what to do instead.
+
+/// What would do in the place of a component that is known elsewhere; `None` where the name is not known.
+pub(crate) fn instead_of(section: &str, kind: &str) -> Option<&'static str> {
+    let list = match section {
+        "receivers" => RECEIVERS,
+        "processors" => PROCESSORS,
+        "exporters" => EXPORTERS,
+        "extensions" => EXTENSIONS,
+        _ => return None,
+    };
+    let plain = kind.replace('_', "");
+    list.iter().find(|(name, _)| *name == plain).map(|(_, instead)| *instead)
+}
+
+/// What would do in the place of a section that is known elsewhere; `None` where the name is not known.
+pub(crate) fn instead_of_section(name: &str) -> Option<&'static str> {
+    (name == "connectors").then_some(
+        "connectors are not available here yet; take the section out, and its names from `service.pipelines`",
+    )
+}
+
+/// Name, in lower case and without underscores; what would do.
+type Instead = (&'static str, &'static str);
+
+const NOTHING: &str = "take it out here and from `service`";
+
+const RECEIVERS: &[Instead] = &[
+    ("jaeger", "only metrics are collected: take it out here and from `service.pipelines`"),
+    ("zipkin", "only metrics are collected: take it out here and from `service.pipelines`"),
+    ("filelog", "only metrics are collected: take it out here and from `service.pipelines`"),
+    ("prometheusremotewrite", "scrape with `prometheus`, or push with OTLP"),
+    ("statsd", "push with OTLP"),
+    ("nop", NOTHING),
+    ("kubeletstats", NOTHING),
+    ("k8scluster", NOTHING),
+    ("receivercreator", "list the targets in `static_configs` of `prometheus`"),
+];
+
+const PROCESSORS: &[Instead] = &[
+    (
+        "batch",
+        "every exporter merges by itself: write `sending_queue: {batch: {}}` there, and take this out here and from \
+         `service.pipelines`",
+    ),
+    (
+        "memorylimiter",
+        "memory is bounded by `service.limits.live_series_max` and `sending_queue.queue_size`: take this out here and \
+         from `service.pipelines`",
+    ),
+    (
+        "resourcedetection",
+        "set attributes with `resource`, such as `{key: host.name, value: \"${env:HOSTNAME}\"}`",
+    ),
+    ("transform", "use `attributes`, `resource`, `relabel` or `filter`"),
+    ("metricstransform", "use `relabel`"),
+    ("groupbyattrs", NOTHING),
+    ("cumulativetodelta", NOTHING),
+    ("deltatocumulative", NOTHING),
+    ("deltatorate", NOTHING),
+    ("interval", NOTHING),
+    ("metricstarttime", NOTHING),
+    ("metricsgeneration", NOTHING),
+    ("k8sattributes", NOTHING),
+];
+
+const EXPORTERS: &[Instead] = &[
+    ("prometheusremotewrite", "push with `otlp_http`, which Prometheus, Mimir and Grafana Cloud take"),
+    ("file", "use `debug`"),
+    ("nop", NOTHING),
+    ("kafka", NOTHING),
+    ("loadbalancing", "name several `otlp_grpc/NAME`"),
+];
+
+const EXTENSIONS: &[Instead] = &[
+    (
+        "healthcheck",
+        "ask for the collector's own metrics at `service.telemetry.metrics`; take this out here and from \
+                     `service.extensions`",
+    ),
+    ("pprof", "take it out here and from `service.extensions`"),
+    ("zpages", "take it out here and from `service.extensions`"),
+    ("memoryballast", "take it out here and from `service.extensions`"),
+    (
+        "filestorage",
+        "queues are in memory; take this out here, from `service.extensions` and `sending_queue.storage`",
+    ),
+    ("oauth2client", "use `bearer_token_auth` with `filename`"),
+    ("opamp", "take it out here and from `service.extensions`"),
+    ("headerssetter", "write `headers` in the exporter"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_and_new_names_are_known() {
+        for kind in ["resourcedetection", "resource_detection", "memory_limiter", "batch"] {
+            assert!(instead_of("processors", kind).is_some(), "{kind}");
+        }
+        assert!(instead_of("extensions", "health_check").is_some());
+        assert_eq!(instead_of("processors", "bacth"), None);
+        assert_eq!(instead_of("service", "batch"), None);
+        assert!(instead_of_section("connectors").is_some());
+        assert_eq!(instead_of_section("connector"), None);
+    }
+}
