@@ -1,0 +1,131 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use config::Sources;
+
+/// An OpenTelemetry-native metrics collector for machines that serve models.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Collect until told to stop (what happens without a command).
+    Run(Run),
+    /// Check a configuration, or an exposition on standard input, and list everything that is wrong.
+    Validate(Validate),
+    /// Print the configuration that would run, defaults filled in and secrets hidden.
+    PrintConfig(Source),
+    /// List receivers, processors, exporters and extensions, or show one with an example and all its keys.
+    Components {
+        /// The component to show, such as `otlp_http`.
+        name: Option<String>,
+    },
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Source {
+    /// Read these files, YAML, or TOML or JSON by extension; later ones win. Without any, the built-in
+    /// default runs: `inferometer print-config` shows it.
+    #[arg(long, short, value_name = "FILE", num_args = 1.., action = clap::ArgAction::Append)]
+    pub(crate) config: Vec<PathBuf>,
+    /// Set one value, over files and environment: `--set service.telemetry.logs.level=debug`.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(crate) overrides: Vec<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Deliver what is queued for at most this long after being told to stop.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
+    pub(crate) shutdown_timeout: Duration,
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Log {
+    /// Log from this level on: error, warn, info, debug, trace, or filters such as `info,receivers=debug`.
+    /// Without it, `service.telemetry.logs.level` holds.
+    #[arg(long, value_name = "LEVEL", env = "INFEROMETER_LOG_LEVEL")]
+    pub(crate) log_level: Option<String>,
+    /// Write the log like this. Without it, `service.telemetry.logs.encoding` holds.
+    #[arg(long, value_name = "FORMAT", env = "INFEROMETER_LOG_FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Validate {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Check an exposition on standard input instead, strictly.
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["config", "overrides"])]
+    pub(crate) exposition: Option<Exposition>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Exposition {
+    /// Prometheus text 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.
+    Openmetrics,
+}
+
+impl Source {
+    /// The layers to load: the built-in default only where no file is named.
+    pub(crate) fn layers(&self) -> Sources {
+        let defaults = self.config.is_empty().then(|| include_str!("default.yaml").to_owned());
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Sources { defaults, files: self.config.clone(), environment, overrides: self.overrides.clone() }
+    }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    config::Duration::parse(text)
+        .map(|duration| duration.0)
+        .ok_or_else(|| format!("expected a duration such as `10s` or `1m30s`, got `{text}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_what_happens_without_a_command() {
+        let bare = Arguments::try_parse_from(["inferometer", "--config", "a.yaml", "b.yaml"]).unwrap();
+        assert_eq!(bare.run.source.config.len(), 2);
+        let named = Arguments::try_parse_from(["inferometer", "run", "--config", "a.yaml"]).unwrap();
+        assert!(matches!(named.command, Some(Command::Run(run)) if run.source.config.len() == 1));
+    }
+
+    #[test]
+    fn a_wrong_duration_says_what_would_do() {
+        let error = Arguments::try_parse_from(["inferometer", "--shutdown-timeout", "5"]).unwrap_err();
+        assert!(error.to_string().contains("expected a duration such as `10s`"), "{error}");
+    }
+}

@@ -1,0 +1,225 @@
+//! A running collector: builds what a plan says, starts it in order, and ends it without loss.
+//!
+//! Exporters start first and stop last, so that whatever a receiver takes has somewhere to go.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Problems, Section};
+use pipeline::component::{BoxError, Context, Processor, Receiver};
+use pipeline::delivery::{Drained, Outbox};
+use pipeline::errors::chain;
+use pipeline::net::Net;
+use pipeline::pipelines::{FanOut, Pipeline};
+use pipeline::succession::Term;
+use pipeline::{Output, extensions::Extension};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::plan::{Part, Plan, named};
+
+/// Everything that runs.
+pub(crate) struct Collector {
+    pub(crate) context: Context,
+    pub(crate) plan: Plan,
+    pub(crate) receivers: HashMap<String, RunningReceiver>,
+    pub(crate) pipelines: HashMap<String, Arc<Pipeline>>,
+    pub(crate) outboxes: HashMap<String, Arc<Outbox>>,
+}
+
+/// A receiver at work.
+pub(crate) struct RunningReceiver {
+    /// What it was built from.
+    pub(crate) section: Section,
+    pub(crate) output: Output,
+    /// Ended by a reload that changes or removes the receiver, and by nothing else.
+    pub(crate) term: Term,
+    stop: CancellationToken,
+    work: JoinHandle<()>,
+}
+
+/// What a drain of everything came to: each exporter with its counts.
+pub(crate) type Drains = Vec<(String, Drained)>;
+
+/// Makes the authenticators that the plan's components lean on.
+pub(crate) fn authenticators(
+    plan: &Plan,
+    context: &Context,
+) -> Result<HashMap<String, Arc<pipeline::net::auth::Authenticator>>, Problems> {
+    let (mut authenticators, mut problems) = (HashMap::new(), Vec::new());
+    for part in plan.extensions.iter().filter(|part| plan.service.extensions.contains(&part.id)) {
+        match (part.entry.build)(&part.section, &named(context, &part.id)) {
+            Ok(Extension::Authenticator(built)) => {
+                authenticators.insert(part.id.clone(), Arc::new(built));
+            }
+            Err(Problems(found)) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(authenticators) } else { Err(Problems(problems)) }
+}
+
+/// The context with the network that the plan's extensions make.
+pub(crate) fn with_extensions(context: &Context, plan: &Plan) -> Result<Context, Problems> {
+    let net: Net = context.net.with_authenticators(authenticators(plan, context)?);
+    Ok(Context { net: Arc::new(net), ..context.clone() })
+}
+
+impl Collector {
+    /// Builds and starts everything; what was started before an error is stopped again.
+    pub(crate) async fn start(context: Context, plan: Plan) -> Result<Self, BoxError> {
+        let context = with_extensions(&context, &plan)?;
+        let mut collector = Self {
+            context,
+            plan,
+            receivers: HashMap::new(),
+            pipelines: HashMap::new(),
+            outboxes: HashMap::new(),
+        };
+        match collector.start_all().await {
+            Ok(()) => Ok(collector),
+            Err(error) => {
+                collector.stop(Duration::ZERO).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_all(&mut self) -> Result<(), BoxError> {
+        self.outboxes = start_exporters(&self.context, self.plan.exporters.iter()).await?;
+        self.pipelines = build_pipelines(&self.context, &self.plan, &self.outboxes)?;
+        for part in &self.plan.receivers {
+            let feeds = fan_out(&self.plan, &self.pipelines, &part.id);
+            let running = start_receiver(&self.context, part, feeds).await?;
+            self.receivers.insert(part.id.clone(), running);
+        }
+        Ok(())
+    }
+
+    /// Forgets what belongs to series that are gone; with many series this takes a while.
+    pub(crate) fn sweep(&self) {
+        let pipelines: Vec<_> = self.pipelines.values().cloned().collect();
+        tokio::task::spawn_blocking(move || pipelines.iter().for_each(|pipeline| pipeline.sweep()));
+    }
+
+    /// Stops taking, then delivers what was taken until the time is over.
+    pub(crate) async fn stop(self, timeout: Duration) -> Drains {
+        let deadline = Instant::now() + timeout;
+        stop_receivers(self.receivers, deadline).await;
+        let drains = self.outboxes.into_iter().map(|(id, outbox)| async move {
+            let drained = outbox.drain(deadline).await;
+            (id, drained)
+        });
+        futures_util::future::join_all(drains).await
+    }
+}
+
+/// Starts exporters at the same time; the first error stops those that did start.
+pub(crate) async fn start_exporters(
+    context: &Context,
+    parts: impl Iterator<Item = &Part<pipeline::component::BuiltExporter>>,
+) -> Result<HashMap<String, Arc<Outbox>>, BoxError> {
+    let mut outboxes: HashMap<String, Arc<Outbox>> = HashMap::new();
+    for part in parts {
+        let context = named(context, &part.id);
+        let started = match (part.entry.build)(&part.section, &context) {
+            Ok(built) => Outbox::start(&context, built).await,
+            Err(problems) => Err(problems.into()),
+        };
+        match started {
+            Ok((outbox, notes)) => {
+                tell(&notes, |note| info!(exporter = part.id, "{note}"));
+                outboxes.insert(part.id.clone(), outbox);
+            }
+            Err(error) => {
+                for outbox in outboxes.values() {
+                    outbox.drain(Instant::now()).await;
+                }
+                return Err(at("exporters", &part.id, error));
+            }
+        }
+    }
+    Ok(outboxes)
+}
+
+/// Builds every pipeline, each with processors of its own.
+pub(crate) fn build_pipelines(
+    context: &Context,
+    plan: &Plan,
+    outboxes: &HashMap<String, Arc<Outbox>>,
+) -> Result<HashMap<String, Arc<Pipeline>>, Problems> {
+    let mut pipelines = HashMap::new();
+    for pipeline in &plan.pipelines {
+        let mut processors: Vec<(String, Processor)> = Vec::new();
+        for id in &pipeline.joins.processors {
+            for part in plan.processors.iter().filter(|part| part.id == *id) {
+                processors.push((id.clone(), (part.entry.build)(&part.section, &named(context, id))?));
+            }
+        }
+        let exporters = pipeline.joins.exporters.iter().filter_map(|id| outboxes.get(id).cloned()).collect();
+        let built = Pipeline::new(&named(context, &pipeline.id), processors, exporters);
+        pipelines.insert(pipeline.id.clone(), Arc::new(built));
+    }
+    Ok(pipelines)
+}
+
+/// The pipelines that a receiver feeds.
+pub(crate) fn fan_out(plan: &Plan, pipelines: &HashMap<String, Arc<Pipeline>>, receiver: &str) -> FanOut {
+    let fed =
+        plan.pipelines.iter().filter(|pipeline| pipeline.joins.receivers.iter().any(|id| id == receiver));
+    FanOut(fed.filter_map(|pipeline| pipelines.get(&pipeline.id).cloned()).collect())
+}
+
+/// Builds and starts a receiver that feeds these pipelines.
+pub(crate) async fn start_receiver(
+    context: &Context,
+    part: &Part<Box<dyn Receiver>>,
+    feeds: FanOut,
+) -> Result<RunningReceiver, BoxError> {
+    let mut receiver = (part.entry.build)(&part.section, &named(context, &part.id))?;
+    let (output, stop, term) = (Output::new(feeds), CancellationToken::new(), Term::default());
+    receiver.begin(term.clone());
+    let running = receiver.start(output.clone(), stop.clone()).await;
+    let running = running.map_err(|error| at("receivers", &part.id, error))?;
+    tell(&running.notes, |note| info!(receiver = part.id, "{note}"));
+    let (id, stopping) = (part.id.clone(), stop.clone());
+    let work = tokio::spawn(async move {
+        let ended = tokio::spawn(running.work).await;
+        if ended.is_err() || !stopping.is_cancelled() {
+            error!(receiver = id, "receiver ended by itself; what it would have received is lost");
+        }
+    });
+    Ok(RunningReceiver { section: part.section.clone(), output, term, stop, work })
+}
+
+/// An error with the component it is of, where it does not say so itself.
+fn at(section: &str, id: &str, error: BoxError) -> BoxError {
+    let (place, text) = (format!("{section}.{id}"), chain(&*error));
+    if text.contains(&place) { error } else { format!("{place}: {text}").into() }
+}
+
+/// Tells receivers to stop, and waits for them until the deadline.
+pub(crate) async fn stop_receivers(receivers: HashMap<String, RunningReceiver>, deadline: Instant) {
+    for receiver in receivers.values() {
+        receiver.stop.cancel();
+    }
+    for (id, receiver) in receivers {
+        let abort = receiver.work.abort_handle();
+        if tokio::time::timeout_at(deadline, receiver.work).await.is_err() {
+            abort.abort();
+            error!(receiver = id, "receiver did not stop in time");
+        }
+    }
+}
+
+/// Tells a person what a component has opened.
+fn tell(notes: &[String], log: impl Fn(&str)) {
+    if notes.is_empty() {
+        log("started");
+    }
+    for note in notes {
+        log(note);
+    }
+}

@@ -1,0 +1,197 @@
+//! What each command does.
+
+mod run;
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use config::{Document, Problems, Section};
+use pipeline::component::Context;
+use pipeline::net::Net;
+use pipeline::{Clock, Registry};
+
+use crate::cli::{Exposition, Source, Validate};
+use crate::components;
+use crate::plan::Plan;
+
+pub(crate) use run::run;
+
+/// The command line or the configuration is wrong.
+pub(crate) const EXIT_USAGE: u8 = 2;
+
+/// A configuration that cannot be run.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) problems: Problems,
+    /// What may be the cause, such as a variable that is not set.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
+        write!(f, "{}", self.problems)
+    }
+}
+
+impl From<Problems> for Refused {
+    fn from(problems: Problems) -> Self {
+        Self { problems, warnings: Vec::new() }
+    }
+}
+
+/// Reads a configuration and checks all of it; opens nothing. All problems come at once.
+pub(crate) fn load(source: &Source) -> Result<Plan, Refused> {
+    let document = Document::load(&source.layers())?;
+    let (mut plan, mut problems) = Plan::new(&document);
+    let context = checking_context();
+    if let Ok(context) = crate::collector::with_extensions(&context, &plan) {
+        problems.extend(plan.check(&context));
+    } else {
+        // `check` finds what is wrong with the extensions; that others do not find them follows from it.
+        let found = plan.check(&context).into_iter();
+        problems.extend(found.filter(|problem| !problem.path.ends_with(".auth.authenticator")));
+    }
+    if problems.is_empty() {
+        plan.forget_unused();
+        return Ok(plan);
+    }
+    let mut problems = Problems(problems).in_order();
+    problems.0.dedup();
+    Err(Refused { problems, warnings: plan.warnings })
+}
+
+/// A context for building components that are thrown away again.
+pub(crate) fn checking_context() -> Context {
+    let provider = opentelemetry_sdk::metrics::SdkMeterProvider::default();
+    Context {
+        id: String::new(),
+        registry: Arc::new(Registry::new(1)),
+        clock: Clock::system(),
+        meter: opentelemetry::metrics::MeterProvider::meter(&provider, "inferometer"),
+        net: Arc::new(Net::default()),
+    }
+}
+
+/// `inferometer validate`.
+pub(crate) fn validate(validate: &Validate) -> ExitCode {
+    if let Some(format) = validate.exposition {
+        return validate_exposition(format);
+    }
+    match load(&validate.source) {
+        Ok(plan) => {
+            for warning in &plan.warnings {
+                eprintln!("warning: {warning}");
+            }
+            println!("configuration is valid");
+            ExitCode::SUCCESS
+        }
+        Err(refused) => {
+            eprintln!("{refused}");
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+fn validate_exposition(format: Exposition) -> ExitCode {
+    let mut text = Vec::new();
+    if let Err(error) = std::io::stdin().read_to_end(&mut text) {
+        eprintln!("cannot read standard input: {error}");
+        return ExitCode::FAILURE;
+    }
+    let format = match format {
+        Exposition::Text => receivers::prometheus::Format::Text,
+        Exposition::Openmetrics => receivers::prometheus::Format::OpenMetrics,
+    };
+    match receivers::prometheus::validate(&text, format) {
+        Ok(summary) => {
+            println!("exposition is valid (families: {}, samples: {})", summary.families, summary.samples);
+            ExitCode::SUCCESS
+        }
+        Err(problems) => {
+            for problem in problems {
+                eprintln!("{problem}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `inferometer print-config`.
+pub(crate) fn print_config(source: &Source) -> ExitCode {
+    let printed = load(source).and_then(|plan| Ok(crate::effective::render(&plan)?));
+    match printed {
+        Ok(text) => print(&text),
+        Err(refused) => {
+            eprintln!("{refused}");
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+/// `inferometer components [NAME]`.
+pub(crate) fn components(name: Option<&str>) -> ExitCode {
+    let listed = components::all();
+    let Some(name) = name else {
+        return print(&list(&listed));
+    };
+    let mut text = String::new();
+    for component in listed.iter().filter(|listed| listed.name == name || listed.aliases.contains(&name)) {
+        text.push_str(&describe(component));
+    }
+    if !text.is_empty() {
+        return print(&text);
+    }
+    let names: Vec<_> = listed.iter().map(|component| component.name).collect();
+    let instead = config::instead(name, &names).unwrap_or_default();
+    eprintln!("there is no component `{name}`; {instead}");
+    ExitCode::from(EXIT_USAGE)
+}
+
+fn list(listed: &[components::Listed]) -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for component in listed {
+        if component.section != section {
+            section = component.section;
+            text.push_str(section);
+            text.push_str(":\n");
+        }
+        let older = match component.aliases {
+            [] => String::new(),
+            aliases => format!(" Older name: {}.", aliases.join(", ")),
+        };
+        let _ = writeln!(text, "  {:<18} {}{older}", component.name, component.about);
+    }
+    text
+}
+
+/// A component with its example, and every key with the value it has there.
+fn describe(component: &components::Listed) -> String {
+    let path = format!("{}.{}", component.section, component.name);
+    let keys = Section::from_yaml(&path, component.example)
+        .and_then(|section| (component.effective)(&section))
+        .map_or_else(|problems| problems.to_string(), |value| config::render_yaml(&value));
+    format!(
+        "# {} `{}`: {}\n\n# An example:\n{}\n\n# Every key, with the value it has in the example:\n{keys}\n",
+        component.section.trim_end_matches('s'),
+        component.name,
+        component.about,
+        component.example.trim(),
+    )
+}
+
+/// Prints to standard output; a reader that went away is no error.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("cannot write to standard output: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}

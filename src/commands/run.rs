@@ -1,0 +1,217 @@
+//! `inferometer run`: collects until told to stop.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use pipeline::component::{BoxError, Context};
+use pipeline::errors::chain;
+use pipeline::net::Net;
+use pipeline::{Clock, Registry};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{error, info, warn};
+
+use super::{EXIT_USAGE, load};
+use crate::cli::Run;
+use crate::collector::{Collector, Drains};
+use crate::logging;
+use crate::plan::Plan;
+use crate::telemetry::{self, ReloadState, Telemetry};
+
+/// How often memory of series that are gone is given back, and refused series are spoken of.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Within this time after the first, the same signal is that one told twice, as wrappers such as `timeout` do that
+/// signal the process and then its group.
+const SIGNAL_ECHO: Duration = Duration::from_millis(100);
+
+/// What makes the loop turn.
+enum Event {
+    Stop(SignalKind),
+    Reload,
+    Sweep,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+pub(crate) fn run(run: &Run) -> ExitCode {
+    let plan = match load(&run.source) {
+        Ok(plan) => plan,
+        Err(refused) => {
+            eprintln!("{refused}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    if let Err(message) = logging::start(&run.log, &plan.service.telemetry.logs) {
+        eprintln!("{message}");
+        return ExitCode::from(EXIT_USAGE);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!(%error, "cannot start the runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = match runtime.block_on(collect(run, plan)) {
+        Ok(code) => code,
+        Err(failure) => {
+            error!("failed: {}", chain(&*failure));
+            ExitCode::FAILURE
+        }
+    };
+    // A thread that hangs in the kernel (a dead mount) must not keep the process.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    code
+}
+
+async fn collect(run: &Run, plan: Plan) -> Result<ExitCode, BoxError> {
+    let mut signals = Signals::new()?;
+    info!(version = env!("CARGO_PKG_VERSION"), "inferometer starts");
+    for warning in &plan.warnings {
+        warn!("{warning}");
+    }
+    let mut telemetry = Telemetry::new(&plan.service.telemetry)?;
+    let context = Context {
+        id: String::new(),
+        registry: Arc::new(Registry::new(plan.service.limits.live_series_max)),
+        clock: Clock::system(),
+        meter: telemetry.meter(),
+        net: Arc::new(Net::default()),
+    };
+    let reload_state = Arc::new(ReloadState::default());
+    reload_state.succeeded(&context.clock);
+    telemetry::observe(&context.meter, &context.registry, &reload_state);
+    for note in telemetry.serve(&context.net).await? {
+        info!("{note}");
+    }
+    let mut collector = Collector::start(context, plan).await?;
+    info!("ready");
+    let mut refused = RefusedSeries::default();
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+    let first = loop {
+        match signals.next(&mut ticks).await {
+            Event::Stop(signal) => break signal,
+            Event::Reload => reload(&mut collector, run, &reload_state).await,
+            Event::Sweep => {
+                collector.sweep();
+                refused.log(&collector.context.registry);
+            }
+        }
+    };
+    info!(timeout = ?run.shutdown_timeout, "stopping; delivering what is queued");
+    let code = tokio::select! {
+        drains = collector.stop(run.shutdown_timeout) => report(&drains),
+        () = signals.stop_again(first) => {
+            error!("told to stop again; what was queued is lost");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    telemetry.stop().await;
+    Ok(code)
+}
+
+impl Signals {
+    fn new() -> Result<Self, BoxError> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self, ticks: &mut tokio::time::Interval) -> Event {
+        tokio::select! {
+            _ = self.terminate.recv() => Event::Stop(SignalKind::terminate()),
+            _ = self.interrupt.recv() => Event::Stop(SignalKind::interrupt()),
+            _ = self.hangup.recv() => Event::Reload,
+            _ = ticks.tick() => Event::Sweep,
+        }
+    }
+
+    /// Waits for a signal that means "now".
+    async fn stop_again(&mut self, first: SignalKind) {
+        let echo = Instant::now() + SIGNAL_ECHO;
+        while self.stop().await == first && Instant::now() < echo {}
+    }
+
+    async fn stop(&mut self) -> SignalKind {
+        tokio::select! {
+            _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+        }
+    }
+}
+
+/// Validates the new configuration first; a bad one changes nothing.
+async fn reload(collector: &mut Collector, run: &Run, state: &ReloadState) {
+    info!("reloading");
+    let plan = match load(&run.source) {
+        Ok(plan) => plan,
+        Err(refused) => {
+            error!("configuration is not valid, the one before stays in force:\n{refused}");
+            state.successful.store(0, Ordering::Relaxed);
+            return;
+        }
+    };
+    for warning in &plan.warnings {
+        warn!("{warning}");
+    }
+    match collector.reload(plan).await {
+        Ok(()) => {
+            state.succeeded(&collector.context.clock);
+            info!("reloaded");
+        }
+        Err(failure) => {
+            state.successful.store(0, Ordering::Relaxed);
+            error!("reload failed: {}", chain(&*failure));
+        }
+    }
+}
+
+impl ReloadState {
+    fn succeeded(&self, clock: &Clock) {
+        self.successful.store(1, Ordering::Relaxed);
+        self.time_unix.store(clock.unix_nano() / 1_000_000_000, Ordering::Relaxed);
+    }
+}
+
+/// Says once a minute how many series were refused.
+#[derive(Default)]
+struct RefusedSeries {
+    said: u64,
+}
+
+impl RefusedSeries {
+    fn log(&mut self, registry: &Registry) {
+        let refused = registry.refused();
+        if refused > self.said {
+            warn!(
+                refused = refused - self.said,
+                live_max = registry.live_max(),
+                "new series were refused; raise `service.limits.live_series_max` or send fewer"
+            );
+            self.said = refused;
+        }
+    }
+}
+
+/// Says what was delivered and what was not; the exit code follows.
+fn report(drains: &Drains) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for (exporter, drained) in drains {
+        let (delivered, dropped, undelivered) = (drained.delivered, drained.dropped, drained.undelivered);
+        if undelivered > 0 {
+            error!(exporter, delivered, dropped, undelivered, "stopped with points undelivered");
+            code = ExitCode::FAILURE;
+        } else {
+            info!(exporter, delivered, dropped, undelivered, "stopped");
+        }
+    }
+    code
+}

@@ -1,0 +1,118 @@
+//! Taking a new configuration while running: what did not change goes on as it is.
+//!
+//! A receiver whose section is the same keeps its sockets, its timers and its memory of series, and is
+//! led to the new pipelines; an exporter whose section is the same keeps its queue. Only what changed is
+//! started anew, the new before the old is stopped wherever both can be.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipeline::component::{BoxError, BuiltExporter};
+use pipeline::delivery::Outbox;
+use pipeline::errors::chain;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use crate::collector::{
+    Collector, build_pipelines, fan_out, start_exporters, start_receiver, stop_receivers, with_extensions,
+};
+use crate::plan::{Part, Plan};
+
+/// How long an exporter that is no longer named may go on emptying its queue.
+const OLD_EXPORTER_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long a receiver that is no longer named may take to answer what it has begun.
+const OLD_RECEIVER_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Collector {
+    /// Changes over to a plan that has been checked.
+    ///
+    /// An error before the change-over leaves everything as it was. A receiver that does not start with
+    /// its new section goes on with the old one, and the error says so.
+    pub(crate) async fn reload(&mut self, plan: Plan) -> Result<(), BoxError> {
+        self.plan.warn_about_restarts(&plan);
+        let context = with_extensions(&self.context, &plan)?;
+        // Components hold their authenticators: when one changes, everything is built anew.
+        let same_extensions = same_parts(&self.plan.extensions, &plan.extensions);
+        let stays = |new: &&Part<BuiltExporter>| {
+            same_extensions && self.plan.exporters.iter().any(|old| old.is_same(new))
+        };
+        let kept: HashSet<String> = plan.exporters.iter().filter(stays).map(|part| part.id.clone()).collect();
+
+        let new = plan.exporters.iter().filter(|part| !kept.contains(&part.id));
+        let mut outboxes = start_exporters(&context, new).await?;
+        for id in &kept {
+            outboxes.extend(self.outboxes.get(id).map(|outbox| (id.clone(), outbox.clone())));
+        }
+        let pipelines = build_pipelines(&context, &plan, &outboxes)?;
+
+        context.registry.limit(plan.service.limits.live_series_max);
+        let old_outboxes = std::mem::replace(&mut self.outboxes, outboxes);
+        self.context = context;
+        self.plan = plan;
+        self.pipelines = pipelines;
+        let changed = self.change_receivers(same_extensions).await;
+        for (id, outbox) in old_outboxes {
+            if !kept.contains(&id) {
+                tokio::spawn(retire(id, outbox));
+            }
+        }
+        changed
+    }
+
+    /// Leads receivers that stay to the new pipelines, starts new ones, and stops what they replace.
+    async fn change_receivers(&mut self, same_extensions: bool) -> Result<(), BoxError> {
+        let mut old = std::mem::take(&mut self.receivers);
+        let mut first_error = None;
+        for part in &self.plan.receivers {
+            let feeds = fan_out(&self.plan, &self.pipelines, &part.id);
+            if let Some(receiver) = old.get(&part.id) {
+                receiver.output.redirect(feeds.clone());
+            }
+            let stays = same_extensions && old.get(&part.id).is_some_and(|old| old.section == part.section);
+            // The new one takes the sockets over from the old one, which then finishes what it has begun.
+            let started = if stays { None } else { Some(start_receiver(&self.context, part, feeds).await) };
+            let running = match started {
+                None => old.remove(&part.id),
+                Some(Ok(running)) => Some(running),
+                Some(Err(error)) => {
+                    error!(
+                        receiver = part.id,
+                        error = chain(&*error),
+                        "receiver did not start with its new section"
+                    );
+                    first_error.get_or_insert(error);
+                    old.remove(&part.id)
+                }
+            };
+            self.receivers.extend(running.map(|running| (part.id.clone(), running)));
+        }
+        for (id, receiver) in &old {
+            receiver.term.end(self.receivers.get(id).map(|running| running.term.clone()));
+        }
+        stop_receivers(old, Instant::now() + OLD_RECEIVER_TIMEOUT).await;
+        first_error.map_or(Ok(()), Err)
+    }
+}
+
+impl Plan {
+    fn warn_about_restarts(&self, new: &Self) {
+        if self.service.telemetry != new.service.telemetry {
+            warn!("`service.telemetry` has changed; it takes effect at the next start");
+        }
+    }
+}
+
+async fn retire(id: String, outbox: Arc<Outbox>) {
+    let drained = outbox.drain(Instant::now() + OLD_EXPORTER_TIMEOUT).await;
+    if drained.undelivered > 0 {
+        error!(exporter = id, points = drained.undelivered, "points were lost with a retired exporter");
+    } else {
+        info!(exporter = id, "retired exporter has delivered everything");
+    }
+}
+
+fn same_parts<T>(old: &[Part<T>], new: &[Part<T>]) -> bool {
+    old.len() == new.len() && old.iter().zip(new).all(|(old, new)| old.is_same(new))
+}
