@@ -1,1 +1,54 @@
-//! Runs the real binary from outside.
+//! Runs the real binary from outside, with targets to scrape, backends to push to and load to carry.
+
+mod backend;
+mod bomb;
+mod collector;
+mod gate;
+mod http;
+mod load;
+mod peer;
+mod random;
+mod setup;
+mod target;
+
+pub use backend::{Backend, Behaviour};
+pub use bomb::{gzip_bomb, zstd_bomb};
+pub use collector::{Collector, binary, find_sample, wait_until};
+pub use gate::Gate;
+pub use http::{Response, get, get_with, request};
+pub use load::{Ledger, Load, flood};
+pub use peer::{Peer, Reply, Seen};
+pub use random::random_requests;
+pub use setup::{job, scraping, with_pipeline};
+pub use target::Target;
+
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate is in a folder of the workspace")
+        .to_owned()
+}
+
+/// A file that tests may read where it is there; says so where it is not.
+pub fn outside(path: &str) -> Option<PathBuf> {
+    let path = root().join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: {} is not here", path.display());
+    None
+}
+
+/// Whether the real counterparts (a Prometheus, the Python SDK) were installed for this run.
+///
+/// `./test.sh` installs them and says so; a bare `cargo test` goes without.
+pub fn has_counterparts() -> bool {
+    let has = std::env::var_os("INFEROMETER_COUNTERPARTS").is_some();
+    if !has {
+        eprintln!("skipped: run `./test.sh` to test against the real counterparts");
+    }
+    has
+}
