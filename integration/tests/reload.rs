@@ -1,0 +1,200 @@
+//! Taking a new file while running.
+
+use std::time::Duration;
+
+use integration::{Backend, Behaviour, Collector, Load, Target, wait_until};
+use tokio::time::sleep;
+
+fn config(backend: &Backend, target: &Target, extra: &str) -> String {
+    format!(
+        "
+receivers:
+  otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:0'}}}}}}
+  prometheus: {{config: {{scrape_configs: [{{job_name: t, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{{targets: ['{}']}}]}}]}}}}
+processors:
+  attributes: {{actions: [{{key: added, value: '{extra}', action: upsert}}]}}
+exporters:
+  prometheus: {{endpoint: '127.0.0.1:0'}}
+  otlp_grpc: {{endpoint: 'http://{}', sending_queue: {{batch: {{flush_timeout: 20ms}}}}}}
+service:
+  telemetry: {{metrics: {{readers: [{{pull: {{exporter: {{prometheus: {{port: 0}}}}}}}}]}}}}
+  pipelines:
+    metrics: {{receivers: [otlp, prometheus], processors: [attributes], exporters: [prometheus, otlp_grpc]}}
+",
+        target.address, backend.address
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reloading_each_second_under_load_loses_and_doubles_nothing() {
+    let backend = Backend::start(Behaviour::Accept).await;
+    let target = Target::start("scraped 1\n").await;
+    let configs = [config(&backend, &target, "x"), config(&backend, &target, "y")];
+    let mut collector = Collector::start(&configs[0]).await;
+    let load = Load {
+        endpoint: format!("http://{}", collector.address("gRPC on ")),
+        source: String::from("a"),
+        requests: 800,
+        points_per_request: 100,
+        interval: Duration::from_millis(10),
+    };
+    let sending = tokio::spawn(load.run());
+    let descriptors = collector.descriptors();
+    for turn in 1..=7 {
+        sleep(Duration::from_secs(1)).await;
+        collector.reload(&configs[turn % 2]).await;
+    }
+    let ledger = sending.await.unwrap();
+    assert_eq!((ledger.acknowledged, ledger.pushed_back), (80_000, 0), "{}", collector.log());
+    assert!(collector.stop().await.success());
+    assert_eq!(ledger.lost_and_doubled(&backend.seen()), (0, 0), "{}", collector.log());
+    assert_eq!(collector.log().matches("reloaded").count(), 7, "{}", collector.log());
+    // An unchanged receiver keeps its phase: about one scrape a second, not one more a reload.
+    assert!((6..=12).contains(&target.scrapes()), "{} scrapes", target.scrapes());
+    assert!(descriptors < 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_file_changes_nothing() {
+    let backend = Backend::start(Behaviour::Accept).await;
+    let target = Target::start("scraped 1\n").await;
+    let good = config(&backend, &target, "x");
+    let collector = Collector::start(&good).await;
+    let bad = [
+        good.replace("protocols", "protocol"),
+        good.replace("scrape_interval: 1s", "scrape_interval: soon"),
+        good.replace("action: upsert", "action: upset"),
+        good.replace("exporters: [prometheus, otlp_grpc]", "exporters: [prometheus, none]"),
+        good.replace("sending_queue: {batch", "sending_queue: {bash"),
+        good.replace("endpoint: 'http://", "endpoint: 'ftp://"),
+        good.replace("  telemetry: {metrics", "  telemetry: {metricks"),
+        good.replace("service:\n", "service:\n  extensions: [none]\n"),
+        good.replace(
+            "service:\n",
+            "extensions: {bearer_token_auth: {tokken: t}}\nservice:\n  extensions: [bearer_token_auth]\n",
+        ),
+        good.replace("service:\n", "service:\n  limits: {live_series_max: -1}\n"),
+        good.replace("receivers: [otlp, prometheus]", "receivers: []"),
+        String::from("receivers: ["),
+        String::new(),
+    ];
+    for (index, text) in bad.iter().enumerate() {
+        assert_ne!(*text, good, "case {index} changes nothing");
+        collector.reload(text).await;
+        let refused = || async { collector.log().matches("stays in force").count() > index };
+        wait_until("the refusal in the log", refused, || collector.log()).await;
+        let state = collector.own_sample("inferometer_config_last_reload_successful", &[]).await;
+        assert_eq!(state, Some(0.0));
+    }
+    collector.wait_for_sample("scraped", &["added=\"x\""], 1.0).await;
+    collector.reload(&good.replace("value: 'x'", "value: 'z'")).await;
+    collector.wait_for_sample("scraped", &["added=\"z\""], 1.0).await;
+    assert_eq!(collector.own_sample("inferometer_config_last_reload_successful", &[]).await, Some(1.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_twice_in_a_row_ends_with_what_was_written_last() {
+    let backend = Backend::start(Behaviour::Accept).await;
+    let target = Target::start("scraped 1\n").await;
+    let good = config(&backend, &target, "x");
+    let mut collector = Collector::start(&good).await;
+    let load = Load {
+        endpoint: format!("http://{}", collector.address("gRPC on ")),
+        source: String::from("a"),
+        requests: 150,
+        points_per_request: 100,
+        interval: Duration::from_millis(10),
+    };
+    let sending = tokio::spawn(load.run());
+    for turn in 0..5 {
+        collector.reload(&good.replace("value: 'x'", &format!("value: 'turn-{turn}'"))).await;
+        collector.signal("HUP").await;
+    }
+    collector.reload(&good.replace("value: 'x'", "value: 'last'")).await;
+    collector.signal("HUP").await;
+    collector.wait_for_sample("scraped", &["added=\"last\""], 1.0).await;
+    let ledger = sending.await.unwrap();
+    assert_eq!((ledger.acknowledged, ledger.pushed_back), (15_000, 0), "{}", collector.log());
+    assert!(collector.stop().await.success(), "{}", collector.log());
+    assert_eq!(ledger.lost_and_doubled(&backend.seen()), (0, 0), "{}", collector.log());
+    assert!(!collector.log().contains("ERROR"), "{}", collector.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exporter_that_is_replaced_delivers_what_it_holds() {
+    let (old, new) = (Backend::start(Behaviour::Accept).await, Backend::start(Behaviour::Accept).await);
+    let target = Target::start("scraped 1\n").await;
+    let mut collector = Collector::start(&config(&old, &target, "x")).await;
+    let load = Load {
+        endpoint: format!("http://{}", collector.address("gRPC on ")),
+        source: String::from("a"),
+        requests: 200,
+        points_per_request: 100,
+        interval: Duration::from_millis(10),
+    };
+    let sending = tokio::spawn(load.run());
+    sleep(Duration::from_secs(1)).await;
+    collector.reload(&config(&new, &target, "x")).await;
+    let ledger = sending.await.unwrap();
+    assert_eq!((ledger.acknowledged, ledger.pushed_back), (20_000, 0), "{}", collector.log());
+    assert!(collector.stop().await.success(), "{}", collector.log());
+    let mut seen = old.seen();
+    for (point, times) in new.seen() {
+        *seen.entry(point).or_default() += times;
+    }
+    assert_eq!(ledger.lost_and_doubled(&seen), (0, 0), "{}", collector.log());
+    assert!(old.distinct() > 0 && new.distinct() > 0);
+}
+
+/// One that scrapes these targets, each a job of its own.
+fn scraping(targets: &[(&str, &Target)]) -> String {
+    let jobs: Vec<_> = targets
+        .iter()
+        .map(|(job, target)| {
+            format!(
+                "{{job_name: {job}, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{{targets: ['{}']}}]}}",
+                target.address
+            )
+        })
+        .collect();
+    format!(
+        "
+receivers:
+  otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:0'}}}}}}
+  prometheus: {{config: {{scrape_configs: [{}]}}}}
+exporters:
+  prometheus: {{endpoint: '127.0.0.1:0'}}
+service:
+  telemetry: {{metrics: {{readers: [{{pull: {{exporter: {{prometheus: {{port: 0}}}}}}}}]}}}}
+  pipelines:
+    metrics: {{receivers: [otlp, prometheus], exporters: [prometheus]}}
+",
+        jobs.join(", ")
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn series_of_a_target_that_is_removed_vanish_and_others_never_do() {
+    let (stays, goes) = (Target::start("kept 1\n").await, Target::start("removed 1\n").await);
+    let both = scraping(&[("stays", &stays), ("goes", &goes)]);
+    let collector = Collector::start(&both).await;
+    collector.wait_for_sample("kept", &[], 1.0).await;
+    collector.wait_for_sample("removed", &[], 1.0).await;
+    collector.reload(&scraping(&[("stays", &stays)])).await;
+    let has_gone = || async {
+        let page = collector.page().await;
+        assert!(page.contains("\nkept{") || page.contains("\nkept "), "{page}");
+        assert!(page.contains("job=\"stays\""), "{page}");
+        !page.contains("job=\"goes\"")
+    };
+    wait_until("the removed target's series to vanish", has_gone, || collector.log()).await;
+    let scrapes = stays.scrapes();
+    sleep(Duration::from_millis(2500)).await;
+    assert!(has_gone().await);
+    assert!((2..=3).contains(&(stays.scrapes() - scrapes)), "{} scrapes", stays.scrapes() - scrapes);
+    // With its receiver everything of it goes.
+    let none = scraping(&[("stays", &stays)]).replace("receivers: [otlp, prometheus]", "receivers: [otlp]");
+    collector.reload(&none).await;
+    let is_empty = || async { !collector.page().await.contains("job=") };
+    wait_until("the receiver's series to vanish", is_empty, || collector.log()).await;
+}
