@@ -25,19 +25,24 @@ service:
     )
 }
 
+/// So many requests of a hundred points, a hundred requests a second.
+fn load(collector: &Collector, requests: u64) -> Load {
+    Load {
+        endpoint: format!("http://{}", collector.address("gRPC on ")),
+        source: String::from("a"),
+        requests,
+        points_per_request: 100,
+        interval: Duration::from_millis(10),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reloading_each_second_under_load_loses_and_doubles_nothing() {
     let backend = Backend::start(Behaviour::Accept).await;
     let target = Target::start("scraped 1\n").await;
     let configs = [config(&backend, &target, "x"), config(&backend, &target, "y")];
     let mut collector = Collector::start(&configs[0]).await;
-    let load = Load {
-        endpoint: format!("http://{}", collector.address("gRPC on ")),
-        source: String::from("a"),
-        requests: 800,
-        points_per_request: 100,
-        interval: Duration::from_millis(10),
-    };
+    let load = load(&collector, 800);
     let sending = tokio::spawn(load.run());
     let descriptors = collector.descriptors();
     for turn in 1..=7 {
@@ -98,13 +103,7 @@ async fn asking_twice_in_a_row_ends_with_what_was_written_last() {
     let target = Target::start("scraped 1\n").await;
     let good = config(&backend, &target, "x");
     let mut collector = Collector::start(&good).await;
-    let load = Load {
-        endpoint: format!("http://{}", collector.address("gRPC on ")),
-        source: String::from("a"),
-        requests: 150,
-        points_per_request: 100,
-        interval: Duration::from_millis(10),
-    };
+    let load = load(&collector, 150);
     let sending = tokio::spawn(load.run());
     for turn in 0..5 {
         collector.reload(&good.replace("value: 'x'", &format!("value: 'turn-{turn}'"))).await;
@@ -125,13 +124,7 @@ async fn an_exporter_that_is_replaced_delivers_what_it_holds() {
     let (old, new) = (Backend::start(Behaviour::Accept).await, Backend::start(Behaviour::Accept).await);
     let target = Target::start("scraped 1\n").await;
     let mut collector = Collector::start(&config(&old, &target, "x")).await;
-    let load = Load {
-        endpoint: format!("http://{}", collector.address("gRPC on ")),
-        source: String::from("a"),
-        requests: 200,
-        points_per_request: 100,
-        interval: Duration::from_millis(10),
-    };
+    let load = load(&collector, 200);
     let sending = tokio::spawn(load.run());
     sleep(Duration::from_secs(1)).await;
     collector.reload(&config(&new, &target, "x")).await;

@@ -3,6 +3,7 @@
 //! ```text
 //! measure idle 60                      memory and CPU of the built-in default
 //! measure otlp 10000 60                points a second, seconds, `gzip` perhaps: gRPC in, gRPC out
+//! measure reload 600                   seconds: a reload each second under 10,000 points a second
 //! measure flood 20000000 untouched     points as fast as they are taken; or `renamed`
 //! measure scrape 100000 30             series, seconds at one scrape a second: to pull
 //! measure pull 1000000                 series: the time and memory of a page
@@ -26,6 +27,7 @@ async fn main() {
         Some("otlp") => {
             otlp(number(1, 10_000), number(2, 60), arguments.get(3).is_some_and(|how| how == "gzip")).await;
         }
+        Some("reload") => reload(number(1, 60)).await,
         Some("flood") => {
             flood(number(1, 10_000_000), arguments.get(2).is_some_and(|how| how == "renamed")).await;
         }
@@ -121,6 +123,32 @@ async fn otlp(points_per_second: u64, seconds: u64, gzip: bool) {
         ledger.pushed_back,
         ledger.wait(0.99),
         ledger.wait(1.0)
+    );
+}
+
+/// A reload each second between two configurations; every point must arrive once.
+async fn reload(seconds: u64) {
+    let backend = Backend::start(Behaviour::Accept).await;
+    let configs = [forwarding(&backend, "attributes"), forwarding(&backend, "attributes, relabel")];
+    let mut collector = Collector::start(&configs[0]).await;
+    let descriptors = collector.descriptors();
+    let load = load(&collector, "a", 10 * seconds, Duration::from_millis(100));
+    let ledger = watch(&collector, |ledger: &integration::Ledger| ledger.acknowledged, async {
+        let sending = tokio::spawn(load.run());
+        for turn in 1..=seconds as usize {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            collector.reload(&configs[turn % 2]).await;
+        }
+        sending.await.expect("the load ends")
+    })
+    .await;
+    println!("{} descriptors at the start, {} at the end", descriptors, collector.descriptors());
+    let reloads = collector.log().matches("reloaded").count();
+    let success = collector.stop().await.success();
+    let (lost, doubled) = ledger.lost_and_doubled(&backend.seen());
+    println!(
+        "{reloads} reloads, lost {lost}, doubled {doubled}, pushed back {}, clean stop {success}",
+        ledger.pushed_back
     );
 }
 
