@@ -28,6 +28,15 @@ pub(crate) struct Collector {
     pub(crate) receivers: HashMap<String, RunningReceiver>,
     pub(crate) pipelines: HashMap<String, Arc<Pipeline>>,
     pub(crate) outboxes: HashMap<String, Arc<Outbox>>,
+    /// Exporters that a reload has replaced or removed, as long as they empty their queues.
+    pub(crate) retired: Vec<Retired>,
+}
+
+/// An exporter that is on its way out.
+pub(crate) struct Retired {
+    pub(crate) id: String,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) work: JoinHandle<()>,
 }
 
 /// A receiver at work.
@@ -77,6 +86,7 @@ impl Collector {
             receivers: HashMap::new(),
             pipelines: HashMap::new(),
             outboxes: HashMap::new(),
+            retired: Vec::new(),
         };
         match collector.start_all().await {
             Ok(()) => Ok(collector),
@@ -112,7 +122,22 @@ impl Collector {
             let drained = outbox.drain(deadline).await;
             (id, drained)
         });
-        futures_util::future::join_all(drains).await
+        let retired = self.retired.into_iter().filter(|retired| !retired.work.is_finished());
+        let retired = retired.map(|retired| retired.finish(deadline));
+        let (mut drains, retired) =
+            tokio::join!(futures_util::future::join_all(drains), futures_util::future::join_all(retired));
+        drains.extend(retired);
+        drains
+    }
+}
+
+impl Retired {
+    /// Goes on until the deadline, whatever longer time it was given.
+    async fn finish(mut self, deadline: Instant) -> (String, Drained) {
+        if tokio::time::timeout_at(deadline, &mut self.work).await.is_err() {
+            self.work.abort();
+        }
+        (self.id, self.outbox.drain(deadline).await)
     }
 }
 

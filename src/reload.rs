@@ -15,7 +15,8 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::collector::{
-    Collector, build_pipelines, fan_out, start_exporters, start_receiver, stop_receivers, with_extensions,
+    Collector, Retired, build_pipelines, fan_out, start_exporters, start_receiver, stop_receivers,
+    with_extensions,
 };
 use crate::plan::{Part, Plan};
 
@@ -53,9 +54,11 @@ impl Collector {
         self.plan = plan;
         self.pipelines = pipelines;
         let changed = self.change_receivers(same_extensions).await;
+        self.retired.retain(|retired| !retired.work.is_finished());
         for (id, outbox) in old_outboxes {
             if !kept.contains(&id) {
-                tokio::spawn(retire(id, outbox));
+                let work = tokio::spawn(retire(id.clone(), outbox.clone()));
+                self.retired.push(Retired { id, outbox, work });
             }
         }
         changed

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use integration::{Backend, Behaviour, Collector, Load, Target, wait_until};
 use tokio::time::sleep;
+use tonic::Code;
 
 fn config(backend: &Backend, target: &Target, extra: &str) -> String {
     format!(
@@ -190,4 +191,24 @@ async fn series_of_a_target_that_is_removed_vanish_and_others_never_do() {
     collector.reload(&none).await;
     let is_empty = || async { !collector.page().await.contains("job=") };
     wait_until("the receiver's series to vanish", is_empty, || collector.log()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_soon_after_a_reload_delivers_what_a_replaced_exporter_holds() {
+    let (old, new) =
+        (Backend::start(Behaviour::Refuse(Code::Unavailable)).await, Backend::start(Behaviour::Accept).await);
+    let target = Target::start("scraped 1\n").await;
+    let quick = "retry_on_failure: {initial_interval: 100ms, max_interval: 300ms}, sending_queue:";
+    let to = |backend: &Backend| config(backend, &target, "x").replace("sending_queue:", quick);
+    let mut collector = Collector::start(&to(&old)).await;
+    let ledger = load(&collector, 20).run().await;
+    assert_eq!((ledger.acknowledged, ledger.pushed_back), (2_000, 0), "{}", collector.log());
+    collector.reload(&to(&new)).await;
+    collector.wait_for_log("reloaded").await;
+    collector.signal("TERM").await;
+    collector.wait_for_log("stopping").await;
+    sleep(Duration::from_millis(500)).await;
+    old.behave(Behaviour::Accept);
+    assert!(collector.wait().await.success(), "{}", collector.log());
+    assert_eq!(ledger.lost_and_doubled(&old.seen()), (0, 0), "{}", collector.log());
 }
