@@ -74,6 +74,7 @@ pub(crate) fn checking_context() -> Context {
         clock: Clock::system(),
         meter: opentelemetry::metrics::MeterProvider::meter(&provider, "inferometer"),
         net: Arc::new(Net::default()),
+        mappings: Arc::default(),
     }
 }
 

@@ -38,6 +38,7 @@ fn fixture() -> &'static Fixture {
             clock: Clock::system(),
             meter: NoopMeterProvider::new().meter("bench"),
             net: Arc::default(),
+            mappings: Arc::default(),
         };
         let entry = exporters::EXPORTERS.iter().find(|entry| entry.name == "prometheus").expect("listed");
         let section =

@@ -27,6 +27,7 @@ pub(crate) fn context(entry: &ExporterEntry) -> Context {
         clock: Clock::system(),
         meter: opentelemetry::global::meter("test"),
         net: Arc::new(Net::new(authenticators)),
+        mappings: Arc::default(),
     }
 }
 

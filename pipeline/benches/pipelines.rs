@@ -68,6 +68,7 @@ fn context(registry: &Arc<Registry>) -> Context {
         clock: Clock::system(),
         meter: NoopMeterProvider::new().meter("bench"),
         net: Arc::new(Net::new(HashMap::new())),
+        mappings: Arc::default(),
     }
 }
 

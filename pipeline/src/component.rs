@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::batch::Batch;
 use crate::clock::Clock;
 use crate::delivery;
+use crate::mapping;
 use crate::net::Net;
 use crate::output::Output;
 use crate::registry::{Full, Registry};
@@ -35,6 +36,8 @@ pub struct Context {
     pub meter: Meter,
     /// Listeners, outgoing connections, authenticators.
     pub net: Arc<Net>,
+    /// The mappings at work.
+    pub mappings: Arc<mapping::Live>,
 }
 
 /// A way in.
@@ -105,6 +108,13 @@ pub trait BatchProcessor: Send {
     ///
     /// Called under the pipeline's lock: whoever brings a batch waits, so it may not block.
     fn process(&mut self, batch: &mut Batch);
+
+    /// Called at the start and every few seconds: what is to be sent though no batch brought it.
+    ///
+    /// It goes through the processors behind this one, and to the exporters.
+    fn tick(&mut self) -> Batch {
+        Batch::new()
+    }
 
     /// Called now and then: forget what belongs to series that are gone.
     fn sweep(&mut self);

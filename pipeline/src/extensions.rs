@@ -35,6 +35,7 @@ mod tests {
             clock: Clock::system(),
             meter: NoopMeterProvider::new().meter("test"),
             net: Arc::new(Net::default()),
+            mappings: Arc::default(),
         };
         let entry = EXTENSIONS.iter().find(|entry| entry.name == name).unwrap();
         let section = Section::from_yaml(&format!("extensions.{name}"), yaml).unwrap();

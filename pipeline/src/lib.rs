@@ -10,6 +10,7 @@ pub mod component;
 pub mod delivery;
 pub mod errors;
 pub mod extensions;
+pub mod mapping;
 mod metric;
 pub mod net;
 pub mod notation;

@@ -83,6 +83,7 @@ async fn collect(run: &Run, plan: Plan) -> Result<ExitCode, BoxError> {
         clock: Clock::system(),
         meter: telemetry.meter(),
         net: Arc::new(Net::default()),
+        mappings: Arc::default(),
     };
     let reload_state = Arc::new(ReloadState::default());
     reload_state.succeeded(&context.clock);

@@ -20,6 +20,7 @@ fn context() -> Context {
         clock: Clock::system(),
         meter: NoopMeterProvider::new().meter("test"),
         net: Arc::default(),
+        mappings: Arc::default(),
     }
 }
 

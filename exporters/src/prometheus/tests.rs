@@ -16,6 +16,7 @@ fn context() -> Context {
         clock: Clock::starting_at(1_700_000_000_000_000_000),
         meter: NoopMeterProvider::new().meter("test"),
         net: Arc::default(),
+        mappings: Arc::default(),
     }
 }
 

@@ -143,6 +143,7 @@ pub(crate) fn context(id: &str, ledger: &Ledger) -> Context {
         clock: Clock::system(),
         meter: ledger.meter(),
         net: Arc::new(Net::default()),
+        mappings: Arc::default(),
     }
 }
 

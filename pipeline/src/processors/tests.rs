@@ -21,6 +21,7 @@ fn context() -> Context {
         clock: Clock::starting_at(0),
         meter: opentelemetry::global::meter("test"),
         net: Arc::new(Net::default()),
+        mappings: Arc::default(),
     }
 }
 

@@ -26,6 +26,7 @@ fn context() -> Context {
         clock: Clock::starting_at(TIME),
         meter: opentelemetry::global::meter("test"),
         net: Arc::new(Net::default()),
+        mappings: Arc::default(),
     }
 }
 

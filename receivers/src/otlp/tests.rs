@@ -55,6 +55,7 @@ fn context() -> Context {
         clock: Clock::system(),
         meter: NoopMeterProvider::new().meter("test"),
         net: Arc::new(Net::new(authenticators)),
+        mappings: Arc::default(),
     }
 }
 

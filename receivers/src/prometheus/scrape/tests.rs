@@ -158,6 +158,7 @@ fn context() -> Context {
         clock: Clock::starting_at(NOW),
         meter: global::meter("test"),
         net: Arc::new(Net::default()),
+        mappings: Arc::default(),
     }
 }
 

@@ -1,0 +1,20 @@
+//! Mappings: from the names of one vocabulary to those of another, by rules in a data file.
+//!
+//! The language is described in `docs/mapping.md`. A file is read and checked into a [`compiled::Mapping`];
+//! an [`Engine`] applies it to batches; [`Live`] knows the engines that run.
+
+pub mod builtin;
+pub mod compiled;
+mod engine;
+mod live;
+pub mod version;
+
+pub use engine::{Engine, Explanation, Options, Source, Status};
+pub use live::{Live, Overlay};
+
+/// The key in a metric's metadata that says that its name, and the labels of its series, are literal: the exposition
+/// adds no suffix, and no label of scope or resource. The value is `true`.
+pub const LITERAL: &str = "prometheus.literal";
+
+/// The attribute of a resource that names the dialect its runner speaks.
+pub const RUNNER: &str = "inferometer.runner";
