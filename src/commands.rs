@@ -55,9 +55,13 @@ impl From<Problems> for Refused {
 /// Reads a configuration and checks all of it; opens nothing. All problems come at once.
 pub(crate) fn load(source: &Source) -> Result<Plan, Refused> {
     let mut sources = source.layers();
-    facade::add(&mut sources, &Wanted { schemas: &source.schemas, is_facade: source.facade })?;
+    let wanted = Wanted { schemas: &source.schemas, is_facade: source.facade };
+    let added = facade::add(&mut sources, &wanted);
     let document = Document::load(&sources)?;
     let (mut plan, mut problems) = Plan::new(&document);
+    if let Err(Problems(found)) = added {
+        problems.extend(found);
+    }
     let context = checking_context();
     if let Ok(context) = crate::collector::with_extensions(&context, &plan) {
         problems.extend(plan.check(&context));

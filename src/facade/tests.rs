@@ -51,6 +51,8 @@ endpoints:
   - {path: /metrics, port: 8000, metrics: [a]}
   - {path: /metrics}
   - {path: /api, format: json, body: {}}
+rules:
+  - {metric: a, type: gauge, unit: '{x}', help: A., constant: 1}
 ";
     let layer = layer(head, true).unwrap();
     let section = config::Section::from_yaml("", &layer).unwrap();
