@@ -99,7 +99,7 @@ fn show_rule(text: &mut String, rule: &Rule, metric: Option<&Metric>, is_live: b
     let Some(metric) = metric else { return };
     let unit = rule.unit.as_deref().filter(|unit| !unit.is_empty()).map(|unit| format!(" [{unit}]"));
     let state = if is_live { format!(": {}", series(metric.series)) } else { String::new() };
-    let _ = writeln!(text, "\n{} {}{}{state}", metric.metric, kind(rule.kind), unit.unwrap_or_default());
+    let _ = writeln!(text, "\n{} {}{}{state}", metric.name, kind(rule.kind), unit.unwrap_or_default());
     if let Some(help) = &rule.help {
         let _ = writeln!(text, "  {help}");
     }

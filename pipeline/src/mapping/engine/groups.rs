@@ -160,7 +160,8 @@ impl Groups {
 
     fn latest(&self, group: &Group, choices: &Choices) -> Option<Value> {
         let members = group.members.iter().map(|member| self.members.get(*member));
-        let is_in = |member: &&Member| member.is_live && choices.is_active(group.place.choice, member.at.rank);
+        let is_in =
+            |member: &&Member| member.is_live && choices.is_active(group.place.choice, member.at.rank);
         combined(group.combine, members.filter(is_in).filter_map(|member| member.last.as_ref()))
     }
 
@@ -296,8 +297,20 @@ fn both(combine: Combine, left: Value, right: &Value) -> Option<Value> {
     let (a, b) = (super::convert::number(&left)?, super::convert::number(right)?);
     Some(match combine {
         Combine::Count => left,
-        Combine::Min => if b < a { right.clone() } else { left },
-        Combine::Max => if b > a { right.clone() } else { left },
+        Combine::Min => {
+            if b < a {
+                right.clone()
+            } else {
+                left
+            }
+        }
+        Combine::Max => {
+            if b > a {
+                right.clone()
+            } else {
+                left
+            }
+        }
         Combine::Sum | Combine::Mean => match (&left, right) {
             (Value::Int(left), Value::Int(right)) => {
                 left.checked_add(*right).map_or(Value::Double(a + b), Value::Int)
@@ -310,9 +323,11 @@ fn both(combine: Combine, left: Value, right: &Value) -> Option<Value> {
 pub(super) fn zero(kind: Kind) -> Value {
     match kind {
         Kind::Gauge | Kind::Sum { .. } => Value::Int(0),
-        Kind::Histogram { .. } => {
-            Value::Histogram(Box::new(Histogram { sum: Some(0.0), bucket_counts: Vec::new(), ..Histogram::default() }))
-        }
+        Kind::Histogram { .. } => Value::Histogram(Box::new(Histogram {
+            sum: Some(0.0),
+            bucket_counts: Vec::new(),
+            ..Histogram::default()
+        })),
         Kind::ExponentialHistogram { .. } => Value::ExponentialHistogram(Box::default()),
         Kind::Summary => Value::Summary(Box::new(Summary::default())),
     }

@@ -49,7 +49,10 @@ pub(super) struct Feed {
 
 #[derive(Debug)]
 pub(super) enum Target {
-    Series { output: Series, token: u64 },
+    Series {
+        output: Series,
+        token: u64,
+    },
     /// By its index.
     Member(u32),
 }

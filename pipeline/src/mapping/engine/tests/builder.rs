@@ -139,7 +139,13 @@ pub(super) fn label(name: &str, from: &[&str]) -> Label {
         };
         Template(vec![Part::Attribute(place)])
     });
-    Label { name: name.to_owned(), from: from.collect(), translate: Vec::new(), is_lower_tail: false, default: None }
+    Label {
+        name: name.to_owned(),
+        from: from.collect(),
+        translate: Vec::new(),
+        is_lower_tail: false,
+        default: None,
+    }
 }
 
 pub(super) fn text(text: &str) -> Template {

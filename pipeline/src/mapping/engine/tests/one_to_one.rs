@@ -35,16 +35,24 @@ async fn units_are_converted_by_the_series_own_and_else_by_the_declared() {
     let declared = Input { unit: Some("us".to_owned()), ..input("c") };
     let mut bench = Bench::new(vec![schema(vec![rule(input("a")), rule(declared)])]);
     let made = bench.map("gauge a{model=1} [s] = 2\ngauge c{model=2} = 2000\ngauge c{model=3} [s] = 2");
-    let expected = ["gauge b{model=\"1\"} [ms] = 2000.0", "gauge b{model=\"2\"} [ms] = 2.0", "gauge b{model=\"3\"} [ms] = 2000.0"];
+    let expected = [
+        "gauge b{model=\"1\"} [ms] = 2000.0",
+        "gauge b{model=\"2\"} [ms] = 2.0",
+        "gauge b{model=\"3\"} [ms] = 2000.0",
+    ];
     assert_eq!(made, expected);
     let made = bench.map("histogram a{model=4} [s] = count 3 sum 2.5 min 0.5 max 1.0 buckets 1.0:3 inf:0");
-    assert_eq!(made, ["histogram b{model=\"4\"} [ms] = count 3 sum 2500.0 min 500.0 max 1000.0 buckets 1000.0:3 inf:0"]);
+    assert_eq!(
+        made,
+        ["histogram b{model=\"4\"} [ms] = count 3 sum 2500.0 min 500.0 max 1000.0 buckets 1000.0:3 inf:0"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_number_or_not_valid_is_absent() {
     let valid = Valid { at_least: Some(0.0), below: Some(9.0) };
-    let mut bench = Bench::new(vec![schema(vec![one("b", input("a")), one("d", Input { valid, ..input("c") })])]);
+    let mut bench =
+        Bench::new(vec![schema(vec![one("b", input("a")), one("d", Input { valid, ..input("c") })])]);
     assert!(bench.map("gauge a = nan\ngauge c = -1\ngauge c = 9\ngauge c = inf").is_empty());
     assert_eq!(bench.map("gauge a = 1.5\ngauge c = 0"), ["gauge b = 1.5", "gauge d = 0"]);
     assert!(bench.map("gauge a = inf\ngauge c = nan").is_empty());
@@ -53,7 +61,12 @@ async fn what_is_no_number_or_not_valid_is_absent() {
 #[tokio::test(start_paused = true)]
 async fn parts_of_a_histogram_are_taken() {
     let take = |take| Input { take, ..input("h") };
-    let rules = vec![one("n", take(Take::Count)), one("s", take(Take::Sum)), one("m", take(Take::Mean)), one("o", take(Take::One))];
+    let rules = vec![
+        one("n", take(Take::Count)),
+        one("s", take(Take::Sum)),
+        one("m", take(Take::Mean)),
+        one("o", take(Take::One)),
+    ];
     let mut bench = Bench::new(vec![schema(rules)]);
     let made = bench.map("histogram h = count 4 sum 2.0 buckets 1.0:4 inf:0");
     assert_eq!(made, ["counter n = 4", "counter s = 2.0", "gauge m = 0.5", "gauge o = 1"]);
@@ -136,7 +149,11 @@ async fn foreign_names_are_taken_only_from_resources_that_speak_the_dialect() {
 #[tokio::test(start_paused = true)]
 async fn the_rest_is_what_no_other_rule_takes_and_a_drop_takes_too() {
     let prefix = |prefix: &str| input_from(From::Metric(NameMatch::Prefix(prefix.to_owned())));
-    let rest = Rule { metric: Some(Template(vec![Part::Text("rest.".to_owned()), Part::Name])), is_rest: true, ..one("", prefix("a")) };
+    let rest = Rule {
+        metric: Some(Template(vec![Part::Text("rest.".to_owned()), Part::Name])),
+        is_rest: true,
+        ..one("", prefix("a"))
+    };
     let dropped = Rule { metric: None, ..one("", input("ab")) };
     let mut bench = Bench::new(vec![schema(vec![rest, dropped, one("x", input("aa"))])]);
     assert_eq!(bench.map("gauge aa = 1\ngauge ab = 2\ngauge ac = 3"), ["gauge rest.ac = 3", "gauge x = 1"]);
