@@ -62,8 +62,14 @@ impl Groups {
     /// The group of an output series.
     pub(super) fn of(&mut self, place: Place, output: Series, rule: &Rule, kind: Kind, now: u64) -> u32 {
         let key = (place.rule, output);
-        if let Some(&group) = self.by_output.get(&key) {
-            return group;
+        if let Some(&index) = self.by_output.get(&key) {
+            if let Some(group) = self.get_mut(index)
+                && group.members.is_empty()
+            {
+                // A zero from the start could only guess what its members would be.
+                group.is_sum = is_sum(rule, kind);
+            }
+            return index;
         }
         let group = Group::new(place, key.1.clone(), rule, kind, now);
         let index = match self.free.pop() {
@@ -205,14 +211,10 @@ impl Groups {
 impl Group {
     fn new(place: Place, output: Series, rule: &Rule, kind: Kind, now: u64) -> Self {
         let combine = rule.combine.unwrap_or(Combine::Sum);
-        let is_counter = matches!(kind, Kind::Sum { is_monotonic: true, .. })
-            || rule.kind == Some(OutputKind::Counter)
-            || !matches!(kind, Kind::Gauge | Kind::Sum { .. });
-        let is_sum = combine == Combine::Sum && rule.states.is_none() && is_counter;
         Self {
             place,
             combine,
-            is_sum,
+            is_sum: is_sum(rule, kind),
             members: Vec::new(),
             total: None,
             start: 0,
@@ -274,6 +276,13 @@ impl Group {
             }
         }
     }
+}
+
+fn is_sum(rule: &Rule, kind: Kind) -> bool {
+    let is_counter = matches!(kind, Kind::Sum { is_monotonic: true, .. })
+        || rule.kind == Some(OutputKind::Counter)
+        || !matches!(kind, Kind::Gauge | Kind::Sum { .. });
+    rule.combine.unwrap_or(Combine::Sum) == Combine::Sum && rule.states.is_none() && is_counter
 }
 
 fn combined<'a>(combine: Combine, values: impl Iterator<Item = &'a Value>) -> Option<Value> {

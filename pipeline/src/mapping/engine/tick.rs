@@ -71,7 +71,7 @@ impl Engine {
             for feed in plan.path.feeds_mut() {
                 let Target::Series { output, token } = &feed.target else { continue };
                 feed.is_live &= is_heard;
-                feed.is_owner &= is_heard;
+                feed.is_owner &= is_heard && self.choices.is_active(feed.choice, feed.at.rank);
                 self.choices.recount(feed.choice, feed.at.rank, feed.is_live);
                 if feed.is_owner {
                     self.owners.confirm(output, *token);
