@@ -84,9 +84,17 @@ impl Scope<'_> {
             }
             seen.push((&endpoint.path, endpoint.port));
             match (endpoint.format, &endpoint.body) {
-                (Format::Prometheus, Some(_)) => self.say(&key("body"), "`body` is for `format: json`"),
+                (Format::Prometheus | Format::RuntimeConfig, Some(_)) => {
+                    self.say(&key("body"), "`body` is for `format: json`");
+                }
                 (Format::Json, None) => self.say(&key("body"), "must be given for `format: json`"),
                 _ => {}
+            }
+            if endpoint.empty.is_some() && endpoint.format != Format::Prometheus {
+                self.say(&key("empty"), "`empty` is for `format: prometheus`");
+            }
+            if endpoint.when.is_some() && endpoint.format != Format::Json {
+                self.say(&key("when"), "`when` is for `format: json`");
             }
             if !(100..=599).contains(&endpoint.status) {
                 self.say(
