@@ -49,7 +49,8 @@ fn list() -> Result<String, Problems> {
 /// How many pages there are of each format.
 fn counts(file: &MappingFile) -> String {
     let count = |format| file.endpoints.iter().filter(|endpoint| endpoint.format == format).count();
-    let shown = [("text", count(Format::Prometheus)), ("JSON", count(Format::Json))];
+    let json = count(Format::Json) + count(Format::RuntimeConfig);
+    let shown = [("text", count(Format::Prometheus)), ("JSON", json)];
     let shown: Vec<_> = shown
         .iter()
         .filter(|(_, pages)| *pages > 0)
