@@ -17,6 +17,9 @@ pub struct Endpoint {
     /// The status of the answer.
     #[serde(default = "ok")]
     pub status: u16,
+    /// Of a page in JSON: other answers, of which the first that holds is given.
+    #[serde(default)]
+    pub when: Vec<serde_json::Value>,
     /// Of a page in JSON: what the exporter `json` fills in.
     pub body: Option<serde_json::Value>,
 }

@@ -118,7 +118,7 @@ fn details_of_inputs_must_make_sense() {
         "a range of versions such as `>=0.9.2,<0.11`, got `>=x`",
     );
     bad_input("metric: up, runner: vlm", ".runner", "did you mean `vllm`?");
-    bad_input("metric: up, scale: 0", ".scale", "other than 0");
+    bad_input("metric: up, scale: .inf", ".scale", "expected a number");
     bad_input("metric: up, offset: .inf", ".offset", "expected a number");
     bad_input("metric: up, valid: {at_least: 2, below: 1}", ".valid", "nothing is at least 2 and below 1");
     bad_input("metric: up, take: rate", ".take", "expected one of `value`, `count`");
