@@ -6,6 +6,7 @@ use std::path::Path;
 use config::{Problem, Problems, Section};
 
 use super::builtin;
+use super::catalogue::catalogue;
 use super::check::{compile, resolve_parameters, stand_ins};
 use super::compiled::{Mapping, MappingKind};
 use super::file::MappingFile;
@@ -66,7 +67,8 @@ fn from_section(
     section: &Section,
     parameters: &BTreeMap<String, String>,
 ) -> Result<Loaded, Problems> {
-    section.build(|file: MappingFile| {
+    section.build(|mut file: MappingFile| {
+        complete(&mut file);
         let mut problems = Vec::new();
         let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str());
         if stem.is_some_and(|stem| stem != file.mapping) {
@@ -97,6 +99,21 @@ fn from_section(
     })
 }
 
+/// Gives what a dialect makes of the conventions the type, unit and help that it has there.
+fn complete(file: &mut MappingFile) {
+    if file.kind != MappingKind::Dialect {
+        return;
+    }
+    for rule in &mut file.rules {
+        let own = rule.metric.as_ref().and_then(|metric| catalogue().metrics.get(metric));
+        if let Some(own) = own.filter(|_| rule.drop.is_none()) {
+            rule.kind = rule.kind.or(Some(own.kind));
+            rule.unit.get_or_insert_with(|| own.unit.clone());
+            rule.help.get_or_insert_with(|| own.about.clone());
+        }
+    }
+}
+
 /// The body of a fuzz target: any text may be a mapping, and none may do more than be refused.
 #[doc(hidden)]
 pub fn fuzz(bytes: &[u8]) {
@@ -117,8 +134,8 @@ mod tests {
     fn every_built_in_file_compiles() {
         let mut problems = Vec::new();
         for (name, text) in builtin::DIALECTS.iter().chain(builtin::SCHEMAS) {
-            let expected =
-                if builtin::dialect(name).is_some() { MappingKind::Dialect } else { MappingKind::Schema };
+            let is_dialect = builtin::dialect(name).is_some();
+            let expected = if is_dialect { MappingKind::Dialect } else { MappingKind::Schema };
             match check(&format!("{name}.yaml"), text) {
                 Ok(loaded) => assert_eq!(loaded.mapping.kind, expected, "{name}"),
                 Err(found) => problems.push(found.to_string()),

@@ -20,14 +20,11 @@ pub(in crate::mapping) fn resolve_parameters(
     let mut problems: Vec<_> = unknown.map(|name| (name.clone(), unknown_parameter(name, &known))).collect();
     let mut values = BTreeMap::new();
     for (name, default) in defaults {
-        match given.get(&name).cloned().or(default) {
-            Some(value) => {
-                values.insert(name, value);
-            }
-            None => {
-                let about = file.parameters.get(&name).map(|own| own.about.clone()).unwrap_or_default();
-                problems.push((name, format!("must be given, it has no default: {about}")));
-            }
+        if let Some(value) = given.get(&name).cloned().or(default) {
+            values.insert(name, value);
+        } else {
+            let about = file.parameters.get(&name).map(|own| own.about.clone()).unwrap_or_default();
+            problems.push((name, format!("must be given, it has no default: {about}")));
         }
     }
     if problems.is_empty() { Ok(values) } else { Err(problems) }
@@ -87,9 +84,17 @@ impl Scope<'_> {
             }
             seen.push((&endpoint.path, endpoint.port));
             match (endpoint.format, &endpoint.body) {
-                (Format::Prometheus, Some(_)) => self.say(&key("body"), "`body` is for `format: json`"),
+                (Format::Prometheus | Format::RuntimeConfig, Some(_)) => {
+                    self.say(&key("body"), "`body` is for `format: json`");
+                }
                 (Format::Json, None) => self.say(&key("body"), "must be given for `format: json`"),
                 _ => {}
+            }
+            if endpoint.empty.is_some() && endpoint.format != Format::Prometheus {
+                self.say(&key("empty"), "`empty` is for `format: prometheus`");
+            }
+            if endpoint.when.is_some() && endpoint.format != Format::Json {
+                self.say(&key("when"), "`when` is for `format: json`");
             }
             if !(100..=599).contains(&endpoint.status) {
                 self.say(

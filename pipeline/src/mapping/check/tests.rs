@@ -231,3 +231,12 @@ rules: [{metric: m_a, type: gauge, unit: "", help: h., constant: 1}]
     assert_eq!(file.endpoints[1].body.as_ref().unwrap()["total"]["$metric"], "m_a");
     assert_eq!(file.endpoints[0].status, 200);
 }
+
+#[test]
+fn what_the_conventions_say_need_not_be_said_again() {
+    let mapping =
+        loaded(DIALECT, "rules: [{metric: gen_ai.server.requests.running, from: {metric: 'run:x'}}]").mapping;
+    let rule = &mapping.rules[0];
+    assert_eq!((rule.kind, rule.unit.as_deref()), (Some(OutputKind::Gauge), Some("{request}")));
+    assert_eq!(rule.help.as_deref(), Some("Requests being worked on."));
+}

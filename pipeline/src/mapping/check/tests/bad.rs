@@ -31,7 +31,7 @@ fn bad_rule(keys: &str, path: &str, words: &str) {
         [("metric", "m"), ("type", "gauge"), ("unit", "''"), ("help", "h."), ("from", "{metric: up}")]
     {
         if !keys.starts_with(&format!("{key}:")) && !keys.contains(&format!(" {key}:")) {
-            rule.push_str(&format!("{key}: {value}, "));
+            rule.extend([key, ": ", value, ", "]);
         }
     }
     bad('s', &format!("{rule}{keys}}}\n"), &[(2, &format!("rules[0]{path}"), words)]);
@@ -88,6 +88,15 @@ fn endpoints_that_are_wrong_say_so() {
         "endpoints: [{path: /a, status: 42}]\n",
         &[(1, "endpoints[0].status", "a status from 100 to 599")],
     );
+}
+
+#[test]
+fn keys_of_pages_go_with_their_format() {
+    let page = |keys: &str| format!("endpoints: [{{path: /a, {keys}}}]\n");
+    bad('s', &page("body: 1"), &[(1, "endpoints[0].body", "`body` is for `format: json`")]);
+    bad('s', &page("when: []"), &[(1, "endpoints[0].when", "`when` is for `format: json`")]);
+    bad('s', &page("format: json, body: 1, empty: x"), &[(1, "endpoints[0].empty", "`empty` is for")]);
+    bad('s', &page("format: xml"), &[(1, "endpoints[0].format", "expected one of `prometheus`, `json`")]);
 }
 
 #[test]
