@@ -6,6 +6,7 @@ use std::path::Path;
 use config::{Problem, Problems, Section};
 
 use super::builtin;
+use super::catalogue::catalogue;
 use super::check::{compile, resolve_parameters, stand_ins};
 use super::compiled::{Mapping, MappingKind};
 use super::file::MappingFile;
@@ -66,7 +67,8 @@ fn from_section(
     section: &Section,
     parameters: &BTreeMap<String, String>,
 ) -> Result<Loaded, Problems> {
-    section.build(|file: MappingFile| {
+    section.build(|mut file: MappingFile| {
+        complete(&mut file);
         let mut problems = Vec::new();
         let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str());
         if stem.is_some_and(|stem| stem != file.mapping) {
@@ -95,6 +97,18 @@ fn from_section(
             }
         }
     })
+}
+
+/// What a dialect does not say of a metric of the conventions is what they say.
+fn complete(file: &mut MappingFile) {
+    let rules = file.rules.iter_mut().filter(|rule| rule.drop.is_none() && file.kind == MappingKind::Dialect);
+    for rule in rules {
+        let metric = rule.metric.as_deref().unwrap_or_default();
+        let Some(own) = catalogue().metrics.get(metric) else { continue };
+        rule.kind = rule.kind.or(Some(own.kind));
+        rule.unit.get_or_insert_with(|| own.unit.clone());
+        rule.help.get_or_insert_with(|| own.about.clone());
+    }
 }
 
 /// The body of a fuzz target: any text may be a mapping, and none may do more than be refused.
