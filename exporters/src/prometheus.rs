@@ -21,6 +21,7 @@ mod naming;
 mod negotiation;
 mod number;
 mod page;
+mod selection;
 mod store;
 mod stored;
 mod targets;
@@ -98,6 +99,7 @@ impl Prometheus {
                 has_timestamps: self.config.send_timestamps,
                 has_created: self.config.created_timestamps,
             },
+            empty_page: self.config.empty_page.as_str().into(),
             is_open_metrics_enabled: self.config.enable_open_metrics,
             telemetry: self.telemetry.clone(),
             under_way: Arc::new(AtomicUsize::new(0)),
