@@ -74,7 +74,7 @@ impl Telemetry {
                 ..Listen::default()
             };
             let served = net.serve(listen, Arc::new(Page { registry: registry.clone() })).await?;
-            notes.push(format!("own metrics at http://{}/metrics", served.address));
+            notes.push(format!("own metrics at {}", served.address.url("http", "/metrics")));
             self.served.push(served);
         }
         Ok(notes)

@@ -117,7 +117,7 @@ impl Prometheus {
         };
         let served = self.context.net.serve(listen, Arc::new(self.endpoint())).await?;
         let scheme = if self.config.tls.is_some() { "https" } else { "http" };
-        let note = format!("pull endpoint at {scheme}://{}{}", served.address, self.config.path);
+        let note = format!("pull endpoint at {}", served.address.url(scheme, &self.config.path));
         let expiration = self.config.metric_expiration;
         let expiry = (!expiration.is_zero())
             .then(|| tokio::spawn(expire(self.store.clone(), self.started, expiration.0)));
