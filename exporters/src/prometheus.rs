@@ -9,7 +9,6 @@
 //! A point updates the [`store`]; the name and labels of its series were rendered when it was first seen.
 //! A scrape writes a [`page`] from that, a piece at a time.
 
-mod attribute;
 mod config;
 mod endpoint;
 mod escaping;

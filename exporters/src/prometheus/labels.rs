@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use pipeline::{Attributes, Resource, Scope, Series};
 
-use super::attribute;
 use super::escaping::{Escaping, is_legacy_label};
 use super::selection::Selection;
+use crate::attribute;
 
 /// Label names and values, sorted by name; no value is empty.
 pub(crate) type Labels = BTreeMap<String, String>;
