@@ -6,6 +6,7 @@
 pub mod builtin;
 pub mod compiled;
 mod engine;
+pub mod gpustack;
 mod live;
 pub mod version;
 
