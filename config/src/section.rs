@@ -1,6 +1,7 @@
 //! A part of the configuration, handed to the component it configures.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use figment::value::Value;
@@ -11,6 +12,7 @@ use crate::mask;
 use crate::path;
 use crate::problem::{Location, Problem, Problems};
 use crate::read::repair;
+use crate::source;
 use crate::tree::{Map, Node, Tree};
 use crate::yaml;
 
@@ -37,6 +39,19 @@ impl Section {
     pub fn from_yaml(path: &str, text: &str) -> Result<Self, Problems> {
         let node = yaml::parse(path, text)?;
         Ok(Self { path: path.to_owned(), location: node.location.clone(), node: Arc::new(node) })
+    }
+
+    /// Reads YAML text as a file of its own: places name `file`, and paths begin with its keys.
+    ///
+    /// Nothing is substituted, so `${name}` stays.
+    pub fn from_text(file: &str, text: &str) -> Result<Self, Problems> {
+        let node = yaml::parse(file, text)?;
+        Ok(Self { path: String::new(), location: node.location.clone(), node: Arc::new(node) })
+    }
+
+    /// Reads a file of its own as [`from_text`](Self::from_text) does; the error does not repeat the path.
+    pub fn open(path: &Path) -> std::io::Result<Result<Self, Problems>> {
+        Ok(Self::from_text(&path.display().to_string(), &source::read(path)?))
     }
 
     /// Where in the file it stands: `receivers.otlp`.

@@ -4,14 +4,23 @@
 //! an [`Engine`] applies it to batches; [`Live`] knows the engines that run.
 
 pub mod builtin;
+pub mod catalogue;
+mod check;
 pub mod compiled;
 mod engine;
+pub mod file;
 pub mod gpustack;
 mod live;
+mod load;
+mod names;
+mod template;
+pub mod unit;
 pub mod version;
 
 pub use engine::{Engine, Explanation, Options, Source, Status};
 pub use live::{Live, Overlay};
+pub use load::{Loaded, check, fuzz, load, load_builtin, open};
+pub(crate) use names::glob;
 
 /// The key in a metric's metadata that says that its name, and the labels of its series, are literal: the exposition
 /// adds no suffix, and no label of scope or resource. The value is `true`.

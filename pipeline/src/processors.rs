@@ -2,10 +2,13 @@
 
 mod actions;
 mod attributes;
+mod dialect;
 mod filter;
+mod mapped;
 mod matcher;
 mod relabel;
 mod resource;
+mod schema;
 
 #[cfg(test)]
 mod tests;
@@ -17,4 +20,4 @@ pub use filter::fuzz_condition;
 
 /// Every processor there is.
 pub const PROCESSORS: &[ProcessorEntry] =
-    &[attributes::ENTRY, filter::ENTRY, relabel::ENTRY, resource::ENTRY];
+    &[attributes::ENTRY, dialect::ENTRY, filter::ENTRY, relabel::ENTRY, resource::ENTRY, schema::ENTRY];

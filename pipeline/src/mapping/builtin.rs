@@ -1,5 +1,13 @@
 //! The files that are part of the binary.
 
+use std::sync::LazyLock;
+
+use config::Section;
+
+use super::compiled::NameMatch;
+use super::file::MappingFile;
+use super::names::glob;
+
 /// A file by its name, without the folder and the extension.
 pub type File = (&'static str, &'static str);
 
@@ -18,3 +26,40 @@ pub const SCHEMAS: &[File] = files!("schemas": "ai_cluster" "ainode" "gpustack" 
 
 /// The names of the conventions, and what we add to them.
 pub const CONVENTIONS: &str = include_str!("../../../config/conventions.yaml");
+
+/// The text of a dialect.
+pub fn dialect(name: &str) -> Option<&'static str> {
+    find(DIALECTS, name)
+}
+
+/// The text of a schema.
+pub fn schema(name: &str) -> Option<&'static str> {
+    find(SCHEMAS, name)
+}
+
+/// The names of the dialects.
+pub fn all_dialects() -> impl Iterator<Item = &'static str> {
+    DIALECTS.iter().map(|(name, _)| *name)
+}
+
+/// The names of the schemas.
+pub fn all_schemas() -> impl Iterator<Item = &'static str> {
+    SCHEMAS.iter().map(|(name, _)| *name)
+}
+
+fn find(files: &[File], name: &str) -> Option<&'static str> {
+    files.iter().find(|(own, _)| *own == name).map(|(_, text)| *text)
+}
+
+/// The names that belong to the runners, of all dialects.
+pub(super) fn vocabulary() -> &'static [NameMatch] {
+    static VOCABULARY: LazyLock<Vec<NameMatch>> = LazyLock::new(|| {
+        let of = |(name, text): &File| {
+            let file = Section::from_text(&format!("{name}.yaml"), text).ok()?.read::<MappingFile>().ok()?;
+            Some(file.vocabulary)
+        };
+        let globs = DIALECTS.iter().filter_map(of).flatten();
+        globs.filter_map(|text| glob(&text).ok()).collect()
+    });
+    &VOCABULARY
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use regex::Regex;
+use serde::Deserialize;
 
 /// A dialect or a schema, checked.
 #[derive(Debug, Clone)]
@@ -22,7 +23,8 @@ pub struct Mapping {
     pub rules: Vec<Rule>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum MappingKind {
     Dialect,
     Schema,
@@ -61,7 +63,8 @@ pub struct Rule {
     pub place: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OutputKind {
     Counter,
     /// A sum that may fall.
@@ -124,7 +127,8 @@ pub enum From {
 }
 
 /// What is taken of a point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Take {
     #[default]
     Value,
@@ -137,7 +141,8 @@ pub enum Take {
 }
 
 /// Values outside are absent; NaN and the infinities always are.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Valid {
     pub at_least: Option<f64>,
     pub below: Option<f64>,
@@ -206,7 +211,8 @@ pub enum Part {
 }
 
 /// How inputs with equal labels become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Combine {
     Sum,
     Min,
