@@ -14,7 +14,8 @@ pub(in crate::mapping) fn resolve_parameters(
     given: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Vec<(String, String)>> {
     let defaults = file.parameters.0.iter();
-    let defaults: BTreeMap<_, _> = defaults.map(|(name, own)| (name.clone(), own.default.clone())).collect();
+    let defaults: BTreeMap<_, _> =
+        defaults.map(|(name, own)| (name.clone(), own.default.clone().map(filled))).collect();
     let known = defaults.keys().map(|name| (name.clone(), String::new())).collect();
     let unknown = given.keys().filter(|name| !defaults.contains_key(*name));
     let mut problems: Vec<_> = unknown.map(|name| (name.clone(), unknown_parameter(name, &known))).collect();
@@ -28,6 +29,19 @@ pub(in crate::mapping) fn resolve_parameters(
         }
     }
     if problems.is_empty() { Ok(values) } else { Err(problems) }
+}
+
+/// What stands for this machine in the default of a parameter.
+const HOST_NAME: &str = "${host.name}";
+
+/// The default of a parameter, with the name of this machine where it asks for it.
+fn filled(default: String) -> String {
+    if !default.contains(HOST_NAME) {
+        return default;
+    }
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = if name.trim().is_empty() { "localhost" } else { name.trim() };
+    default.replace(HOST_NAME, name)
 }
 
 /// Something for every parameter without a default, so that the rest of a file can be checked.
@@ -84,9 +98,14 @@ impl Scope<'_> {
             }
             seen.push((&endpoint.path, endpoint.port));
             match (endpoint.format, &endpoint.body) {
-                (Format::Prometheus, Some(_)) => self.say(&key("body"), "`body` is for `format: json`"),
+                (Format::Prometheus | Format::RuntimeConfig, Some(_)) => {
+                    self.say(&key("body"), "`body` is for `format: json`");
+                }
                 (Format::Json, None) => self.say(&key("body"), "must be given for `format: json`"),
                 _ => {}
+            }
+            if endpoint.empty.is_some() && endpoint.format != Format::Prometheus {
+                self.say(&key("empty"), "`empty` is for `format: prometheus`");
             }
             if !(100..=599).contains(&endpoint.status) {
                 self.say(

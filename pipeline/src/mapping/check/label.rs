@@ -95,8 +95,12 @@ impl Scope<'_> {
         }
         if let Some(attributes) = &map.from {
             let one = |(at, attribute): (String, &String)| {
-                let place = self.or_say(&format!("{key}.from{at}"), place(attribute))?;
-                Some(Template(vec![Part::Attribute(place)]))
+                let key = format!("{key}.from{at}");
+                if attribute.contains("${") {
+                    let fillings = Fillings { has_attributes: true, groups, parameters: self.parameters };
+                    return self.or_say(&key, parse(attribute, fillings));
+                }
+                Some(Template(vec![Part::Attribute(self.or_say(&key, place(attribute))?)]))
             };
             let from: Vec<_> = attributes.each().into_iter().filter_map(one).collect();
             if attributes.each().is_empty() {

@@ -17,16 +17,20 @@ pub struct Endpoint {
     /// The status of the answer.
     #[serde(default = "ok")]
     pub status: u16,
+    /// What stands on a page of metrics while there is none.
+    pub empty: Option<String>,
     /// Of a page in JSON: what the exporter `json` fills in.
     pub body: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Format {
     #[default]
     Prometheus,
     Json,
+    /// GPUStack's API for its mapping.
+    RuntimeConfig,
 }
 
 /// Where `--facade` listens.
