@@ -98,6 +98,10 @@ impl Listeners {
         is_last
     }
 
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.lock().iter().flat_map(|listener| listener.addresses.iter().copied()).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Listener>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
