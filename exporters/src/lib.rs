@@ -11,6 +11,7 @@ mod testing;
 
 use pipeline::component::ExporterEntry;
 
+pub use prometheus::prometheus_page;
 pub use push::headers::Headers;
 
 /// Every exporter there is.

@@ -20,6 +20,7 @@ mod family;
 mod fetch;
 mod group;
 mod identity;
+mod once;
 mod place;
 mod points;
 mod reader;
@@ -46,6 +47,7 @@ use tracing::error;
 
 pub use check::{Summary, validate};
 pub use config::Config;
+pub use once::{Recorded, read_once};
 pub use text::{Format, ParseError, Reason};
 
 use config::{Global, HttpConfig, ScrapeConfig};

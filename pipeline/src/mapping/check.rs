@@ -87,7 +87,7 @@ pub(super) fn compile(
     })
 }
 
-impl<'a> Scope<'a> {
+impl Scope<'_> {
     /// Notes a problem with the value at `key`, once.
     fn say(&self, key: &str, message: impl Into<String>) {
         let problem = self.section.problem(key, message);

@@ -110,13 +110,11 @@ impl Scope<'_> {
         }
         let text = match (&map.value, &map.parameter) {
             (Some(value), _) => value,
-            (_, Some(name)) => match self.parameters.get(name) {
-                Some(value) => value,
-                None => {
-                    self.say(&format!("{key}.parameter"), unknown_parameter(name, self.parameters));
-                    return None;
-                }
-            },
+            (_, Some(name)) => {
+                let value = self.parameters.get(name);
+                let value = value.ok_or_else(|| unknown_parameter(name, self.parameters));
+                self.or_say(&format!("{key}.parameter"), value)?
+            }
             _ => return None,
         };
         // A label without a value is not there.

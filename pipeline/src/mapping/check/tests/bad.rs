@@ -31,7 +31,7 @@ fn bad_rule(keys: &str, path: &str, words: &str) {
         [("metric", "m"), ("type", "gauge"), ("unit", "''"), ("help", "h."), ("from", "{metric: up}")]
     {
         if !keys.starts_with(&format!("{key}:")) && !keys.contains(&format!(" {key}:")) {
-            rule.push_str(&format!("{key}: {value}, "));
+            rule.extend([key, ": ", value, ", "]);
         }
     }
     bad('s', &format!("{rule}{keys}}}\n"), &[(2, &format!("rules[0]{path}"), words)]);
