@@ -196,3 +196,6 @@ pub struct Difference {
     pub of: String,
     pub less: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,7 +98,9 @@ fn mappings(config: &Config, section: &Section) -> Result<Vec<Arc<Mapping>>, Pro
     if mappings.is_empty() {
         return Err(section.problem("dialects", "needs at least one dialect, or `auto` for all").into());
     }
-    mappings.iter_mut().for_each(|mapping| allow(mapping, &allowed));
+    for mapping in &mut mappings {
+        allow(mapping, &allowed);
+    }
     Ok(mappings.into_iter().map(Arc::new).collect())
 }
 

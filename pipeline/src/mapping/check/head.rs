@@ -21,14 +21,11 @@ pub(in crate::mapping) fn resolve_parameters(
     let mut problems: Vec<_> = unknown.map(|name| (name.clone(), unknown_parameter(name, &known))).collect();
     let mut values = BTreeMap::new();
     for (name, default) in defaults {
-        match given.get(&name).cloned().or(default) {
-            Some(value) => {
-                values.insert(name, value);
-            }
-            None => {
-                let about = file.parameters.get(&name).map(|own| own.about.clone()).unwrap_or_default();
-                problems.push((name, format!("must be given, it has no default: {about}")));
-            }
+        if let Some(value) = given.get(&name).cloned().or(default) {
+            values.insert(name, value);
+        } else {
+            let about = file.parameters.get(&name).map(|own| own.about.clone()).unwrap_or_default();
+            problems.push((name, format!("must be given, it has no default: {about}")));
         }
     }
     if problems.is_empty() { Ok(values) } else { Err(problems) }
@@ -109,6 +106,9 @@ impl Scope<'_> {
             }
             if endpoint.empty.is_some() && endpoint.format != Format::Prometheus {
                 self.say(&key("empty"), "`empty` is for `format: prometheus`");
+            }
+            if endpoint.when.is_some() && endpoint.format != Format::Json {
+                self.say(&key("when"), "`when` is for `format: json`");
             }
             if !(100..=599).contains(&endpoint.status) {
                 self.say(

@@ -12,7 +12,7 @@ use crate::mapping::file::{self, Label, OneOrMany, Ordered};
 use crate::mapping::template::{Fillings, parse};
 
 /// The window of quantiles where none is given.
-const WINDOW: Duration = Duration::from_secs(300);
+const WINDOW: Duration = Duration::from_mins(5);
 
 /// An input with where it stands and the labels that stand there.
 type Placed<'a> = (String, &'a file::Input);

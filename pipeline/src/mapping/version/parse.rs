@@ -70,7 +70,7 @@ fn shown(text: &str) -> String {
 /// What is not read yet.
 struct Rest<'a>(&'a str);
 
-impl<'a> Rest<'a> {
+impl Rest<'_> {
     fn version(&mut self) -> Option<Version> {
         let mut first = self.number()?;
         let mut epoch = 0;

@@ -17,7 +17,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, error};
 
@@ -40,9 +39,10 @@ struct Tracked {
     _under_way: UnderWay,
 }
 
-pub(super) async fn serve(listener: Arc<Listener>, stream: TcpStream) {
-    // Answers are small and waited for.
-    let _ = stream.set_nodelay(true);
+pub(super) async fn serve<S>(listener: Arc<Listener>, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let Some(acceptor) = listener.tls() else {
         return drive(listener, stream).await;
     };
