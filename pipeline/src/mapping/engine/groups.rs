@@ -62,8 +62,14 @@ impl Groups {
     /// The group of an output series.
     pub(super) fn of(&mut self, place: Place, output: Series, rule: &Rule, kind: Kind, now: u64) -> u32 {
         let key = (place.rule, output);
-        if let Some(&group) = self.by_output.get(&key) {
-            return group;
+        if let Some(&index) = self.by_output.get(&key) {
+            if let Some(group) = self.get_mut(index)
+                && group.members.is_empty()
+            {
+                // A zero from the start could only guess what its members would be.
+                group.is_sum = is_sum(rule, kind);
+            }
+            return index;
         }
         let group = Group::new(place, key.1.clone(), rule, kind, now);
         let index = match self.free.pop() {
@@ -160,7 +166,8 @@ impl Groups {
 
     fn latest(&self, group: &Group, choices: &Choices) -> Option<Value> {
         let members = group.members.iter().map(|member| self.members.get(*member));
-        let is_in = |member: &&Member| member.is_live && choices.is_active(group.place.choice, member.at.rank);
+        let is_in =
+            |member: &&Member| member.is_live && choices.is_active(group.place.choice, member.at.rank);
         combined(group.combine, members.filter(is_in).filter_map(|member| member.last.as_ref()))
     }
 
@@ -204,14 +211,10 @@ impl Groups {
 impl Group {
     fn new(place: Place, output: Series, rule: &Rule, kind: Kind, now: u64) -> Self {
         let combine = rule.combine.unwrap_or(Combine::Sum);
-        let is_counter = matches!(kind, Kind::Sum { is_monotonic: true, .. })
-            || rule.kind == Some(OutputKind::Counter)
-            || !matches!(kind, Kind::Gauge | Kind::Sum { .. });
-        let is_sum = combine == Combine::Sum && rule.states.is_none() && is_counter;
         Self {
             place,
             combine,
-            is_sum,
+            is_sum: is_sum(rule, kind),
             members: Vec::new(),
             total: None,
             start: 0,
@@ -275,6 +278,13 @@ impl Group {
     }
 }
 
+fn is_sum(rule: &Rule, kind: Kind) -> bool {
+    let is_counter = matches!(kind, Kind::Sum { is_monotonic: true, .. })
+        || rule.kind == Some(OutputKind::Counter)
+        || !matches!(kind, Kind::Gauge | Kind::Sum { .. });
+    rule.combine.unwrap_or(Combine::Sum) == Combine::Sum && rule.states.is_none() && is_counter
+}
+
 fn combined<'a>(combine: Combine, values: impl Iterator<Item = &'a Value>) -> Option<Value> {
     let mut result: Option<Value> = None;
     let mut count = 0_i64;
@@ -296,8 +306,20 @@ fn both(combine: Combine, left: Value, right: &Value) -> Option<Value> {
     let (a, b) = (super::convert::number(&left)?, super::convert::number(right)?);
     Some(match combine {
         Combine::Count => left,
-        Combine::Min => if b < a { right.clone() } else { left },
-        Combine::Max => if b > a { right.clone() } else { left },
+        Combine::Min => {
+            if b < a {
+                right.clone()
+            } else {
+                left
+            }
+        }
+        Combine::Max => {
+            if b > a {
+                right.clone()
+            } else {
+                left
+            }
+        }
         Combine::Sum | Combine::Mean => match (&left, right) {
             (Value::Int(left), Value::Int(right)) => {
                 left.checked_add(*right).map_or(Value::Double(a + b), Value::Int)
@@ -310,9 +332,11 @@ fn both(combine: Combine, left: Value, right: &Value) -> Option<Value> {
 pub(super) fn zero(kind: Kind) -> Value {
     match kind {
         Kind::Gauge | Kind::Sum { .. } => Value::Int(0),
-        Kind::Histogram { .. } => {
-            Value::Histogram(Box::new(Histogram { sum: Some(0.0), bucket_counts: Vec::new(), ..Histogram::default() }))
-        }
+        Kind::Histogram { .. } => Value::Histogram(Box::new(Histogram {
+            sum: Some(0.0),
+            bucket_counts: Vec::new(),
+            ..Histogram::default()
+        })),
         Kind::ExponentialHistogram { .. } => Value::ExponentialHistogram(Box::default()),
         Kind::Summary => Value::Summary(Box::new(Summary::default())),
     }

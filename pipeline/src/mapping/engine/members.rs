@@ -76,6 +76,11 @@ impl Members {
         (member, true)
     }
 
+    /// Names an input series of a rule: the same, should it die and come back.
+    pub(super) fn token(&self, series: &Series, at: At) -> u64 {
+        self.hashers[0].hash_one((self.fingerprint(series), at.rule, at.rank, at.input))
+    }
+
     /// Recognises a series that died and came back, without keeping it alive.
     fn fingerprint(&self, series: &Series) -> u128 {
         let metric = series.metric();

@@ -49,7 +49,10 @@ pub(super) struct Feed {
 
 #[derive(Debug)]
 pub(super) enum Target {
-    Series { output: Series, token: u64 },
+    Series {
+        output: Series,
+        token: u64,
+    },
     /// By its index.
     Member(u32),
 }
@@ -193,7 +196,7 @@ impl Engine {
         let target = if self.rules.state(at.rule).is_combined() {
             Target::Member(self.member(series, at, choice, (output, &reading)))
         } else {
-            Target::Series { output, token: self.owners.token() }
+            Target::Series { output, token: self.groups.members.token(series, at) }
         };
         Ok(Some(Feed { at, choice, is_live: false, is_owner: false, convert, target }))
     }

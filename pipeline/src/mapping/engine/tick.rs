@@ -1,12 +1,12 @@
 //! What time does: sources end, and what nobody sends any more is said again.
 
+use super::Engine;
 use super::groups::{Place, zero};
 use super::kinds::{literal, output_kind, output_metric, reading};
 use super::labels::fixed;
 use super::liveness::NO_CHOICE;
 use super::plan::{Path, Target};
 use super::rules::fixed_name;
-use super::Engine;
 use crate::attributes::Attributes;
 use crate::batch::Batch;
 use crate::mapping::compiled::{Inputs, OutputKind, Rule};
@@ -36,11 +36,13 @@ impl Engine {
         }
         self.constants();
         self.flush(true);
-        self.ended.extend(before.into_iter().filter(|one| !self.fixed.contains(one)).map(|(_, series)| series));
+        self.ended
+            .extend(before.into_iter().filter(|one| !self.fixed.contains(one)).map(|(_, series)| series));
         let made = std::mem::take(&mut self.made);
         let ended = std::mem::take(&mut self.ended);
         // What has come back meanwhile, or is made in another way now, has not ended.
-        let is_back = |series: &Series| self.owners.has(series) || made.iter().any(|point| point.series == *series);
+        let is_back =
+            |series: &Series| self.owners.has(series) || made.iter().any(|point| point.series == *series);
         let ended = ended.iter().filter(|series| !is_back(series));
         let markers: Vec<Point> = ended.map(|series| Point::stale(series.clone(), self.now)).collect();
         made.into_iter().chain(markers).collect()
@@ -69,7 +71,7 @@ impl Engine {
             for feed in plan.path.feeds_mut() {
                 let Target::Series { output, token } = &feed.target else { continue };
                 feed.is_live &= is_heard;
-                feed.is_owner &= is_heard;
+                feed.is_owner &= is_heard && self.choices.is_active(feed.choice, feed.at.rank);
                 self.choices.recount(feed.choice, feed.at.rank, feed.is_live);
                 if feed.is_owner {
                     self.owners.confirm(output, *token);
@@ -126,15 +128,23 @@ impl Engine {
     }
 
     /// A series of a schema that no input has a say in. (A dialect's belongs to a resource.)
-    fn fixed_output(&self, of: &Rule, rule: u32, kind: Kind, labels: Vec<(String, String)>) -> Option<Series> {
+    fn fixed_output(
+        &self,
+        of: &Rule,
+        rule: u32,
+        kind: Kind,
+        labels: Vec<(String, String)>,
+    ) -> Option<Series> {
         if self.rules.is_dialect(rule) {
             return None;
         }
-        let mut metric = Metric::new(fixed_name(of.metric.as_ref()?)?, of.unit.clone().unwrap_or_default(), kind);
+        let mut metric =
+            Metric::new(fixed_name(of.metric.as_ref()?)?, of.unit.clone().unwrap_or_default(), kind);
         metric.description = of.help.clone().unwrap_or_default();
         metric.metadata = literal();
         let metric = self.registry.metric(metric);
-        let labels = Attributes::of_strings(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let labels =
+            Attributes::of_strings(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         self.registry.series(&self.no_resource, &self.no_scope, &metric, labels).ok()
     }
 
