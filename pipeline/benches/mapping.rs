@@ -107,7 +107,7 @@ fn sum(bencher: Bencher, count: usize) {
 
 #[divan::bench(args = SERIES)]
 fn quantiles(bencher: Bencher, count: usize) {
-    let derive = Derive::Quantiles { quantiles: vec![0.5, 0.99], window: Duration::from_secs(300) };
+    let derive = Derive::Quantiles { quantiles: vec![0.5, 0.99], window: Duration::from_mins(5) };
     let kind = Kind::Histogram { temporality: Temporality::Cumulative };
     let bounds: Arc<[f64]> = (1..=14).map(f64::from).collect();
     through(bencher, rule("in", Some(Combine::Sum), Some(derive)), kind, count, |_| {

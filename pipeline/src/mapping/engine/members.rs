@@ -62,15 +62,12 @@ impl Members {
             start: 0,
             last: None,
         };
-        let member = match self.free.pop() {
-            Some(member) => {
-                self.list[member as usize] = made;
-                member
-            }
-            None => {
-                self.list.push(made);
-                (self.list.len() - 1) as u32
-            }
+        let member = if let Some(member) = self.free.pop() {
+            self.list[member as usize] = made;
+            member
+        } else {
+            self.list.push(made);
+            (self.list.len() - 1) as u32
         };
         self.by_key.insert(key, member);
         (member, true)

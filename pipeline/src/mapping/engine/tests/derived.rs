@@ -13,7 +13,7 @@ fn derived(metric: &str, from: &str, derive: Derive) -> Rule {
 
 #[tokio::test(start_paused = true)]
 async fn a_rate_is_the_increase_a_second_over_the_window() {
-    let rate = Derive::Rate { window: Duration::from_secs(60) };
+    let rate = Derive::Rate { window: Duration::from_mins(1) };
     let mut bench = Bench::new(vec![schema(vec![derived("r", "a", rate)])]);
     assert!(bench.map("counter a = 1000").is_empty());
     after(10).await;
@@ -24,7 +24,7 @@ async fn a_rate_is_the_increase_a_second_over_the_window() {
 
 #[tokio::test(start_paused = true)]
 async fn quantiles_are_of_the_window_and_count_and_sum_of_all() {
-    let quantiles = Derive::Quantiles { quantiles: vec![0.5], window: Duration::from_secs(60) };
+    let quantiles = Derive::Quantiles { quantiles: vec![0.5], window: Duration::from_mins(1) };
     let mut bench = Bench::new(vec![schema(vec![derived("q", "h", quantiles)])]);
     assert!(bench.map("histogram h = count 0 sum 0.0 buckets 1.0:0 2.0:0 inf:0").is_empty());
     after(5).await;

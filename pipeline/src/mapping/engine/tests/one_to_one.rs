@@ -176,7 +176,7 @@ async fn a_series_that_died_and_came_back_has_its_output_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn labels_are_the_first_that_is_there_translated_or_the_default() {
-    let anchored = |pattern| crate::relabel::pattern::anchored(pattern).unwrap();
+    let anchored = |pattern| regex::Regex::new(&format!("^(?:{pattern})$")).unwrap();
     let translate = vec![(anchored("stop"), "success".to_owned()), (anchored(".*\\.X"), "other".to_owned())];
     let status = Label {
         translate,
