@@ -99,18 +99,15 @@ fn from_section(
     })
 }
 
-/// Gives what a dialect makes of the conventions the type, unit and help that it has there.
+/// What a dialect does not say of a metric of the conventions is what they say.
 fn complete(file: &mut MappingFile) {
-    if file.kind != MappingKind::Dialect {
-        return;
-    }
-    for rule in &mut file.rules {
-        let own = rule.metric.as_ref().and_then(|metric| catalogue().metrics.get(metric));
-        if let Some(own) = own.filter(|_| rule.drop.is_none()) {
-            rule.kind = rule.kind.or(Some(own.kind));
-            rule.unit.get_or_insert_with(|| own.unit.clone());
-            rule.help.get_or_insert_with(|| own.about.clone());
-        }
+    let rules = file.rules.iter_mut().filter(|rule| rule.drop.is_none() && file.kind == MappingKind::Dialect);
+    for rule in rules {
+        let metric = rule.metric.as_deref().unwrap_or_default();
+        let Some(own) = catalogue().metrics.get(metric) else { continue };
+        rule.kind = rule.kind.or(Some(own.kind));
+        rule.unit.get_or_insert_with(|| own.unit.clone());
+        rule.help.get_or_insert_with(|| own.about.clone());
     }
 }
 

@@ -11,8 +11,8 @@ use config::{ByteSize, Duration};
 use pipeline::relabel::RuleConfig;
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub(crate) use check::problems;
-pub(crate) use http::{HttpConfig, Reserved};
+pub(crate) use check::{http_problems, problems};
+pub(crate) use http::{Authorization, Header, HttpConfig, Reserved, TlsConfig};
 
 /// The section of the `prometheus` receiver.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -98,6 +98,8 @@ pub struct ScrapeConfig {
     pub honor_timestamps: bool,
     /// Marks series that carry their own times when they are gone, too.
     pub track_timestamps_staleness: bool,
+    /// What lines count that repeat a series of the same scrape.
+    pub duplicates: Duplicates,
     pub static_configs: Vec<StaticConfig>,
     pub relabel_configs: Vec<RuleConfig>,
     pub metric_relabel_configs: Vec<RuleConfig>,
@@ -136,11 +138,11 @@ pub struct ScrapeConfig {
     #[serde(skip_serializing_if = "Present::is_absent")]
     pub ec2_sd_configs: Present,
     pub basic_auth: Option<http::BasicAuth>,
-    pub authorization: Option<http::Authorization>,
+    pub authorization: Option<Authorization>,
     pub bearer_token: config::Secret,
     pub bearer_token_file: String,
-    pub tls_config: http::TlsConfig,
-    pub http_headers: BTreeMap<String, http::Header>,
+    pub tls_config: TlsConfig,
+    pub http_headers: BTreeMap<String, Header>,
     pub follow_redirects: bool,
     pub enable_http2: bool,
     #[serde(skip_serializing_if = "Present::is_absent")]
@@ -166,6 +168,17 @@ pub enum Scheme {
     #[default]
     Http,
     Https,
+}
+
+/// Which of the lines of one series counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Duplicates {
+    /// As in Prometheus.
+    #[default]
+    First,
+    /// All of them, added up: for targets that leave a label out, and so print two series as one.
+    Sum,
 }
 
 /// A format that can be asked for, by its name in Prometheus.
@@ -237,6 +250,7 @@ impl Default for ScrapeConfig {
             honor_labels: false,
             honor_timestamps: true,
             track_timestamps_staleness: false,
+            duplicates: Duplicates::First,
             static_configs: Vec::new(),
             relabel_configs: Vec::new(),
             metric_relabel_configs: Vec::new(),
@@ -266,7 +280,7 @@ impl Default for ScrapeConfig {
             authorization: None,
             bearer_token: config::Secret::default(),
             bearer_token_file: String::new(),
-            tls_config: http::TlsConfig::default(),
+            tls_config: TlsConfig::default(),
             http_headers: BTreeMap::new(),
             follow_redirects: true,
             enable_http2: true,
