@@ -95,7 +95,8 @@ fn show_settings(text: &mut String, file: &MappingFile) {
         let _ = writeln!(text, "# Parameter {name}: {} ({default})", parameter.about);
     }
     for endpoint in &file.endpoints {
-        let _ = writeln!(text, "# Page {}", endpoint.path);
+        let port = endpoint.port.map(|port| format!(" (port {port})")).unwrap_or_default();
+        let _ = writeln!(text, "# Page {}{port}", endpoint.path);
     }
 }
 
