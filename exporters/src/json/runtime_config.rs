@@ -121,7 +121,8 @@ impl RuntimeConfig {
                 Err(refusal) => refusal,
             },
             (page, _) => {
-                let mut response = text(StatusCode::METHOD_NOT_ALLOWED, format!("known are {}", page.allowed()));
+                let mut response =
+                    text(StatusCode::METHOD_NOT_ALLOWED, format!("known are {}", page.allowed()));
                 response.headers_mut().insert(ALLOW, HeaderValue::from_static(page.allowed()));
                 response
             }
