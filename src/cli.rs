@@ -29,6 +29,79 @@ pub(crate) enum Command {
         /// The component to show, such as `otlp_http`.
         name: Option<String>,
     },
+    /// Map recorded metrics through dialects and a schema, and print what comes of them.
+    Map(Map),
+    /// List the schemas, or show what one has and where it comes from.
+    Schemas {
+        /// The schema to show, such as `ainode`.
+        name: Option<String>,
+        #[command(flatten)]
+        instance: Instance,
+    },
+    /// Say what feeds a metric of a running collector, or what is missing for it to exist.
+    Explain {
+        /// The name of the metric, such as `ainode_requests_total`.
+        metric: String,
+        #[command(flatten)]
+        instance: Instance,
+    },
+}
+
+/// A collector that runs.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Instance {
+    /// Ask the collector whose own metrics are served here.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8888")]
+    pub(crate) endpoint: String,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Map {
+    /// Read these files, each as one target; `-`, or no file, is standard input.
+    pub(crate) files: Vec<PathBuf>,
+    /// Take each target for a runner that speaks one of these dialects: `auto` finds out which of all, `none` is none.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "auto")]
+    pub(crate) dialect: Vec<String>,
+    /// Make the metrics of this schema: its name, or the path of its file.
+    #[arg(long, value_name = "NAME|PATH")]
+    pub(crate) schema: Option<String>,
+    /// Set a parameter of the schema.
+    #[arg(long = "parameter", value_name = "KEY=VALUE", value_parser = parse_pair, requires = "schema")]
+    pub(crate) parameters: Vec<(String, String)>,
+    /// Set an attribute of every target's resource, such as `service.version=0.11`.
+    #[arg(long = "resource", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub(crate) resource: Vec<(String, String)>,
+    /// Keep what was mapped beside what was made of it.
+    #[arg(long)]
+    pub(crate) originals: bool,
+    /// Print like this.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Rendering,
+    /// Read the files as this.
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub(crate) input: Recording,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Rendering {
+    /// Prometheus text 0.0.4, as the pull endpoint shows it.
+    Text,
+    /// OTLP in JSON.
+    OtlpJson,
+    /// The notation, a line a point.
+    Notation,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Recording {
+    /// By what stands in the file.
+    Auto,
+    /// Prometheus text 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.
+    Openmetrics,
+    /// OTLP in JSON.
+    OtlpJson,
 }
 
 /// Where the configuration comes from.
@@ -41,6 +114,12 @@ pub(crate) struct Source {
     /// Set one value, over files and environment: `--set service.telemetry.logs.level=debug`.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(crate) overrides: Vec<String>,
+    /// Serve this schema besides, under its name: `--schema ainode` at `127.0.0.1:9464/ainode/metrics`.
+    #[arg(long = "schema", value_name = "NAME|PATH", action = clap::ArgAction::Append)]
+    pub(crate) schemas: Vec<String>,
+    /// Serve the schemas at the ports and paths that their documents have.
+    #[arg(long, requires = "schemas")]
+    pub(crate) facade: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -76,7 +155,7 @@ pub(crate) struct Validate {
     #[command(flatten)]
     pub(crate) source: Source,
     /// Check an exposition on standard input instead, strictly.
-    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["config", "overrides"])]
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["config", "overrides", "schemas"])]
     pub(crate) exposition: Option<Exposition>,
 }
 
@@ -95,7 +174,13 @@ impl Source {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Sources { defaults, files: self.config.clone(), environment, overrides: self.overrides.clone() }
+        Sources {
+            defaults,
+            files: self.config.clone(),
+            environment,
+            overrides: self.overrides.clone(),
+            ..Sources::default()
+        }
     }
 }
 
@@ -103,6 +188,13 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     config::Duration::parse(text)
         .map(|duration| duration.0)
         .ok_or_else(|| format!("expected a duration such as `10s` or `1m30s`, got `{text}`"))
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("expected `KEY=VALUE`, got `{text}`")),
+    }
 }
 
 #[cfg(test)]
@@ -121,6 +213,18 @@ mod tests {
         assert_eq!(bare.run.source.config.len(), 2);
         let named = Arguments::try_parse_from(["inferometer", "run", "--config", "a.yaml"]).unwrap();
         assert!(matches!(named.command, Some(Command::Run(run)) if run.source.config.len() == 1));
+    }
+
+    #[test]
+    fn a_flag_that_needs_another_says_so() {
+        for arguments in
+            [["inferometer", "--facade"].as_slice(), &["inferometer", "map", "--parameter", "a=b"]]
+        {
+            let error = Arguments::try_parse_from(arguments).unwrap_err();
+            assert!(error.to_string().contains("--schema"), "{error}");
+        }
+        let error = Arguments::try_parse_from(["inferometer", "map", "--resource", "x"]).unwrap_err();
+        assert!(error.to_string().contains("expected `KEY=VALUE`, got `x`"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! What each command does.
 
+mod explain;
+mod instance;
+mod map;
 mod run;
+mod schemas;
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -14,9 +18,13 @@ use pipeline::{Clock, Registry};
 
 use crate::cli::{Exposition, Source, Validate};
 use crate::components;
+use crate::facade::{self, Wanted};
 use crate::plan::Plan;
 
+pub(crate) use explain::explain;
+pub(crate) use map::map;
 pub(crate) use run::run;
+pub(crate) use schemas::schemas;
 
 /// The command line or the configuration is wrong.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -46,8 +54,14 @@ impl From<Problems> for Refused {
 
 /// Reads a configuration and checks all of it; opens nothing. All problems come at once.
 pub(crate) fn load(source: &Source) -> Result<Plan, Refused> {
-    let document = Document::load(&source.layers())?;
+    let mut sources = source.layers();
+    let wanted = Wanted { schemas: &source.schemas, is_facade: source.facade };
+    let added = facade::add(&mut sources, &wanted);
+    let document = Document::load(&sources)?;
     let (mut plan, mut problems) = Plan::new(&document);
+    if let Err(Problems(found)) = added {
+        problems.extend(found);
+    }
     let context = checking_context();
     if let Ok(context) = crate::collector::with_extensions(&context, &plan) {
         problems.extend(plan.check(&context));

@@ -3,13 +3,16 @@
 //! 0 means done, 1 means it failed while running, 2 means the command line or the configuration is
 //! wrong.
 
+mod admin;
 mod cli;
 mod collector;
 mod commands;
 mod components;
 mod effective;
 mod elsewhere;
+mod facade;
 mod logging;
+mod mappings;
 mod plan;
 mod process;
 mod reload;
@@ -35,5 +38,8 @@ fn main() -> ExitCode {
         Command::Validate(validate) => commands::validate(&validate),
         Command::PrintConfig(source) => commands::print_config(&source),
         Command::Components { name } => commands::components(name.as_deref()),
+        Command::Map(map) => commands::map(&map),
+        Command::Schemas { name, instance } => commands::schemas(name.as_deref(), &instance),
+        Command::Explain { metric, instance } => commands::explain(&metric, &instance),
     }
 }

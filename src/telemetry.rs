@@ -16,11 +16,11 @@ use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use pipeline::Registry;
-use pipeline::component::BoxError;
+use pipeline::component::{BoxError, Context};
 use pipeline::net::Body;
-use pipeline::net::Net;
 use pipeline::net::server::{HttpService, Listen, Served};
 
+use crate::admin::Admin;
 use crate::process;
 use crate::service::{MetricsConfig, MetricsLevel, PullPrometheusConfig, TelemetryConfig, host_and_port};
 
@@ -63,17 +63,21 @@ impl Telemetry {
     }
 
     /// Serves the pull readers; returns what a person should be told.
-    pub(crate) async fn serve(&mut self, net: &Net) -> Result<Vec<String>, BoxError> {
+    pub(crate) async fn serve(&mut self, context: &Context) -> Result<Vec<String>, BoxError> {
         let mut notes = Vec::new();
         for (pull, registry) in &self.pulls {
-            let listen = Listen {
+            let listen = |path: &str| Listen {
                 endpoint: format!("{}:{}", pull.host, pull.port),
-                path: String::from("/metrics"),
+                path: path.to_owned(),
                 owner: String::from("service.telemetry"),
                 key: String::from("service.telemetry.metrics.readers"),
                 ..Listen::default()
             };
-            let served = net.serve(listen, Arc::new(Page { registry: registry.clone() })).await?;
+            for (path, service) in Admin::services(&context.mappings) {
+                self.served.push(context.net.serve(listen(path), service).await?);
+            }
+            let page = Arc::new(Page { registry: registry.clone() });
+            let served = context.net.serve(listen("/metrics"), page).await?;
             notes.push(format!("own metrics at {}", served.address.url("http", "/metrics")));
             self.served.push(served);
         }

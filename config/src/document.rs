@@ -16,6 +16,8 @@ use crate::tree::{Map, Node, Tree};
 pub struct Sources {
     /// YAML that is there without a file.
     pub defaults: Option<String>,
+    /// YAML that follows from something, with what that is, for errors: `--schema`.
+    pub generated: Option<(String, String)>,
     /// YAML, TOML or JSON by extension; later ones win.
     pub files: Vec<PathBuf>,
     /// `INFEROMETER__SERVICE__TELEMETRY__LOGS__LEVEL=debug`, and what `${env:NAME}` finds.
@@ -59,7 +61,10 @@ impl Document {
             problems: Vec::new(),
         };
         if let Some(text) = &sources.defaults {
-            loading.add(file::defaults(text));
+            loading.add(file::given("built-in default", text));
+        }
+        if let Some((from, text)) = &sources.generated {
+            loading.add(file::given(from, text));
         }
         for path in &sources.files {
             loading.add(file::load(path, &sources.environment));

@@ -8,9 +8,9 @@ use crate::toml;
 use crate::tree::{DEPTH_MAX, Map, Node, Tree};
 use crate::yaml;
 
-/// Reads what is built in.
-pub(crate) fn defaults(text: &str) -> Result<Node, Problem> {
-    map("built-in default", yaml::parse("built-in default", text)?)
+/// Reads what is built in, or was made up.
+pub(crate) fn given(name: &str, text: &str) -> Result<Node, Problem> {
+    map(name, yaml::parse(name, text)?)
 }
 
 /// Reads a file, or one of `file:PATH`, `env:NAME` (YAML in a variable) and `yaml:TEXT`.

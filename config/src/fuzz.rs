@@ -14,6 +14,7 @@ pub fn configuration(bytes: &[u8]) {
     check_rendering(first);
     let sources = Sources {
         defaults: Some(first.to_owned()),
+        generated: None,
         files: Vec::new(),
         environment: rest.iter().filter_map(|pair| pair.split_once('=')).map(owned).collect(),
         overrides: rest.clone(),

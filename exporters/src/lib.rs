@@ -13,6 +13,7 @@ mod testing;
 
 use pipeline::component::ExporterEntry;
 
+pub use prometheus::prometheus_page;
 pub use push::headers::Headers;
 
 /// Every exporter there is.

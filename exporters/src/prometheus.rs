@@ -19,6 +19,7 @@ mod labels;
 mod naming;
 mod negotiation;
 mod number;
+mod once;
 mod page;
 mod selection;
 mod store;
@@ -43,6 +44,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use config::Config;
 use endpoint::Endpoint;
+pub use once::page as prometheus_page;
 use page::Options;
 use store::{Limits, Now, Received, Shared, Store};
 use telemetry::Telemetry;

@@ -45,7 +45,7 @@ mod writer;
 use std::fmt;
 
 pub use parser::parse;
-pub use writer::{write, write_point};
+pub use writer::{write, write_point, write_series};
 
 /// A line that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]

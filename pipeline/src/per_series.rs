@@ -103,6 +103,11 @@ impl<T> PerSeries<T> {
         None
     }
 
+    /// The series that still live, in no order.
+    pub(crate) fn living(&self) -> impl Iterator<Item = Series> {
+        self.entries.iter().flatten().filter_map(|entry| entry.series.upgrade().map(Series))
+    }
+
     /// The values remembered, in no order.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.entries.iter_mut().flatten().map(|entry| &mut entry.value)

@@ -20,6 +20,7 @@ mod family;
 mod fetch;
 mod group;
 mod identity;
+mod once;
 mod place;
 mod points;
 mod reader;
@@ -46,6 +47,7 @@ use tracing::error;
 
 pub use check::{Summary, validate};
 pub use config::Config;
+pub use once::{Recorded, read_once};
 pub use text::{Format, ParseError, Reason};
 
 use config::{Global, HttpConfig, ScrapeConfig};
@@ -212,6 +214,7 @@ impl Prometheus {
                 is_strict: self.config.strict,
                 honor_timestamps: job.honor_timestamps,
                 track_staleness: job.track_timestamps_staleness,
+                sums_duplicates: job.duplicates == config::Duplicates::Sum,
                 sample_limit,
             },
             has_extra,
@@ -283,8 +286,13 @@ pub struct ReaderBench {
 impl ReaderBench {
     #[expect(clippy::new_without_default, reason = "nothing is a default target")]
     pub fn new() -> Self {
-        let options =
-            Options { is_strict: false, honor_timestamps: true, track_staleness: false, sample_limit: 0 };
+        let options = Options {
+            is_strict: false,
+            honor_timestamps: true,
+            track_staleness: false,
+            sums_duplicates: false,
+            sample_limit: 0,
+        };
         let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let labels = vec![label("instance", "localhost:8000"), label("job", "bench")];
         let identity = Identity { labels, ..Identity::default() };

@@ -88,7 +88,7 @@ async fn collect(run: &Run, plan: Plan) -> Result<ExitCode, BoxError> {
     let reload_state = Arc::new(ReloadState::default());
     reload_state.succeeded(&context.clock);
     telemetry::observe(&context.meter, &context.registry, &reload_state);
-    for note in telemetry.serve(&context.net).await? {
+    for note in telemetry.serve(&context).await? {
         info!("{note}");
     }
     let mut collector = Collector::start(context, plan).await?;

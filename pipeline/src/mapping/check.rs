@@ -116,12 +116,11 @@ impl Scope<'_> {
 
     /// What every rule has, for rules that are added later.
     fn file_labels(&self) -> Labels {
-        let labels = self
-            .file
-            .labels
-            .0
-            .iter()
-            .filter_map(|(name, spec)| self.label(&joined("labels", name), name, spec, 0));
+        let labels = self.file.labels.0.iter().filter_map(|(name, spec)| {
+            let key = joined("labels", name);
+            self.check_name(&key, name);
+            self.label(&key, name, spec, 0)
+        });
         Labels { labels: labels.collect(), keep: self.globs("keep", &self.file.keep) }
     }
 

@@ -42,6 +42,10 @@ pub fn factor(from: &str, to: &str) -> Option<f64> {
         return Some(1.0);
     }
     let ((from, from_per), (to, to_per)) = (parts(from)?, parts(to)?);
+    // Seconds a second are a share.
+    if let (Some(share), "1") = (share(from, from_per), to_per) {
+        return Some(share * simple("1", to)?);
+    }
     // Division in this order keeps whole factors whole: seconds to milliseconds are 1000, not 999.99.
     Some(simple(from, to)? * simple(to_per, from_per)?)
 }
@@ -73,6 +77,11 @@ fn parts(unit: &str) -> Option<(&str, &str)> {
             (!below.is_empty()).then_some((above, below))
         }
     }
+}
+
+fn share(above: &str, below: &str) -> Option<f64> {
+    let is_measured = matches!(base(above).0, Base::Second | Base::Byte);
+    if is_measured { simple(above, below) } else { None }
 }
 
 fn simple(from: &str, to: &str) -> Option<f64> {
@@ -152,6 +161,10 @@ mod tests {
         check("ms/{token}", "s/{token}", Some(0.001));
         check("1/s", "{token}/s", Some(1.0));
         check("{token}/s", "{token}", None);
+        check("s/s", "1", Some(1.0));
+        check("s/s", "%", Some(100.0));
+        check("ms/s", "1", Some(0.001));
+        check("By/s", "1", None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::point::{
     Buckets, Exemplar, ExemplarValue, ExponentialHistogram, Histogram, NO_RECORDED_VALUE, Point, Summary,
     Value,
 };
+use crate::series::Series;
 use crate::value::AnyValue;
 
 /// Writes a batch: a line a point, and a line for each resource, scope and description that changes.
@@ -43,6 +44,11 @@ pub fn write(batch: &Batch) -> String {
 /// Appends the line of one point, without line feed, resource, scope and description.
 pub fn write_point(text: &mut String, point: &Point) {
     infallible(write_line(text, point));
+}
+
+/// Appends the name and the attributes of a series.
+pub fn write_series(text: &mut String, series: &Series) {
+    infallible(write_identity(text, series));
 }
 
 fn infallible(result: fmt::Result) {
@@ -103,10 +109,7 @@ fn write_line(text: &mut String, point: &Point) -> fmt::Result {
     let metric = point.series.metric();
     text.push_str(kind_words(metric.kind));
     text.push(' ');
-    write_name(text, &metric.name)?;
-    if !point.series.attributes().is_empty() {
-        write_map(text, point.series.attributes())?;
-    }
+    write_identity(text, &point.series)?;
     if !metric.unit.is_empty() {
         text.push_str(" [");
         if metric.unit.chars().all(is_unit) {
@@ -132,6 +135,14 @@ fn write_line(text: &mut String, point: &Point) -> fmt::Result {
         write!(text, " flags {}", point.flags)?;
     }
     point.exemplars.iter().try_for_each(|exemplar| write_exemplar(text, exemplar))
+}
+
+fn write_identity(text: &mut String, series: &Series) -> fmt::Result {
+    write_name(text, &series.metric().name)?;
+    if series.attributes().is_empty() {
+        return Ok(());
+    }
+    write_map(text, series.attributes())
 }
 
 fn kind_words(kind: Kind) -> &'static str {

@@ -38,3 +38,27 @@ impl BatchProcessor for Mapped {
         self.engine().sweep();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::registry::Registry;
+
+    #[test]
+    fn an_engine_is_known_as_long_as_its_processor_lives() {
+        let context = Context {
+            id: "schema/mine".to_owned(),
+            registry: Arc::new(Registry::new(10)),
+            clock: Clock::starting_at(0),
+            meter: opentelemetry::global::meter("test"),
+            net: Arc::default(),
+            mappings: Arc::default(),
+        };
+        let processor = Mapped::processor(Vec::new(), Options::default(), &context);
+        let engines = context.mappings.engines();
+        assert_eq!(engines.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["schema/mine"]);
+        drop((processor, engines));
+        assert!(context.mappings.engines().is_empty());
+    }
+}

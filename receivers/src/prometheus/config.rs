@@ -98,6 +98,8 @@ pub struct ScrapeConfig {
     pub honor_timestamps: bool,
     /// Marks series that carry their own times when they are gone, too.
     pub track_timestamps_staleness: bool,
+    /// What lines count that repeat a series of the same scrape.
+    pub duplicates: Duplicates,
     pub static_configs: Vec<StaticConfig>,
     pub relabel_configs: Vec<RuleConfig>,
     pub metric_relabel_configs: Vec<RuleConfig>,
@@ -166,6 +168,17 @@ pub enum Scheme {
     #[default]
     Http,
     Https,
+}
+
+/// Which of the lines of one series counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Duplicates {
+    /// As in Prometheus.
+    #[default]
+    First,
+    /// All of them, added up: for targets that leave a label out, and so print two series as one.
+    Sum,
 }
 
 /// A format that can be asked for, by its name in Prometheus.
@@ -237,6 +250,7 @@ impl Default for ScrapeConfig {
             honor_labels: false,
             honor_timestamps: true,
             track_timestamps_staleness: false,
+            duplicates: Duplicates::First,
             static_configs: Vec::new(),
             relabel_configs: Vec::new(),
             metric_relabel_configs: Vec::new(),

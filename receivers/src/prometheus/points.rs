@@ -1,6 +1,8 @@
 //! The points of one scrape, as its lines give them.
 
-use foldhash::{HashMap, HashSet};
+use std::collections::hash_map::Entry;
+
+use foldhash::HashMap;
 use pipeline::point::{Exemplar, ExemplarValue};
 use pipeline::{Attributes, Batch, Exemplars, Point, Series, Value};
 
@@ -57,8 +59,9 @@ pub(crate) struct Points<'a> {
     pub(crate) time_unix_nano: u64,
     pub(crate) honor_timestamps: bool,
     pub(crate) track_staleness: bool,
-    /// The series that have a point; kept once there is a new line of a series that lived before.
-    pub(crate) claimed: Option<HashSet<Series>>,
+    pub(crate) sums_duplicates: bool,
+    /// The series that have a point, and where it stands; kept once there is a new line of a series that lived before.
+    claimed: Option<HashMap<Series, usize>>,
     /// Starts of counters that no point was found for yet.
     starts: Vec<(Series, u64)>,
 }
@@ -80,6 +83,7 @@ impl<'a> Points<'a> {
             time_unix_nano: 0,
             honor_timestamps: true,
             track_staleness: false,
+            sums_duplicates: false,
             claimed: None,
             starts: Vec::new(),
         }
@@ -102,6 +106,26 @@ impl<'a> Points<'a> {
         }
     }
 
+    /// From here on looks whether a series has a point already.
+    pub(crate) fn claim(&mut self) {
+        let batch = &self.batch;
+        self.claimed.get_or_insert_with(|| {
+            let numbered = batch.iter().enumerate();
+            // The first of several, which differ in their times.
+            numbered.rev().map(|(index, point)| (point.series.clone(), index)).collect()
+        });
+    }
+
+    /// Takes a line that [`Points::put`] did not: adds it to the other of its series, or counts it as lost.
+    pub(crate) fn double(&mut self, series: Option<&Series>, value: f64) {
+        let index = series.and_then(|series| self.claimed.as_ref()?.get(series)).copied();
+        let point = index.filter(|_| self.sums_duplicates).and_then(|index| self.batch.iter_mut().nth(index));
+        match point.map(|point| &mut point.value) {
+            Some(Value::Double(sum)) => *sum += value,
+            _ => self.counts.duplicates += 1,
+        }
+    }
+
     /// Takes a line's value; `false` where another line gave it already.
     pub(crate) fn put(&mut self, what: &mut What, tail: &Tail<'_>) -> bool {
         let Some(moment) = self.moment(tail.timestamp) else {
@@ -110,10 +134,11 @@ impl<'a> Points<'a> {
         };
         match what {
             What::Number { series, has_own_time } => {
-                if let Some(claimed) = &mut self.claimed
-                    && !claimed.insert(series.clone())
-                {
-                    return false;
+                if let Some(claimed) = &mut self.claimed {
+                    match claimed.entry(series.clone()) {
+                        Entry::Occupied(_) => return false,
+                        Entry::Vacant(vacant) => _ = vacant.insert(self.batch.len()),
+                    }
                 }
                 *has_own_time = moment.is_own && !self.track_staleness;
                 self.push(series, moment, tail);

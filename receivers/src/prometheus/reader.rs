@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) is_strict: bool,
     pub(crate) honor_timestamps: bool,
     pub(crate) track_staleness: bool,
+    /// Whether lines of one series are added up, instead of the first being kept.
+    pub(crate) sums_duplicates: bool,
     /// Samples after relabelling; 0 is without limit.
     pub(crate) sample_limit: usize,
 }
@@ -195,6 +197,7 @@ impl Reader {
         points.time_unix_nano = time_unix_nano;
         points.honor_timestamps = self.options.honor_timestamps;
         points.track_staleness = self.options.track_staleness;
+        points.sums_duplicates = self.options.sums_duplicates;
         let mut pass = Pass {
             walk: self.places.walk(self.scrape, lines),
             points,

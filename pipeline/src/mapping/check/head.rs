@@ -107,6 +107,9 @@ impl Scope<'_> {
             if endpoint.empty.is_some() && endpoint.format != Format::Prometheus {
                 self.say(&key("empty"), "`empty` is for `format: prometheus`");
             }
+            if endpoint.when.is_some() && endpoint.format != Format::Json {
+                self.say(&key("when"), "`when` is for `format: json`");
+            }
             if !(100..=599).contains(&endpoint.status) {
                 self.say(
                     &key("status"),

@@ -141,8 +141,8 @@ impl Scope<'_> {
 
     fn check_details(&self, key: &str, spec: &file::Input) {
         let of = |detail: &str| format!("{key}.{detail}");
-        if spec.scale.is_some_and(|scale| !scale.is_finite() || scale == 0.0) {
-            self.say(&of("scale"), "expected a number other than 0");
+        if spec.scale.is_some_and(|scale| !scale.is_finite()) {
+            self.say(&of("scale"), "expected a number");
         }
         if !spec.offset.is_finite() {
             self.say(&of("offset"), "expected a number");

@@ -31,7 +31,12 @@ impl Scope<'_> {
         for (level, (key, specs)) in levels.enumerate() {
             for (name, spec) in &specs.0 {
                 labels.retain(|label| label.name != *name);
-                let label = self.label(&joined(key, name), name, spec, reading.groups);
+                let key = joined(key, name);
+                // Other rules take them under whatever name.
+                if !rule.hidden {
+                    self.check_name(&key, name);
+                }
+                let label = self.label(&key, name, spec, reading.groups);
                 let is_passed = level == 0 && reading.is_of_rule;
                 labels.extend(label.map(|label| if is_passed { passed(label) } else { label }));
             }
@@ -40,7 +45,9 @@ impl Scope<'_> {
         let kept = self.globs(&format!("rules[{index}].keep"), &rule.keep);
         for (at, chosen) in kept.iter().enumerate() {
             if let NameMatch::Exact(name) = chosen {
-                self.check_name(&format!("rules[{index}].keep[{at}]"), name);
+                if !rule.hidden {
+                    self.check_name(&format!("rules[{index}].keep[{at}]"), name);
+                }
                 if labels.iter().any(|label| label.name == *name) {
                     self.say(
                         &format!("rules[{index}].keep[{at}]"),
@@ -55,7 +62,6 @@ impl Scope<'_> {
 
     /// `None` where there is to be no such label, or where there is a problem with it.
     pub(super) fn label(&self, key: &str, name: &str, spec: &file::Label, groups: usize) -> Option<Label> {
-        self.check_name(key, name);
         let plain = |from| Label {
             name: name.to_owned(),
             from,

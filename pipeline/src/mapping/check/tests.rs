@@ -233,6 +233,15 @@ rules: [{metric: m_a, type: gauge, unit: "", help: h., constant: 1}]
 }
 
 #[test]
+fn what_the_conventions_say_need_not_be_said_again() {
+    let mapping =
+        loaded(DIALECT, "rules: [{metric: gen_ai.server.requests.running, from: {metric: 'run:x'}}]").mapping;
+    let rule = &mapping.rules[0];
+    assert_eq!((rule.kind, rule.unit.as_deref()), (Some(OutputKind::Gauge), Some("{request}")));
+    assert_eq!(rule.help.as_deref(), Some("Requests being worked on."));
+}
+
+#[test]
 fn a_label_may_be_made_of_several_attributes_where_one_alone_is_missing() {
     let mapping = loaded(
         SCHEMA,

@@ -21,9 +21,8 @@ pub struct Endpoint {
     pub empty: Option<String>,
     /// Of a page in JSON: what the exporter `json` fills in.
     pub body: Option<serde_json::Value>,
-    /// Of a page in JSON: other answers, see the exporter `json`.
-    #[serde(default)]
-    pub when: Vec<serde_json::Value>,
+    /// Of a page in JSON: other answers, each with what must hold; read by the exporter `json`.
+    pub when: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]

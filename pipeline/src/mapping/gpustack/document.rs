@@ -164,12 +164,12 @@ impl Reader {
                 self.fault(&at, "expected a name of letters, digits and `_`, such as `num_requests_running`; `gpustack:` is added");
                 continue;
             }
-            families.extend(self.family(&at, name, family));
+            families.push(self.family(&at, name, family));
         }
         families
     }
 
-    fn family(&mut self, path: &str, name: &str, json: &Json) -> Option<Family> {
+    fn family(&mut self, path: &str, name: &str, json: &Json) -> Family {
         let mut kind = None;
         let mut description = String::new();
         let members = self.members(path, json);
@@ -191,7 +191,8 @@ impl Reader {
         if matches!(json, Json::Object(_)) && !members.iter().any(|(key, _)| key == "type") {
             self.fault(format!("{path}.type"), format!("missing; {}", known_types()));
         }
-        Some(Family { name: name.to_owned(), kind: kind?, description })
+        // One whose type is wrong is there all the same for those that become it.
+        Family { name: name.to_owned(), kind: kind.unwrap_or(Type::Gauge), description }
     }
 
     fn kind(&mut self, path: &str, text: &str) -> Option<Type> {
@@ -265,12 +266,9 @@ impl Reader {
             family.name == name || name.strip_suffix("_total").is_some_and(|base| family.name == base)
         });
         if found.is_none() && self.faults.len() < FAULTS_MAX {
-            let names: Vec<_> = families.iter().map(|family| family.name.as_str()).collect();
-            let instead = config::instead(name, &names).map_or_else(
-                || "add it to `gpustack_metrics`".to_owned(),
-                |instead| format!("{instead} or add it to `gpustack_metrics`"),
-            );
-            self.fault(path, format!("unknown metric `{text}`; {instead}"));
+            let near = config::nearest(name, families.iter().map(|family| family.name.as_str()));
+            let near = near.map(|near| format!("did you mean `{near}`? Otherwise ")).unwrap_or_default();
+            self.fault(path, format!("unknown metric `{text}`; {near}add it to `gpustack_metrics`"));
         }
         found.map(|family| family.name.clone())
     }

@@ -217,11 +217,12 @@ fn every_fault_is_told_with_its_place_and_what_would_do() {
     );
     check_faults(
         r#"{"gpustack_metrics": {"running": {"type": "Gauge"}},
-            "runtime_mapping": {"vLLM": {"*": {"vllm:x": "runing", "vllm:y": null, "v llm": "running"}}}}"#,
+            "runtime_mapping": {"vLLM": {"*": {"vllm:x": "runing", "vllm:y": null, "vllm:z": "quite_another", "v llm": "running"}}}}"#,
         &[
-            "runtime_mapping.vLLM[\"*\"][\"vllm:x\"]: unknown metric `runing`; did you mean `running`? or add it to \
-             `gpustack_metrics`",
+            "runtime_mapping.vLLM[\"*\"][\"vllm:x\"]: unknown metric `runing`; did you mean `running`? Otherwise add \
+             it to `gpustack_metrics`",
             "runtime_mapping.vLLM[\"*\"][\"vllm:y\"]: expected the name of one of `gpustack_metrics`, got null",
+            "runtime_mapping.vLLM[\"*\"][\"vllm:z\"]: unknown metric `quite_another`; add it to `gpustack_metrics`",
             "runtime_mapping.vLLM[\"*\"][\"v llm\"]: expected the name of a metric of the runner, such as \
              `vllm:num_requests_running`",
         ],

@@ -105,7 +105,8 @@ impl Pass<'_> {
             && matches!(rest.get(key_len + length), None | Some(b'\n'))
         {
             if !self.points.put_value(what, value) {
-                self.drop_duplicate();
+                let series = series_of(what);
+                self.double(series, value);
             }
             return Ok(key_len + length + 1);
         }
@@ -116,13 +117,15 @@ impl Pass<'_> {
             check_exemplar(name_of(&rest[..key_len]))?;
         }
         if !self.points.put(what, &tail) {
-            self.drop_duplicate();
+            let series = series_of(what);
+            self.double(series, tail.value);
         }
         Ok(end + 1)
     }
 
-    fn drop_duplicate(&mut self) {
-        self.points.counts.duplicates += 1;
+    #[cold]
+    fn double(&mut self, series: Option<Series>, value: f64) {
+        self.points.double(series.as_ref(), value);
         self.walk.forget_last();
     }
 
@@ -182,7 +185,8 @@ impl Pass<'_> {
         let key = &line[..sample.prefix_len];
         if let Some(what) = self.walk.find_by_key(key) {
             if !points.put(what, &sample.tail) {
-                self.drop_duplicate();
+                let series = series_of(what);
+                self.double(series, sample.tail.value);
             }
             return Ok(());
         }
@@ -192,16 +196,15 @@ impl Pass<'_> {
         let points = &mut self.points;
         if has_lived {
             // Not what the places before it say: a line found in its place may have been out of time.
-            let batch = &points.batch;
-            points.claimed.get_or_insert_with(|| batch.iter().map(|point| point.series.clone()).collect());
+            points.claim();
         }
         let out_of_time = points.counts.out_of_time;
         if !self.points.put(&mut what, &sample.tail) {
             let has_own_time = sample.tail.timestamp.is_some() && self.points.honor_timestamps;
             what = match what {
                 What::Number { series, .. } if has_own_time => What::Again(series),
-                _ => {
-                    self.points.counts.duplicates += 1;
+                what => {
+                    self.points.double(series_of(&what).as_ref(), sample.tail.value);
                     return Ok(());
                 }
             };
@@ -299,6 +302,14 @@ impl LastGroup {
             && self.name == name
             && self.labels.len() == labels.len()
             && self.labels.iter().zip(labels).all(|(own, other)| own.0 == other.0 && own.1 == other.1)
+    }
+}
+
+/// The series of a line that is a number.
+fn series_of(what: &What) -> Option<Series> {
+    match what {
+        What::Number { series, .. } => Some(series.clone()),
+        _ => None,
     }
 }
 

@@ -23,7 +23,13 @@ fn identity() -> Identity {
 }
 
 fn options() -> Options {
-    Options { is_strict: false, honor_timestamps: true, track_staleness: false, sample_limit: 0 }
+    Options {
+        is_strict: false,
+        honor_timestamps: true,
+        track_staleness: false,
+        sums_duplicates: false,
+        sample_limit: 0,
+    }
 }
 
 impl Fixture {
@@ -240,6 +246,33 @@ fn the_first_of_two_is_kept() {
         let reading = text.reading("# TYPE h histogram\nh_count 1\nh_count 2\n");
         assert_eq!((reading.batch.len(), reading.counts.duplicates), (1, 1));
     }
+}
+
+#[test]
+fn the_two_may_be_added_up() {
+    let options = Options { sums_duplicates: true, ..options() };
+    let mut text = Fixture::with(Format::Text, identity(), Vec::new(), LabelLimits::default(), options);
+    let head = "# TYPE e_total counter\n";
+    for _ in 0..3 {
+        let reading = text.reading(&format!(
+            "{head}e_total{{t=\"GET\"}} 1\ne_total{{t=\"POST\"}} 2\ne_total{{t=\"GET\"}} 4\ne_total{{t=\"GET\"}} 8\nb 1\n"
+        ));
+        let shown: Vec<_> = reading.batch.iter().map(show).collect();
+        assert_eq!(shown, ["e_total{t=GET} counter 13", "e_total{t=POST} counter 2", "b{} gauge 1"]);
+        assert_eq!(reading.counts.duplicates, 0);
+    }
+    // The double comes, goes and moves; what is new stands before what is known.
+    text.check(
+        &format!("{head}e_total{{t=\"GET\"}} 1\ne_total{{t=\"POST\"}} 2\nb 1\n"),
+        &["e_total{t=GET} counter 1", "e_total{t=POST} counter 2", "b{} gauge 1"],
+    );
+    text.check(
+        &format!("{head}e_total{{t=\"POST\"}} 5\ne_total{{t=\"GET\",}} 1\ne_total{{t=\"GET\"}} 2\n"),
+        &["e_total{t=POST} counter 5", "e_total{t=GET} counter 3", "b{} gauge stale"],
+    );
+    // Of a histogram's parts the first is kept.
+    let reading = text.reading("# TYPE h histogram\nh_count 1\nh_count 2\n");
+    assert_eq!(reading.counts.duplicates, 1);
 }
 
 #[test]

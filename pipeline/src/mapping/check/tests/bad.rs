@@ -91,6 +91,15 @@ fn endpoints_that_are_wrong_say_so() {
 }
 
 #[test]
+fn keys_of_pages_go_with_their_format() {
+    let page = |keys: &str| format!("endpoints: [{{path: /a, {keys}}}]\n");
+    bad('s', &page("body: 1"), &[(1, "endpoints[0].body", "`body` is for `format: json`")]);
+    bad('s', &page("when: []"), &[(1, "endpoints[0].when", "`when` is for `format: json`")]);
+    bad('s', &page("format: json, body: 1, empty: x"), &[(1, "endpoints[0].empty", "`empty` is for")]);
+    bad('s', &page("format: xml"), &[(1, "endpoints[0].format", "expected one of `prometheus`, `json`")]);
+}
+
+#[test]
 fn inputs_must_be_known() {
     bad_input("metric: gen_ai.server.request", ".metric", "did you mean `gen_ai.server.requests`?");
     bad_input("metric: xyz", ".metric", "list it under `inputs`");
@@ -118,7 +127,7 @@ fn details_of_inputs_must_make_sense() {
         "a range of versions such as `>=0.9.2,<0.11`, got `>=x`",
     );
     bad_input("metric: up, runner: vlm", ".runner", "did you mean `vllm`?");
-    bad_input("metric: up, scale: 0", ".scale", "other than 0");
+    bad_input("metric: up, scale: .inf", ".scale", "expected a number");
     bad_input("metric: up, offset: .inf", ".offset", "expected a number");
     bad_input("metric: up, valid: {at_least: 2, below: 1}", ".valid", "nothing is at least 2 and below 1");
     bad_input("metric: up, take: rate", ".take", "expected one of `value`, `count`");

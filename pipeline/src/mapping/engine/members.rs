@@ -1,0 +1,138 @@
+//! What is remembered of the series that feed groups.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Weak;
+
+use super::rules::At;
+use crate::metric::Temporality;
+use crate::point::Value;
+use crate::series::{Identity, Series};
+
+/// One that comes back within this time goes on from where it was.
+const KEPT: u64 = 3600 * 1_000_000_000;
+
+#[derive(Debug)]
+pub(super) struct Member {
+    key: Key,
+    pub(super) group: u32,
+    pub(super) at: At,
+    /// Not held: a series that nobody sends any more is not to live for our sake.
+    pub(super) series: Weak<Identity>,
+    pub(super) is_delta: bool,
+    pub(super) is_live: bool,
+    pub(super) seen: u64,
+    /// When it was heard of first.
+    pub(super) since: u64,
+    /// When its value was 1 or more last.
+    pub(super) loud: Option<u64>,
+    pub(super) start: u64,
+    pub(super) last: Option<Value>,
+}
+
+type Key = (u128, u32, u16, u16);
+
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    by_key: HashMap<Key, u32>,
+    list: Vec<Member>,
+    free: Vec<u32>,
+    hashers: [RandomState; 2],
+}
+
+impl Members {
+    /// The member for a series, and whether it is new.
+    pub(super) fn of(&mut self, group: u32, series: &Series, at: At, now: u64) -> (u32, bool) {
+        let key = (self.fingerprint(series), group, at.rank, at.input);
+        if let Some(&member) = self.by_key.get(&key) {
+            self.list[member as usize].series = series.downgrade();
+            return (member, false);
+        }
+        let is_delta = series.metric().kind.temporality() == Some(Temporality::Delta);
+        let made = Member {
+            key,
+            group,
+            at,
+            series: series.downgrade(),
+            is_delta,
+            is_live: false,
+            seen: now,
+            since: now,
+            loud: None,
+            start: 0,
+            last: None,
+        };
+        let member = match self.free.pop() {
+            Some(member) => {
+                self.list[member as usize] = made;
+                member
+            }
+            None => {
+                self.list.push(made);
+                (self.list.len() - 1) as u32
+            }
+        };
+        self.by_key.insert(key, member);
+        (member, true)
+    }
+
+    /// Recognises a series that died and came back, without keeping it alive.
+    fn fingerprint(&self, series: &Series) -> u128 {
+        let metric = series.metric();
+        let identity = (
+            series.resource().as_ref(),
+            series.scope().as_ref(),
+            (&metric.name, &metric.unit, metric.kind),
+            series.attributes(),
+        );
+        let [low, high] = &self.hashers;
+        u128::from(low.hash_one(identity)) | (u128::from(high.hash_one(identity)) << 64)
+    }
+
+    pub(super) fn get(&self, member: u32) -> &Member {
+        &self.list[member as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, member: u32) -> &mut Member {
+        &mut self.list[member as usize]
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Member> {
+        self.list.iter_mut()
+    }
+
+    pub(super) fn remove(&mut self, member: u32) {
+        let of = &mut self.list[member as usize];
+        of.is_live = false;
+        of.last = None;
+        if self.by_key.remove(&of.key).is_some() {
+            self.free.push(member);
+        }
+    }
+
+    /// Removes those that were silent for long; gives them with their groups.
+    pub(super) fn sweep(&mut self, now: u64) -> Vec<(u32, u32)> {
+        let is_over = |member: &Member| !member.is_live && member.seen.saturating_add(KEPT) < now;
+        let over: Vec<u32> =
+            self.by_key.values().copied().filter(|member| is_over(self.get(*member))).collect();
+        for &member in &over {
+            self.remove(member);
+        }
+        over.into_iter().map(|member| (self.get(member).group, member)).collect()
+    }
+}
+
+impl Member {
+    /// The value of a gauge.
+    pub(super) fn take_latest(&mut self, value: Option<Value>) {
+        let number = value.as_ref().and_then(super::convert::number);
+        if number.is_some_and(|number| number >= 1.0) {
+            self.loud = Some(self.seen);
+        }
+        match (self.is_delta, value) {
+            (true, Some(change)) => super::total::add(&mut self.last, change),
+            (true, None) => {}
+            (false, value) => self.last = value,
+        }
+    }
+}

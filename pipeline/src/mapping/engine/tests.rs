@@ -1,0 +1,3 @@
+mod builder;
+mod one_to_one;
+mod sums;

@@ -1,0 +1,111 @@
+//! Sums that never go backwards: what a cumulative value has grown by, and how growth adds up.
+
+use super::exponential;
+use crate::point::{Histogram, Value};
+
+/// What a value has grown by; all of it, where it has started anew meanwhile.
+pub(super) fn increase(now: &Value, before: Option<&Value>) -> Value {
+    before.and_then(|before| grown(now, before)).unwrap_or_else(|| at_least_zero(now))
+}
+
+fn at_least_zero(value: &Value) -> Value {
+    match value {
+        Value::Int(number) => Value::Int((*number).max(0)),
+        Value::Double(number) => Value::Double(number.max(0.0)),
+        other => other.clone(),
+    }
+}
+
+fn grown(now: &Value, before: &Value) -> Option<Value> {
+    match (now, before) {
+        (Value::Int(now), Value::Int(before)) => {
+            (now >= before).then(|| Value::Int(now.saturating_sub(*before)))
+        }
+        (Value::Int(_) | Value::Double(_), Value::Int(_) | Value::Double(_)) => {
+            let (now, before) = (super::convert::number(now)?, super::convert::number(before)?);
+            (now >= before).then_some(Value::Double(now - before))
+        }
+        (Value::Histogram(now), Value::Histogram(before)) => {
+            Some(Value::Histogram(Box::new(histogram_grown(now, before)?)))
+        }
+        (Value::ExponentialHistogram(now), Value::ExponentialHistogram(before)) => {
+            Some(Value::ExponentialHistogram(Box::new(exponential::grown(now, before)?)))
+        }
+        _ => None,
+    }
+}
+
+fn histogram_grown(now: &Histogram, before: &Histogram) -> Option<Histogram> {
+    if now.bounds != before.bounds || now.bucket_counts.len() != before.bucket_counts.len() {
+        return None;
+    }
+    let counts = now.bucket_counts.iter().zip(&before.bucket_counts);
+    Some(Histogram {
+        count: now.count.checked_sub(before.count)?,
+        sum: now.sum.zip(before.sum).map(|(now, before)| now - before),
+        min: now.min,
+        max: now.max,
+        bounds: now.bounds.clone(),
+        bucket_counts: counts.map(|(now, before)| now.checked_sub(*before)).collect::<Option<_>>()?,
+    })
+}
+
+/// Adds growth to a sum; growth of another kind than the sum is left out.
+pub(super) fn add(total: &mut Option<Value>, growth: Value) {
+    let Some(sum) = total else {
+        *total = Some(growth);
+        return;
+    };
+    match (sum, growth) {
+        (Value::Int(sum), Value::Int(growth)) => *sum = sum.saturating_add(growth),
+        (Value::Double(sum), Value::Double(growth)) => *sum += growth,
+        (Value::Double(sum), Value::Int(growth)) => *sum += growth as f64,
+        (sum @ Value::Int(_), Value::Double(growth)) => {
+            let before = super::convert::number(sum).unwrap_or_default();
+            *sum = Value::Double(before + growth);
+        }
+        (Value::Histogram(sum), Value::Histogram(growth)) => add_histogram(sum, &growth),
+        (Value::ExponentialHistogram(sum), Value::ExponentialHistogram(growth)) => {
+            exponential::add(sum, &growth)
+        }
+        _ => {}
+    }
+}
+
+fn add_histogram(sum: &mut Histogram, growth: &Histogram) {
+    if sum.count == 0 && sum.bounds.is_empty() {
+        // A zero from the start says nothing of bounds.
+        *sum = Histogram { sum: growth.sum, ..growth.clone() };
+        return;
+    }
+    sum.count = sum.count.saturating_add(growth.count);
+    sum.sum = sum.sum.zip(growth.sum).map(|(sum, growth)| sum + growth);
+    sum.min = sum.min.zip(growth.min).map(|(sum, growth)| sum.min(growth));
+    sum.max = sum.max.zip(growth.max).map(|(sum, growth)| sum.max(growth));
+    if sum.bounds == growth.bounds && sum.bucket_counts.len() == growth.bucket_counts.len() {
+        for (sum, growth) in sum.bucket_counts.iter_mut().zip(&growth.bucket_counts) {
+            *sum = sum.saturating_add(*growth);
+        }
+        return;
+    }
+    let common: Vec<f64> = sum.bounds.iter().copied().filter(|bound| growth.bounds.contains(bound)).collect();
+    let (own, other) = (at_bounds(sum, &common), at_bounds(growth, &common));
+    sum.bucket_counts = own.iter().zip(&other).map(|(own, other)| own.saturating_add(*other)).collect();
+    sum.bounds = common.into();
+}
+
+/// The counts between fewer bounds, all of which the histogram has.
+fn at_bounds(histogram: &Histogram, bounds: &[f64]) -> Vec<u64> {
+    let mut counts = vec![0_u64; bounds.len() + 1];
+    if histogram.bucket_counts.is_empty() {
+        counts[bounds.len()] = histogram.count;
+    }
+    for (index, count) in histogram.bucket_counts.iter().enumerate() {
+        let into = match histogram.bounds.get(index) {
+            Some(bound) => bounds.partition_point(|common| common < bound),
+            None => bounds.len(),
+        };
+        counts[into] = counts[into].saturating_add(*count);
+    }
+    counts
+}
