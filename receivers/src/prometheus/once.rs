@@ -40,7 +40,7 @@ pub fn read_once(
         ..Identity::default()
     };
     let options =
-        Options { is_strict: false, honor_timestamps: true, track_staleness: false, sample_limit: 0 };
+        Options { is_strict: false, honor_timestamps: true, track_staleness: false, sample_limit: 0, sums_duplicates: true };
     let resolver = Resolver::new(registry.clone(), identity, Arc::default(), LabelLimits::default());
     let Reading { batch, counts, error } = Reader::new(resolver, options).read(body, format, time_unix_nano);
     match error {

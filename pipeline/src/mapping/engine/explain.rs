@@ -156,11 +156,11 @@ impl Engine {
         };
         text.push_str(take);
         if let Some(runner) = &input.runner {
-            text.push_str(&format!(" of {runner}"));
+            text.extend([" of ", runner.as_str()]);
         }
         if !input.conditions.is_empty() {
             let conditions: Vec<String> = input.conditions.iter().map(condition).collect();
-            text.push_str(&format!(" where {}", conditions.join(" and ")));
+            text.extend([" where ", conditions.join(" and ").as_str()]);
         }
         text
     }

@@ -9,7 +9,7 @@ use super::rules::At;
 use super::total;
 use crate::mapping::compiled::{Combine, OutputKind, Rule};
 use crate::metric::{Kind, Temporality};
-use crate::point::{Histogram, Point, Summary, Value};
+use crate::point::{Histogram, Point, Value};
 use crate::series::Series;
 
 /// New members this long after a change-over count from what they have: the group has had their share.
@@ -23,6 +23,8 @@ pub(super) struct Place {
     pub(super) rule: u32,
     pub(super) choice: u32,
     pub(super) is_dialect: bool,
+    /// What its members are.
+    pub(super) kind: Kind,
 }
 
 #[derive(Debug)]
@@ -60,21 +62,24 @@ pub(super) struct Groups {
 
 impl Groups {
     /// The group of an output series.
-    pub(super) fn of(&mut self, place: Place, output: Series, rule: &Rule, kind: Kind, now: u64) -> u32 {
+    pub(super) fn of(&mut self, place: Place, output: Series, rule: &Rule, now: u64) -> u32 {
         let key = (place.rule, output);
-        if let Some(&group) = self.by_output.get(&key) {
-            return group;
+        if let Some(&index) = self.by_output.get(&key) {
+            if let Some(group) = self.get_mut(index)
+                && group.members.is_empty()
+            {
+                // A zero from the start could only guess what its members would be.
+                group.is_sum = is_sum(rule, place.kind);
+            }
+            return index;
         }
-        let group = Group::new(place, key.1.clone(), rule, kind, now);
-        let index = match self.free.pop() {
-            Some(index) => {
-                self.list[index as usize] = Some(group);
-                index
-            }
-            None => {
-                self.list.push(Some(group));
-                (self.list.len() - 1) as u32
-            }
+        let group = Group::new(place, key.1.clone(), rule, now);
+        let index = if let Some(index) = self.free.pop() {
+            self.list[index as usize] = Some(group);
+            index
+        } else {
+            self.list.push(Some(group));
+            (self.list.len() - 1) as u32
         };
         self.by_output.insert(key, index);
         index
@@ -203,16 +208,12 @@ impl Groups {
 }
 
 impl Group {
-    fn new(place: Place, output: Series, rule: &Rule, kind: Kind, now: u64) -> Self {
+    fn new(place: Place, output: Series, rule: &Rule, now: u64) -> Self {
         let combine = rule.combine.unwrap_or(Combine::Sum);
-        let is_counter = matches!(kind, Kind::Sum { is_monotonic: true, .. })
-            || rule.kind == Some(OutputKind::Counter)
-            || !matches!(kind, Kind::Gauge | Kind::Sum { .. });
-        let is_sum = combine == Combine::Sum && rule.states.is_none() && is_counter;
         Self {
             place,
             combine,
-            is_sum,
+            is_sum: is_sum(rule, place.kind),
             members: Vec::new(),
             total: None,
             start: 0,
@@ -276,6 +277,13 @@ impl Group {
     }
 }
 
+fn is_sum(rule: &Rule, kind: Kind) -> bool {
+    let is_counter = matches!(kind, Kind::Sum { is_monotonic: true, .. })
+        || rule.kind == Some(OutputKind::Counter)
+        || !matches!(kind, Kind::Gauge | Kind::Sum { .. });
+    rule.combine.unwrap_or(Combine::Sum) == Combine::Sum && rule.states.is_none() && is_counter
+}
+
 fn combined<'a>(combine: Combine, values: impl Iterator<Item = &'a Value>) -> Option<Value> {
     let mut result: Option<Value> = None;
     let mut count = 0_i64;
@@ -329,6 +337,6 @@ pub(super) fn zero(kind: Kind) -> Value {
             ..Histogram::default()
         })),
         Kind::ExponentialHistogram { .. } => Value::ExponentialHistogram(Box::default()),
-        Kind::Summary => Value::Summary(Box::new(Summary::default())),
+        Kind::Summary => Value::Summary(Box::default()),
     }
 }

@@ -9,7 +9,6 @@ use crate::series::Series;
 #[derive(Debug, Default)]
 pub(super) struct Owners {
     by_output: HashMap<Series, Owner>,
-    next_token: u64,
 }
 
 #[derive(Debug)]
@@ -21,12 +20,6 @@ struct Owner {
 }
 
 impl Owners {
-    /// Names a feed.
-    pub(super) fn token(&mut self) -> u64 {
-        self.next_token += 1;
-        self.next_token
-    }
-
     /// Takes the output for a feed where nobody has it, or where whoever has it is `superseded`.
     pub(super) fn acquire(
         &mut self,

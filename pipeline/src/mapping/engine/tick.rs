@@ -14,6 +14,8 @@ use crate::metric::{Kind, Metric, Temporality};
 use crate::point::{Point, Value};
 use crate::series::Series;
 
+type Pairs = Vec<(String, String)>;
+
 /// A source that was not heard of for so long is gone.
 const LIVE: u64 = 300 * 1_000_000_000;
 /// A plan that was not used for so long is made anew.
@@ -71,7 +73,7 @@ impl Engine {
             for feed in plan.path.feeds_mut() {
                 let Target::Series { output, token } = &feed.target else { continue };
                 feed.is_live &= is_heard;
-                feed.is_owner &= is_heard;
+                feed.is_owner &= is_heard && self.choices.is_active(feed.choice, feed.at.rank);
                 self.choices.recount(feed.choice, feed.at.rank, feed.is_live);
                 if feed.is_owner {
                     self.owners.confirm(output, *token);
@@ -177,7 +179,7 @@ impl Engine {
     }
 
     /// What the inputs are said to be, what the output is, and its fixed labels.
-    fn zero_kind(&self, rule: u32, definition: &Rule) -> Option<(Kind, Kind, Vec<(String, String)>)> {
+    fn zero_kind(&self, rule: u32, definition: &Rule) -> Option<(Kind, Kind, Pairs)> {
         let Inputs::Ranked(ranks) = &definition.inputs else { return None };
         let input = ranks.first()?.first()?;
         let cumulative = Temporality::Cumulative;
@@ -204,8 +206,8 @@ impl Engine {
             0 | 1 => NO_CHOICE,
             ranks => self.choices.of(rule, None, ranks),
         };
-        let place = Place { rule, choice, is_dialect: false };
-        let group = self.groups.of(place, output, definition, kind, self.now);
+        let place = Place { rule, choice, is_dialect: false, kind };
+        let group = self.groups.of(place, output, definition, self.now);
         let started = self.started;
         if let Some(group) = self.groups.get_mut(group)
             && !group.is_zero

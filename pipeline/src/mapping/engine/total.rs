@@ -66,7 +66,7 @@ pub(super) fn add(total: &mut Option<Value>, growth: Value) {
         }
         (Value::Histogram(sum), Value::Histogram(growth)) => add_histogram(sum, &growth),
         (Value::ExponentialHistogram(sum), Value::ExponentialHistogram(growth)) => {
-            exponential::add(sum, &growth)
+            exponential::add(sum, &growth);
         }
         _ => {}
     }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{Request, Response, StatusCode};
+use http::header::SERVER;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -25,6 +26,7 @@ use super::listener::Listener;
 use super::text;
 use crate::component::BoxError;
 use crate::net::Body;
+use crate::net::client::PRODUCT;
 
 /// What all headers of a request may have together; more is answered with 431.
 const HEADERS_BYTES_MAX: usize = 64 * 1024;
@@ -124,7 +126,7 @@ async fn answer(
         return Ok(not_found(&listener, path));
     };
     let denied = route.authenticator.as_ref().and_then(|auth| auth.check(request.headers()).err());
-    let response = if let Some(denied) = denied {
+    let mut response = if let Some(denied) = denied {
         route.service.deny(&request.into_parts().0, &denied)
     } else {
         let service = route.service.clone();
@@ -134,6 +136,7 @@ async fn answer(
             text(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
         })
     };
+    response.headers_mut().entry(SERVER).or_insert(HeaderValue::from_static(PRODUCT));
     Ok(response.map(|body| Tracked { body, _token: token, _under_way: under_way }.boxed_unsync()))
 }
 

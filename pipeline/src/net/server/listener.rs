@@ -101,6 +101,13 @@ impl Listeners {
         is_last
     }
 
+    pub(crate) fn addresses(&self) -> Vec<std::net::SocketAddr> {
+        self.lock()
+            .iter()
+            .flat_map(|listener| listener.addresses.iter().filter_map(LocalAddress::tcp))
+            .collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Listener>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

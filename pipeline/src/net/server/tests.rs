@@ -350,7 +350,7 @@ async fn over_tls_both_versions_are_spoken() {
         [(Protocol::Http1, http::Version::HTTP_11), (Protocol::Auto, http::Version::HTTP_2)]
     {
         let tls = client_tls::Config { ca_file: cert_file.clone(), ..client_tls::Config::default() };
-        let client = HttpClient::new(&ClientConfig { tls, protocol, unix_socket: None }).unwrap();
+        let client = HttpClient::new(&ClientConfig { tls, protocol, ..ClientConfig::default() }).unwrap();
         let url = format!("https://localhost:{}/", tcp(&served).port());
         let response = client.send(Request::get(url).body(full("")).unwrap()).await.unwrap();
         assert_eq!(response.version(), version);

@@ -19,7 +19,7 @@ async fn a_dialect_keeps_resource_and_scope_and_what_it_does_not_know() {
     let mut batch = bench.parse("resource {host=\"h\"}\nscope \"s\" \"1\"\ngauge vllm:a = 3\ngauge c = 1");
     bench.engine.process(&mut batch);
     let text = crate::notation::write(&batch);
-    assert_eq!(text, "resource {host=\"h\"}\nscope s \"1\"\ngauge b = 3\ngauge c = 1\n");
+    assert_eq!(text, "resource {host=\"h\"}\nscope \"s\" \"1\"\ngauge b = 3\ngauge c = 1\n");
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,7 +101,7 @@ async fn the_first_live_input_of_the_list_has_the_metric() {
     let ranked = rule("b", vec![vec![input("first")], vec![input("second")]]);
     let mut bench = Bench::new(vec![schema(vec![ranked])]);
     assert_eq!(bench.map("gauge second = 2"), ["gauge b = 2"]);
-    assert_eq!(bench.map("gauge second = 2\ngauge first = 1"), ["gauge b = 1"]);
+    assert_eq!(bench.map("gauge first = 1\ngauge second = 2"), ["gauge b = 1"]);
     assert_eq!(bench.map("gauge second = 2\ngauge first = stale"), ["gauge b = stale"]);
     assert_eq!(bench.map("gauge second = 2\n"), ["gauge b = 2"]);
     assert_eq!(bench.map("gauge first = 1"), ["gauge b = 1"]);
@@ -164,4 +164,37 @@ async fn originals_stay_where_that_is_wanted() {
     let options = Options { keeps_originals: true };
     let mut bench = Bench::with(vec![schema(vec![one("b", input("a"))])], options);
     assert_eq!(bench.map("gauge a = 1\ngauge c = 2"), ["gauge a = 1", "gauge b = 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_series_that_died_and_came_back_has_its_output_at_once() {
+    let mut bench = Bench::new(vec![schema(vec![one("b", input("a")), sum("c", input("d"))])]);
+    assert_eq!(bench.map("gauge a = 1\ncounter d = 5"), ["counter c = 5", "gauge b = 1"]);
+    bench.forget();
+    assert_eq!(bench.map("gauge a = 2\ncounter d = 6"), ["counter c = 6", "gauge b = 2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn labels_are_the_first_that_is_there_translated_or_the_default() {
+    let anchored = |pattern| regex::Regex::new(&format!("^(?:{pattern})$")).unwrap();
+    let translate = vec![(anchored("stop"), "success".to_owned()), (anchored(".*\\.X"), "other".to_owned())];
+    let status = Label {
+        translate,
+        is_lower_tail: true,
+        default: Some("none".to_owned()),
+        ..label("status", &["reason"])
+    };
+    let labels = Labels { labels: vec![status, label("node", &["node", "resource:host"])], keep: Vec::new() };
+    let mut bench = Bench::new(vec![schema(vec![one("b", Input { labels, ..input("a") })])]);
+    let made = bench.map(
+        "resource {host=\"h\"}\ngauge a{reason=\"stop\",node=\"n\"} = 1\ngauge a{reason=\"T.X\"} = 2\n\
+         gauge a{reason=\"T.Y\"} = 3\ngauge a = 4",
+    );
+    let expected = [
+        r#"gauge b{node="h",status="none"} = 4"#,
+        r#"gauge b{node="h",status="other"} = 2"#,
+        r#"gauge b{node="h",status="y"} = 3"#,
+        r#"gauge b{node="n",status="success"} = 1"#,
+    ];
+    assert_eq!(made, expected);
 }
