@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod discover;
 mod run;
 
 use std::fmt::Write as _;
@@ -16,6 +17,7 @@ use crate::cli::{Exposition, Source, Validate};
 use crate::components;
 use crate::plan::Plan;
 
+pub(crate) use discover::discover;
 pub(crate) use run::run;
 
 /// The command line or the configuration is wrong.

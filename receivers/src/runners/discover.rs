@@ -25,6 +25,11 @@ pub struct Discovered {
     pub reason: String,
 }
 
+/// A list of these in JSON.
+pub fn to_json(discovered: &[Discovered]) -> String {
+    serde_json::to_string_pretty(discovered).expect("texts and lists of texts are JSON")
+}
+
 /// Looks around once; addresses where nobody listens are left out.
 pub async fn discover(config: &Config) -> Vec<Discovered> {
     let places = config.places(&[]);
