@@ -4,7 +4,7 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use super::config::Config;
-use super::found::{Finding, Found};
+use super::found::{Finding, Found, Page};
 use super::probe;
 use super::watch::ASKED_AT_ONCE;
 
@@ -55,7 +55,7 @@ impl Discovered {
 
     fn of(found: Found) -> Self {
         let (paths, reason) = match found.scrape {
-            Ok(pages) => (pages.iter().map(|page| page.shown_path()).collect(), String::new()),
+            Ok(pages) => (pages.iter().map(Page::shown_path).collect(), String::new()),
             Err(obstacle) => (Vec::new(), obstacle.reason),
         };
         Self {

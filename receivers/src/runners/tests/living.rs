@@ -20,7 +20,7 @@ use super::super::ENTRY;
 use super::fake::{Fake, Reply, http, json, models, recorded, text};
 
 const VLLM: &str = "vllm-0.33.0.constructed.prom";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn context() -> Context {
     Context {
