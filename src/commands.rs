@@ -3,6 +3,7 @@
 mod explain;
 mod instance;
 mod map;
+mod discover;
 mod run;
 mod schemas;
 
@@ -23,6 +24,7 @@ use crate::plan::Plan;
 
 pub(crate) use explain::explain;
 pub(crate) use map::map;
+pub(crate) use discover::discover;
 pub(crate) use run::run;
 pub(crate) use schemas::schemas;
 
