@@ -36,7 +36,7 @@ pub(crate) struct Processor {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Metric {
     pub(crate) mapping: String,
-    pub(crate) metric: String,
+    pub(crate) name: String,
     pub(crate) place: String,
     /// How many series it has.
     pub(crate) series: usize,
@@ -139,7 +139,7 @@ fn explanations(mappings: &Live, metric: &str) -> Explanations {
     let instead = explanations.is_empty().then(|| {
         let state = state(mappings);
         let metrics = state.processors.iter().flat_map(|processor| &processor.metrics);
-        let near = config::nearest(metric, metrics.map(|metric| metric.metric.as_str()));
+        let near = config::nearest(metric, metrics.map(|metric| metric.name.as_str()));
         near.map(|near| format!("did you mean `{near}`?"))
     });
     Explanations { explanations, instead: instead.flatten() }
@@ -170,7 +170,7 @@ impl From<mapping::Status> for Metric {
             live: source.live,
             is_used: source.is_used,
         });
-        Self { mapping, metric, place, series, sources: sources.collect() }
+        Self { mapping, name: metric, place, series, sources: sources.collect() }
     }
 }
 

@@ -108,6 +108,11 @@ impl Collector {
         Ok(())
     }
 
+    /// Lets processors send what no batch has brought.
+    pub(crate) async fn tick(&self) {
+        futures_util::future::join_all(self.pipelines.values().map(|pipeline| pipeline.tick())).await;
+    }
+
     /// Forgets what belongs to series that are gone; with many series this takes a while.
     pub(crate) fn sweep(&self) {
         let pipelines: Vec<_> = self.pipelines.values().cloned().collect();

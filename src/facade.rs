@@ -113,7 +113,7 @@ impl Layer {
 
 fn exporter(name: &str, page: &Page) -> Value {
     match &page.kind {
-        Kind::Text { path, metrics } => {
+        Kind::Text { path, metrics, empty } => {
             // The documents show the text format, and some of their names are not valid in OpenMetrics.
             let mut exporter = json!({
                 "endpoint": page.endpoint,
@@ -123,6 +123,9 @@ fn exporter(name: &str, page: &Page) -> Value {
             });
             if !metrics.is_empty() {
                 exporter["metrics"] = json!({"included": metrics});
+            }
+            if let Some(empty) = empty {
+                exporter["empty_page"] = json!(empty);
             }
             exporter
         }

@@ -78,7 +78,7 @@ impl Telemetry {
             }
             let page = Arc::new(Page { registry: registry.clone() });
             let served = context.net.serve(listen("/metrics"), page).await?;
-            notes.push(format!("own metrics at http://{}/metrics", served.address));
+            notes.push(format!("own metrics at {}", served.address.url("http", "/metrics")));
             self.served.push(served);
         }
         Ok(notes)

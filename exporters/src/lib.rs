@@ -1,6 +1,8 @@
 //! The ways out. Each is one file or folder here and one entry in [`EXPORTERS`].
 
+mod attribute;
 mod debug;
+mod json;
 mod otlp;
 mod otlp_grpc;
 mod otlp_http;
@@ -16,4 +18,4 @@ pub use push::headers::Headers;
 
 /// Every exporter there is.
 pub const EXPORTERS: &[ExporterEntry] =
-    &[debug::ENTRY, debug::LOGGING, otlp_grpc::ENTRY, otlp_http::ENTRY, prometheus::ENTRY];
+    &[debug::ENTRY, debug::LOGGING, json::ENTRY, otlp_grpc::ENTRY, otlp_http::ENTRY, prometheus::ENTRY];

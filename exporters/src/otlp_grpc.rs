@@ -225,6 +225,7 @@ impl Exporter for OtlpGrpc {
                 tls: self.config.tls.clone(),
                 protocol: Protocol::Http2,
                 unix_socket: self.endpoint.unix_socket.clone(),
+                ..ClientConfig::default()
             };
             let client = HttpClient::connecting_to(&config, self.endpoint.target.clone())?;
             // Started once; a second client would only replace an equal one.

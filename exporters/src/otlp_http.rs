@@ -294,7 +294,7 @@ impl Exporter for OtlpHttp {
                 tls: self.config.tls.clone(),
                 // HTTP/2 names the host in the URL, so only HTTP/1.1 can name another.
                 protocol: if self.headers.contains_key(HOST) { Protocol::Http1 } else { Protocol::Auto },
-                unix_socket: None,
+                ..ClientConfig::default()
             })?;
             // Started once; a second client would only replace an equal one.
             let _ = self.client.set(client);

@@ -9,7 +9,6 @@
 //! A point updates the [`store`]; the name and labels of its series were rendered when it was first seen.
 //! A scrape writes a [`page`] from that, a piece at a time.
 
-mod attribute;
 mod config;
 mod endpoint;
 mod escaping;
@@ -22,6 +21,7 @@ mod negotiation;
 mod number;
 mod once;
 mod page;
+mod selection;
 mod store;
 mod stored;
 mod targets;
@@ -100,6 +100,7 @@ impl Prometheus {
                 has_timestamps: self.config.send_timestamps,
                 has_created: self.config.created_timestamps,
             },
+            empty_page: self.config.empty_page.as_str().into(),
             is_open_metrics_enabled: self.config.enable_open_metrics,
             telemetry: self.telemetry.clone(),
             under_way: Arc::new(AtomicUsize::new(0)),
@@ -117,7 +118,7 @@ impl Prometheus {
         };
         let served = self.context.net.serve(listen, Arc::new(self.endpoint())).await?;
         let scheme = if self.config.tls.is_some() { "https" } else { "http" };
-        let note = format!("pull endpoint at {scheme}://{}{}", served.address, self.config.path);
+        let note = format!("pull endpoint at {}", served.address.url(scheme, &self.config.path));
         let expiration = self.config.metric_expiration;
         let expiry = (!expiration.is_zero())
             .then(|| tokio::spawn(expire(self.store.clone(), self.started, expiration.0)));

@@ -7,7 +7,9 @@ mod gate;
 mod http;
 mod load;
 mod peer;
+mod prometheus;
 mod random;
+mod replay;
 mod setup;
 mod target;
 
@@ -18,7 +20,9 @@ pub use gate::Gate;
 pub use http::{Response, get, get_with, request};
 pub use load::{Ledger, Load, flood};
 pub use peer::{Peer, Reply, Seen};
+pub use prometheus::{Prometheus, promtool};
 pub use random::random_requests;
+pub use replay::{DOUBLING, Replay};
 pub use setup::{job, scraping, with_pipeline};
 pub use target::Target;
 

@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
-use std::process::Stdio;
-
-use integration::{Collector, get, has_counterparts, random_requests, root, wait_until};
+use integration::{
+    Collector, Prometheus, get, has_counterparts, promtool, random_requests, root, wait_until,
+};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use tokio::process::Command;
 
@@ -114,55 +114,21 @@ service:
     wait_until("the host and the push on the page", has_both, || collector.log()).await;
     let page = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(page.path(), collector.page().await).unwrap();
-    let promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::from(std::fs::File::open(page.path()).unwrap()))
-        .output()
-        .await
-        .unwrap();
+    let (code, verdict) = promtool(&["check", "metrics"], Some(page.path())).await;
     // It exits with 3 for names it would have chosen otherwise, and with 1 for a page it cannot read.
-    let verdict = String::from_utf8_lossy(&promtool.stderr).into_owned();
-    assert!(matches!(promtool.status.code(), Some(0 | 3)), "{verdict}");
+    assert!(matches!(code, Some(0 | 3)), "{verdict}");
     assert!(!verdict.contains("error"), "{verdict}");
 }
 
 /// A Prometheus that scrapes this address each second.
-struct Prometheus {
-    address: String,
-    _folder: tempfile::TempDir,
-    _process: tokio::process::Child,
+fn scraping(target: &str) -> Prometheus {
+    Prometheus::start(&format!(
+        "scrape_configs: [{{job_name: i, scrape_interval: 1s, honor_labels: true, static_configs: [{{targets: ['{target}']}}]}}]"
+    ))
 }
 
-impl Prometheus {
-    fn start(target: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let scrape = format!(
-            "scrape_configs: [{{job_name: i, scrape_interval: 1s, honor_labels: true, static_configs: [{{targets: ['{target}']}}]}}]"
-        );
-        std::fs::write(folder.path().join("prometheus.yml"), scrape).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("127.0.0.1:{port}");
-        let process = Command::new("prometheus")
-            .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        Self { address, _folder: folder, _process: process }
-    }
-
-    async fn answers(&self, query: &str, value: &str) -> bool {
-        let query = query
-            .replace('(', "%28")
-            .replace(')', "%29")
-            .replace('{', "%7B")
-            .replace('}', "%7D")
-            .replace('"', "%22");
-        get(&self.address, &format!("/api/v1/query?query={query}")).await.text().contains(value)
-    }
+async fn answers(prometheus: &Prometheus, query: &str, value: f64) -> bool {
+    prometheus.values(query).await.iter().any(|(_, found)| *found == value)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,9 +144,9 @@ async fn prometheus_reads_whatever_was_pushed() {
     }
     // It asks for OpenMetrics.
     let target = collector.address("pull endpoint at http://");
-    let prometheus = Prometheus::start(&target);
-    let is_up = || async { prometheus.answers("up{job=\"i\"}", "\"1\"").await };
-    let refused = || async { prometheus.answers("up{job=\"i\"}", "\"0\"").await };
+    let prometheus = scraping(&target);
+    let is_up = || async { answers(&prometheus, "up{job=\"i\"}", 1.0).await };
+    let refused = || async { answers(&prometheus, "up{job=\"i\"}", 0.0).await };
     let decided = || async { is_up().await || refused().await };
     wait_until("Prometheus to scrape the page", decided, || collector.log()).await;
     if !is_up().await {
@@ -197,14 +163,14 @@ async fn prometheus_scrapes_and_answers_promql() {
     let collector = Collector::start(&config("", "")).await;
     push("grpc", &format!("http://{}", collector.address("gRPC on ")), "none").await;
     check_values(&collector, "sdk-grpc-none").await;
-    let prometheus = Prometheus::start(&collector.address("pull endpoint at http://"));
+    let prometheus = scraping(&collector.address("pull endpoint at http://"));
     for (query, value) in [
-        ("sum(sdk_requests_total)", "\"7\""),
-        ("sdk_temperature_celsius", "\"36.6\""),
-        ("histogram_quantile(0.5,sdk_latency_seconds_bucket)", "\"0.775\""),
-        ("count(target_info)", "\"1\""),
+        ("sum(sdk_requests_total)", 7.0),
+        ("sdk_temperature_celsius", 36.6),
+        ("histogram_quantile(0.5,sdk_latency_seconds_bucket)", 0.775),
+        ("count(target_info)", 1.0),
     ] {
-        let answers = || async { prometheus.answers(query, value).await };
-        wait_until(&format!("{query} to be {value}"), answers, || collector.log()).await;
+        let answered = || async { answers(&prometheus, query, value).await };
+        wait_until(&format!("{query} to be {value}"), answered, || collector.log()).await;
     }
 }

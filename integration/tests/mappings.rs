@@ -149,7 +149,7 @@ fn names_that_are_not_there_are_usage_errors() {
 #[test]
 fn a_schema_is_configuration_that_flags_and_files_change() {
     let expected =
-        ["metrics/mine:", "prometheus/mine:", "path: /mine/metrics", "originals: keep", "file: ./mine.yaml"];
+        ["metrics/mine:", "prometheus/mine:", "path: /mine/metrics", "originals: keep", "./mine.yaml"];
     check(&["print-config", "--schema", "./mine.yaml"], "", 0, &expected);
     let set = "exporters.prometheus/mine.path=/elsewhere";
     check(&["print-config", "--schema", "./mine.yaml", "--set", set], "", 0, &["path: /elsewhere"]);

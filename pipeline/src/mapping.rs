@@ -9,6 +9,7 @@ mod check;
 pub mod compiled;
 mod engine;
 pub mod file;
+pub mod gpustack;
 mod live;
 mod load;
 mod names;

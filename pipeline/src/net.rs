@@ -8,6 +8,7 @@ pub mod server;
 pub mod server_tls;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -57,6 +58,11 @@ impl Net {
             String::from("configure one under `extensions` and list it in `service.extensions`")
         });
         Err(format!("no authenticator `{id}` is in service; {instead}"))
+    }
+
+    /// Where this process listens now.
+    pub fn listening(&self) -> Vec<SocketAddr> {
+        self.listeners.addresses()
     }
 
     /// The bound on the bytes of all requests that are being read, for [`body::receive`].

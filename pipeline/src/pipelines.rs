@@ -82,6 +82,27 @@ impl Pipeline {
             Some(chain) => self.process(chain, batch),
             None => batch,
         };
+        self.hand_over(batch, permits, direct);
+    }
+
+    /// Called at the start and every few seconds: lets processors send what no batch has brought.
+    ///
+    /// It goes through the processors behind, and to the exporters; a queue that is full goes without it.
+    pub async fn tick(&self) {
+        let mut direct = Direct::new();
+        if let Some(chain) = &self.chain {
+            let stages = lock(chain).len();
+            for stage in 0..stages {
+                // Held until the queues have the batch, as for a batch of a sender.
+                let mut chain = lock(chain);
+                let batch = self.guarded(0, || chain.tick(stage));
+                self.hand_over(batch, &mut Permits::new(), &mut direct);
+            }
+        }
+        export(direct).await;
+    }
+
+    fn hand_over(&self, batch: Batch, permits: &mut Permits, direct: &mut Direct) {
         if batch.is_empty() {
             return;
         }
@@ -100,18 +121,28 @@ impl Pipeline {
 
     fn process(&self, chain: &mut Chain, mut batch: Batch) -> Batch {
         let points = batch.len() as u64;
+        self.guarded(points, || {
+            let full = chain.process(&mut batch);
+            (batch, full)
+        })
+    }
+
+    /// Lets processors work on so many points; gives what they make.
+    fn guarded(&self, points: u64, work: impl FnOnce() -> (Batch, u64)) -> Batch {
         // A processor that panics must not take its sender with it.
-        match catch_unwind(AssertUnwindSafe(|| chain.process(&mut batch))) {
-            Ok(0) => {}
-            Ok(full) => self.metrics.dropped(full, "series_limit"),
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok((batch, 0)) => batch,
+            Ok((batch, full)) => {
+                self.metrics.dropped(full, "series_limit");
+                batch
+            }
             Err(panic) => {
                 self.metrics.dropped(points, "panic");
                 let reason = message_of(&*panic);
                 tracing::error!(pipeline = self.id, points, reason, "processor panicked");
-                return Batch::new();
+                Batch::new()
             }
         }
-        batch
     }
 }
 

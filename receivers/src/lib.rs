@@ -3,6 +3,7 @@
 mod host_metrics;
 mod otlp;
 pub mod prometheus;
+pub mod runners;
 
 use pipeline::component::ReceiverEntry;
 
@@ -10,4 +11,5 @@ use pipeline::component::ReceiverEntry;
 pub use host_metrics::fuzz_files;
 
 /// Every receiver there is.
-pub const RECEIVERS: &[ReceiverEntry] = &[host_metrics::ENTRY, otlp::ENTRY, prometheus::ENTRY];
+pub const RECEIVERS: &[ReceiverEntry] =
+    &[host_metrics::ENTRY, otlp::ENTRY, prometheus::ENTRY, runners::ENTRY];

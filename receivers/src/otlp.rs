@@ -93,7 +93,7 @@ impl Receiver for OtlpReceiver {
             if let Some(config) = &self.config.protocols.http {
                 let http = self.serve_http(config, &intake).await?;
                 let scheme = if config.tls.is_some() { "https" } else { "http" };
-                notes.push(format!("HTTP on {scheme}://{}{}", http.address, config.metrics_url_path));
+                notes.push(format!("HTTP on {}", http.address.url(scheme, &config.metrics_url_path)));
                 served.push(http);
             }
             Ok(Running { notes, work: work(intake, served, stop).boxed() })

@@ -15,7 +15,7 @@
 //! parser, `check` the strict rules, `target` and `identity` say who a target is.
 
 mod check;
-mod config;
+pub(crate) mod config;
 mod family;
 mod fetch;
 mod group;
@@ -25,8 +25,8 @@ mod place;
 mod points;
 mod reader;
 mod report;
-mod scrape;
-mod target;
+pub(crate) mod scrape;
+pub(crate) mod target;
 mod text;
 
 use std::path::PathBuf;
@@ -102,7 +102,7 @@ fn made(config: Config, section: &Section, context: &Context) -> Result<Box<dyn 
 }
 
 /// What the targets of one job share.
-struct Job<'a> {
+pub(crate) struct Job<'a> {
     config: &'a ScrapeConfig,
     global: &'a Global,
     http: HttpConfig,
@@ -165,7 +165,7 @@ async fn run(
 impl Prometheus {
     fn scrapers(&self, config: &ScrapeConfig) -> Result<Vec<(TargetScraper, Schedule)>, BoxError> {
         let job = self.job(config)?;
-        let (targets, problems) = targets(config, job.global, &job.rules);
+        let (targets, problems) = job.targets();
         for problem in problems {
             error!(%problem, "a target cannot be scraped");
         }
@@ -182,7 +182,8 @@ impl Prometheus {
         let scrapers = targets.into_iter().map(|target| {
             let schedule = Schedule { interval: target.interval, first: target.first(&host, now) };
             let key = target.identity.key();
-            let scraper = self.scraper(&job, target, metrics.clone())?.succeeding(&self.term, key);
+            let scraper =
+                job.scraper(target, &self.context.registry, metrics.clone())?.succeeding(&self.term, key);
             let scraper = match &refusal {
                 Some(reason) => scraper.refused(reason.clone()),
                 None => scraper,
@@ -193,7 +194,15 @@ impl Prometheus {
     }
 
     fn job<'a>(&'a self, job: &'a ScrapeConfig) -> Result<Job<'a>, BoxError> {
-        let global = &self.config.config.global;
+        let mut made = Job::new(job, &self.config.config.global)?;
+        made.options.is_strict = self.config.strict;
+        made.has_extra |= self.config.report_extra_scrape_metrics;
+        Ok(made)
+    }
+}
+
+impl<'a> Job<'a> {
+    pub(crate) fn new(job: &'a ScrapeConfig, global: &'a Global) -> Result<Self, BoxError> {
         let http = HttpConfig::new(job);
         let client = HttpClient::new(&http.client)?;
         let rules = |rules| {
@@ -201,9 +210,7 @@ impl Prometheus {
             Rules::compile(rules).map(Arc::new).map_err(wrong)
         };
         let sample_limit = job.sample_limit.unwrap_or(global.sample_limit);
-        let has_extra = job.extra_scrape_metrics.unwrap_or(global.extra_scrape_metrics)
-            || self.config.report_extra_scrape_metrics;
-        Ok(Job {
+        Ok(Self {
             config: job,
             global,
             http,
@@ -211,36 +218,44 @@ impl Prometheus {
             rules: rules(&job.relabel_configs)?,
             metric_rules: rules(&job.metric_relabel_configs)?,
             options: Options {
-                is_strict: self.config.strict,
+                is_strict: false,
                 honor_timestamps: job.honor_timestamps,
                 track_staleness: job.track_timestamps_staleness,
                 sums_duplicates: job.duplicates == config::Duplicates::Sum,
                 sample_limit,
             },
-            has_extra,
+            has_extra: job.extra_scrape_metrics.unwrap_or(global.extra_scrape_metrics),
         })
     }
 
-    fn scraper(&self, job: &Job<'_>, target: Target, metrics: Metrics) -> Result<TargetScraper, BoxError> {
+    /// The targets that the job names, and for each that cannot be scraped the reason.
+    pub(crate) fn targets(&self) -> (Vec<Target>, Vec<String>) {
+        targets(self.config, self.global, &self.rules)
+    }
+
+    pub(crate) fn scraper(
+        &self,
+        target: Target,
+        registry: &Arc<Registry>,
+        metrics: Metrics,
+    ) -> Result<TargetScraper, BoxError> {
         let client = match &target.unix_socket {
-            Some(path) => job.client_to(path.clone())?,
-            None => job.client.clone(),
+            Some(path) => self.client_to(path.clone())?,
+            None => self.client.clone(),
         };
-        let fetcher = Fetcher::new(client, &job.http, job.config, job.global);
+        let fetcher = Fetcher::new(client, &self.http, self.config, self.global);
         let resolver = Resolver::new(
-            self.context.registry.clone(),
+            registry.clone(),
             target.identity.clone(),
-            job.metric_rules.clone(),
-            job.label_limits(),
+            self.metric_rules.clone(),
+            self.label_limits(),
         );
-        let reader = Reader::new(resolver, job.options);
-        let (timeout_seconds, sample_limit) = (target.timeout.as_secs_f64(), job.options.sample_limit);
-        let extra = job.has_extra.then_some(Extra { timeout_seconds, sample_limit });
+        let reader = Reader::new(resolver, self.options);
+        let (timeout_seconds, sample_limit) = (target.timeout.as_secs_f64(), self.options.sample_limit);
+        let extra = self.has_extra.then_some(Extra { timeout_seconds, sample_limit });
         Ok(TargetScraper::new(target, fetcher, reader, metrics, extra))
     }
-}
 
-impl Job<'_> {
     fn client_to(&self, path: PathBuf) -> Result<HttpClient, BoxError> {
         HttpClient::new(&pipeline::net::client::ClientConfig {
             unix_socket: Some(path),

@@ -32,7 +32,7 @@ fn describe(explanation: &Explanation) -> String {
     let metric = &explanation.metric;
     let mut text = format!(
         "{} ({}, processor {}): {}\n",
-        metric.metric,
+        metric.name,
         metric.place,
         explanation.processor,
         series(metric.series)
@@ -73,7 +73,7 @@ mod tests {
             processor: String::from("schema/a"),
             metric: Metric {
                 mapping: String::from("a"),
-                metric: String::from("a_total"),
+                name: String::from("a_total"),
                 place: String::from("a.yaml:3"),
                 series: 1,
                 sources: vec![source("x", 2, true), source("y (count)", 0, false)],

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use pipeline::component::BoxError;
 use pipeline::net::client::{ClientConfig, HttpClient};
@@ -30,10 +30,11 @@ pub(super) fn ask<T: DeserializeOwned>(instance: &Instance, path: &str) -> Resul
 async fn fetch(endpoint: &str, path: &str) -> Result<(StatusCode, Vec<u8>), BoxError> {
     let client = HttpClient::new(&ClientConfig::default())?;
     let url = format!("{}{path}", endpoint.trim_end_matches('/'));
-    let request = Request::get(&url).body(full(Vec::new()))?;
-    if request.uri().scheme().is_none() {
+    let is_url = |url: &Uri| url.scheme().is_some() && url.host().is_some();
+    let Some(url) = url.parse().ok().filter(is_url) else {
         return Err(format!("expected a URL such as `http://127.0.0.1:8888`, got `{endpoint}`").into());
-    }
+    };
+    let request = Request::get(url).body(full(Vec::new()))?;
     let response = client.send(request).await?;
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_SIZE_MAX).collect().await?;

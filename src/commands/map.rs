@@ -62,6 +62,8 @@ pub(crate) fn map(map: &Map) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let mut mapped = chain.tick();
+    // As a receiver does: a series that nobody holds is gone.
+    let _held = inputs.batches.clone();
     for mut batch in inputs.batches {
         chain.process(&mut batch);
         mapped.append(batch);
@@ -135,7 +137,7 @@ impl Inputs {
             Recording::OtlpJson => self.add_otlp(map, registry, name, body),
             Recording::Openmetrics => self.add_exposition(map, registry, (name, body), Format::OpenMetrics),
             Recording::Auto | Recording::Text => {
-                self.add_exposition(map, registry, (name, body), Format::Text)
+                self.add_exposition(map, registry, (name, body), Format::Text);
             }
         }
     }

@@ -10,6 +10,7 @@ use pipeline::errors::chain;
 use pipeline::net::Net;
 use pipeline::{Clock, Registry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{error, info, warn};
 
 use super::{EXIT_USAGE, load};
@@ -22,6 +23,9 @@ use crate::telemetry::{self, ReloadState, Telemetry};
 /// How often memory of series that are gone is given back, and refused series are spoken of.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
+/// How often processors may send what no batch has brought.
+const TICK_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Within this time after the first, the same signal is that one told twice, as wrappers such as `timeout` do that
 /// signal the process and then its group.
 const SIGNAL_ECHO: Duration = Duration::from_millis(100);
@@ -30,7 +34,14 @@ const SIGNAL_ECHO: Duration = Duration::from_millis(100);
 enum Event {
     Stop(SignalKind),
     Reload,
+    Tick,
     Sweep,
+}
+
+/// What comes by itself.
+struct Timers {
+    tick: Interval,
+    sweep: Interval,
 }
 
 struct Signals {
@@ -94,11 +105,16 @@ async fn collect(run: &Run, plan: Plan) -> Result<ExitCode, BoxError> {
     let mut collector = Collector::start(context, plan).await?;
     info!("ready");
     let mut refused = RefusedSeries::default();
-    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+    let mut timers = Timers::new();
     let first = loop {
-        match signals.next(&mut ticks).await {
+        match signals.next(&mut timers).await {
             Event::Stop(signal) => break signal,
-            Event::Reload => reload(&mut collector, run, &reload_state).await,
+            Event::Reload => {
+                reload(&mut collector, run, &reload_state).await;
+                // New processors have not said anything yet.
+                collector.tick().await;
+            }
+            Event::Tick => collector.tick().await,
             Event::Sweep => {
                 collector.sweep();
                 refused.log(&collector.context.registry);
@@ -117,6 +133,17 @@ async fn collect(run: &Run, plan: Plan) -> Result<ExitCode, BoxError> {
     Ok(code)
 }
 
+impl Timers {
+    fn new() -> Self {
+        let every = |period| {
+            let mut interval = tokio::time::interval(period);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            interval
+        };
+        Self { tick: every(TICK_INTERVAL), sweep: every(SWEEP_INTERVAL) }
+    }
+}
+
 impl Signals {
     fn new() -> Result<Self, BoxError> {
         Ok(Self {
@@ -126,12 +153,13 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self, ticks: &mut tokio::time::Interval) -> Event {
+    async fn next(&mut self, timers: &mut Timers) -> Event {
         tokio::select! {
             _ = self.terminate.recv() => Event::Stop(SignalKind::terminate()),
             _ = self.interrupt.recv() => Event::Stop(SignalKind::interrupt()),
             _ = self.hangup.recv() => Event::Reload,
-            _ = ticks.tick() => Event::Sweep,
+            _ = timers.tick.tick() => Event::Tick,
+            _ = timers.sweep.tick() => Event::Sweep,
         }
     }
 

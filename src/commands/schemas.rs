@@ -49,7 +49,8 @@ fn list() -> Result<String, Problems> {
 /// How many pages there are of each format.
 fn counts(file: &MappingFile) -> String {
     let count = |format| file.endpoints.iter().filter(|endpoint| endpoint.format == format).count();
-    let shown = [("text", count(Format::Prometheus)), ("JSON", count(Format::Json))];
+    let json = count(Format::Json) + count(Format::RuntimeConfig);
+    let shown = [("text", count(Format::Prometheus)), ("JSON", json)];
     let shown: Vec<_> = shown
         .iter()
         .filter(|(_, pages)| *pages > 0)
@@ -99,7 +100,7 @@ fn show_rule(text: &mut String, rule: &Rule, metric: Option<&Metric>, is_live: b
     let Some(metric) = metric else { return };
     let unit = rule.unit.as_deref().filter(|unit| !unit.is_empty()).map(|unit| format!(" [{unit}]"));
     let state = if is_live { format!(": {}", series(metric.series)) } else { String::new() };
-    let _ = writeln!(text, "\n{} {}{}{state}", metric.metric, kind(rule.kind), unit.unwrap_or_default());
+    let _ = writeln!(text, "\n{} {}{}{state}", metric.name, kind(rule.kind), unit.unwrap_or_default());
     if let Some(help) = &rule.help {
         let _ = writeln!(text, "  {help}");
     }

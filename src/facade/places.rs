@@ -16,8 +16,8 @@ pub(super) struct Page {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
     /// One page in the text format, with these metrics, or all where none is named.
-    Text { path: String, metrics: Vec<String> },
-    /// The pages in JSON that the schema has at this port, or all of them.
+    Text { path: String, metrics: Vec<String>, empty: Option<String> },
+    /// The pages in JSON, and what else is answered in JSON, that the schema has at this port, or all of them.
     Json { port: Option<u16> },
 }
 
@@ -58,10 +58,14 @@ pub(super) fn pages(
     for endpoint in endpoints {
         let kind = match endpoint.format {
             Format::Prometheus if !has_text => continue,
-            Format::Prometheus => {
-                Kind::Text { path: format!("{prefix}{}", endpoint.path), metrics: endpoint.metrics.clone() }
+            Format::Prometheus => Kind::Text {
+                path: format!("{prefix}{}", endpoint.path),
+                metrics: endpoint.metrics.clone(),
+                empty: endpoint.empty.clone(),
+            },
+            Format::Json | Format::RuntimeConfig => {
+                Kind::Json { port: endpoint.port.or(facade.port).filter(|_| is_facade) }
             }
-            Format::Json => Kind::Json { port: endpoint.port.or(facade.port).filter(|_| is_facade) },
         };
         let at =
             if is_facade { address(&file.mapping, &facade, endpoint, environment)? } else { SHARED.into() };
@@ -75,7 +79,9 @@ fn add(pages: &mut Vec<Page>, page: Page) {
     for other in pages.iter_mut().filter(|other| other.endpoint == page.endpoint) {
         match (&mut other.kind, &page.kind) {
             (Kind::Json { port }, Kind::Json { port: same }) if port == same => return,
-            (Kind::Text { path, metrics }, Kind::Text { path: same, metrics: more }) if path == same => {
+            (Kind::Text { path, metrics, .. }, Kind::Text { path: same, metrics: more, .. })
+                if path == same =>
+            {
                 if metrics.is_empty() || more.is_empty() {
                     metrics.clear();
                 } else {
@@ -139,7 +145,9 @@ fn without_body() -> Endpoint {
         port: None,
         metrics: Vec::new(),
         status: 200,
+        empty: None,
         body: None,
+        when: None,
     }
 }
 
@@ -155,7 +163,7 @@ mod tests {
             environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let pages = pages(&file, is_facade, &environment).map_err(|problems| problems.to_string())?;
         let show = |page: &Page| match &page.kind {
-            Kind::Text { path, metrics } => format!("{} {path} {metrics:?}", page.endpoint),
+            Kind::Text { path, metrics, .. } => format!("{} {path} {metrics:?}", page.endpoint),
             Kind::Json { port } => format!("{} json {}{port:?}", page.endpoint, page.prefix),
         };
         Ok(pages.iter().map(show).collect())

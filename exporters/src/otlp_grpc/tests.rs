@@ -78,7 +78,7 @@ impl HttpService for Proxy {
 async fn serve(service: impl HttpService, tls: Option<server_tls::Config>) -> (Served, SocketAddr) {
     let listen = Listen { endpoint: String::from("127.0.0.1:0"), tls, ..Listen::default() };
     let served = Net::default().serve(listen, Arc::new(service)).await.unwrap();
-    let address = served.address;
+    let address = served.address.tcp().unwrap();
     (served, address)
 }
 

@@ -8,8 +8,9 @@ use pipeline::net::{Net, auth, server_tls};
 use serde::{Deserialize, Serialize};
 
 use super::identity::Rules;
-use super::labels::{LabelRules, Promoted};
+use super::labels::LabelRules;
 use super::naming::{Naming, Strategy, Translation};
+use super::selection::Selection;
 
 /// The section of the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,7 +22,11 @@ pub(crate) struct Config {
     pub(crate) path: String,
     pub(crate) tls: Option<server_tls::Config>,
     pub(crate) auth: Option<auth::Config>,
-    /// Put in front of every name.
+    /// Which metrics are on the page, by the names they have there.
+    pub(crate) metrics: Selection,
+    /// Comments for a page without series, in the text format; OpenMetrics has none.
+    pub(crate) empty_page: String,
+    /// Put in front of every name, but for those of a schema.
     pub(crate) namespace: String,
     /// Put on every series except `target_info`.
     pub(crate) const_labels: BTreeMap<String, String>,
@@ -39,7 +44,8 @@ pub(crate) struct Config {
     /// Leaves runs of `_` in the names of labels as they are.
     pub(crate) preserve_multiple_underscores: bool,
     pub(crate) resource_to_telemetry_conversion: Conversion,
-    pub(crate) resource_constant_labels: ConstantLabels,
+    /// Makes labels of some attributes of the resource.
+    pub(crate) resource_constant_labels: Selection,
     /// Leaves out the `otel_scope_*` labels.
     pub(crate) without_scope_info: bool,
     pub(crate) target_info: TargetInfo,
@@ -56,14 +62,6 @@ pub(crate) struct Conversion {
     pub(crate) enabled: bool,
     /// Except `service.name`, `service.namespace` and `service.instance.id`.
     pub(crate) exclude_service_attributes: bool,
-}
-
-/// Makes labels of some attributes of the resource, by wildcards.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct ConstantLabels {
-    pub(crate) included: Vec<String>,
-    pub(crate) excluded: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,6 +83,8 @@ impl Default for Config {
             path: "/metrics".to_owned(),
             tls: None,
             auth: None,
+            metrics: Selection::default(),
+            empty_page: String::new(),
             namespace: String::new(),
             const_labels: BTreeMap::new(),
             send_timestamps: false,
@@ -95,7 +95,7 @@ impl Default for Config {
             name_translation: Translation::Prometheus,
             preserve_multiple_underscores: true,
             resource_to_telemetry_conversion: Conversion::default(),
-            resource_constant_labels: ConstantLabels::default(),
+            resource_constant_labels: Selection::default(),
             without_scope_info: false,
             target_info: TargetInfo::default(),
             created_timestamps: false,
@@ -130,6 +130,10 @@ impl Config {
             problems
                 .push(section.problem(&key, "expected the name of a label that does not start with `__`"));
         }
+        if let Some(line) = self.empty_page.lines().find(|line| !is_comment(line)) {
+            let message = format!("expected lines such as `# Nothing runs`, got `{line}`");
+            problems.push(section.problem("empty_page", message));
+        }
         if self.max_series == 0 {
             problems.push(section.problem("max_series", "expected at least 1"));
         }
@@ -149,15 +153,24 @@ impl Config {
         let labels = LabelRules {
             keeps_utf8: strategy.keeps_utf8(),
             preserve_multiple_underscores: self.preserve_multiple_underscores,
+            has_target: true,
             has_scope: !self.without_scope_info,
             constant: constant.collect(),
             promoted: self.promoted(),
         };
-        Rules { naming, labels, has_target_info: self.target_info.enabled }
+        let literal_labels = LabelRules {
+            keeps_utf8: true,
+            has_target: false,
+            has_scope: false,
+            promoted: Selection::default(),
+            ..labels.clone()
+        };
+        let has_target_info = self.target_info.enabled;
+        Rules { naming, labels, literal_labels, has_target_info, metrics: self.metrics.clone() }
     }
 
-    fn promoted(&self) -> Promoted {
-        let ConstantLabels { mut included, mut excluded } = self.resource_constant_labels.clone();
+    fn promoted(&self) -> Selection {
+        let Selection { mut included, mut excluded } = self.resource_constant_labels.clone();
         if self.resource_to_telemetry_conversion.enabled {
             included.push("*".to_owned());
             if self.resource_to_telemetry_conversion.exclude_service_attributes {
@@ -165,6 +178,12 @@ impl Config {
                     .extend(["service.name", "service.namespace", "service.instance.id"].map(str::to_owned));
             }
         }
-        Promoted { included, excluded }
+        Selection { included, excluded }
     }
+}
+
+/// Whether a line says something to people, and nothing to a scraper.
+fn is_comment(line: &str) -> bool {
+    let words = line.strip_prefix('#').map(|text| text.split_whitespace().next());
+    words.is_some_and(|word| !matches!(word, Some("HELP" | "TYPE" | "UNIT" | "EOF")))
 }

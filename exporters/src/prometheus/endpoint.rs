@@ -34,6 +34,7 @@ const SCRAPES_MAX: usize = 40;
 pub(crate) struct Endpoint {
     pub(crate) store: Shared,
     pub(crate) options: Options,
+    pub(crate) empty_page: Arc<str>,
     pub(crate) is_open_metrics_enabled: bool,
     pub(crate) telemetry: Telemetry,
     pub(crate) under_way: Arc<AtomicUsize>,
@@ -64,6 +65,7 @@ impl Endpoint {
             };
             self.telemetry.scraped();
             let page = Page::new(answer.format, answer.escaping, self.options);
+            let page = page.or_say(self.empty_page.clone());
             let store = self.store.clone();
             let pieces = Pieces { store, page, buffer: Vec::new(), encoder: Some(encoder), _permit: permit };
             *response.body_mut() = pieces.boxed_unsync();

@@ -3,9 +3,9 @@
 use pipeline::ValueRef;
 use pipeline::point::{Exemplar, ExemplarValue, Exemplars};
 
-use super::attribute;
 use super::labels::push_quoted;
 use super::number::{push_double, push_int, push_seconds};
+use crate::attribute;
 
 /// How many code points the names and values of an exemplar's labels may have together.
 const LENGTH_MAX: usize = 128;

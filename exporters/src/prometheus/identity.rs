@@ -1,10 +1,15 @@
 //! What a series is called on the page: family, type and labels.
+//!
+//! A metric made by a schema is called as the schema says: nothing is added to its name, and its labels are its
+//! attributes alone.
 
-use pipeline::{Kind, Metric, Series};
+use pipeline::mapping::LITERAL;
+use pipeline::{Kind, Metric, Series, ValueRef};
 
-use super::escaping::Escaping;
+use super::escaping::{Escaping, is_legacy, is_legacy_label};
 use super::labels::{LabelRules, Labels};
 use super::naming::{self, Naming, Suffix};
+use super::selection::Selection;
 
 /// The types that a family may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,7 +28,11 @@ pub(crate) enum MetricType {
 pub(crate) struct Rules {
     pub(crate) naming: Naming,
     pub(crate) labels: LabelRules,
+    /// For metrics whose names are literal.
+    pub(crate) literal_labels: LabelRules,
     pub(crate) has_target_info: bool,
+    /// Which families are on the page.
+    pub(crate) metrics: Selection,
 }
 
 /// A series as the page shows it.
@@ -42,6 +51,12 @@ impl Rules {
         self.family(metric, type_of(metric), Escaping::AllowUtf8).is_some()
     }
 
+    /// Whether the page is to have the series.
+    pub(crate) fn wants(&self, series: &Series) -> bool {
+        let identify = || self.identify(series, Escaping::AllowUtf8);
+        self.metrics.is_open() || identify().is_none_or(|identity| self.metrics.allows(&identity.family))
+    }
+
     /// `None` where nothing is left of the name.
     pub(crate) fn identify(&self, series: &Series, escaping: Escaping) -> Option<Identity> {
         let metric = series.metric();
@@ -51,7 +66,8 @@ impl Rules {
             MetricType::Summary => Some("quantile"),
             _ => None,
         };
-        let labels = self.labels.of_series(series, escaping, reserved);
+        let rules = if is_literal(metric) { &self.literal_labels } else { &self.labels };
+        let labels = rules.of_series(series, escaping, reserved);
         let mut family = self.family(metric, metric_type, escaping)?;
         if metric_type == MetricType::StateSet && !labels.contains_key(&family) {
             // The state is told by a label of the family's name; without it this is only a number.
@@ -63,6 +79,9 @@ impl Rules {
     }
 
     fn family(&self, metric: &Metric, metric_type: MetricType, escaping: Escaping) -> Option<String> {
+        if is_literal(metric) {
+            return (!metric.name.is_empty()).then(|| escaping.metric(&metric.name).into_owned());
+        }
         let has_unit = !matches!(metric_type, MetricType::Info | MetricType::StateSet);
         let unit = if has_unit { metric.unit.as_str() } else { "" };
         let name = self.naming.translate(&metric.name, unit, suffix(metric, metric_type))?;
@@ -78,9 +97,21 @@ impl Rules {
         if escaping == Escaping::Dots || self.naming.strategy.keeps_utf8() {
             return escaping;
         }
-        // Names are within the old set already.
+        // Names are within the old set already, but for literal ones, of which the store takes care.
         Escaping::Underscores
     }
+}
+
+/// Whether the metric, and the labels of its series, are called as they are.
+pub(crate) fn is_literal(metric: &Metric) -> bool {
+    metric.metadata.get(LITERAL) == Some(ValueRef::Bool(true))
+}
+
+/// Whether a literal name or label of the series looks different from one escaping to the next.
+pub(crate) fn is_escaped(series: &Series) -> bool {
+    let mut labels = series.attributes().iter();
+    is_literal(series.metric())
+        && (!is_legacy(&series.metric().name) || !labels.all(|(label, _)| is_legacy_label(label)))
 }
 
 fn suffix(metric: &Metric, metric_type: MetricType) -> Suffix {
@@ -97,7 +128,7 @@ fn type_of(metric: &Metric) -> MetricType {
         Kind::Histogram { .. } | Kind::ExponentialHistogram { .. } => MetricType::Histogram,
         Kind::Summary => MetricType::Summary,
         Kind::Gauge | Kind::Sum { .. } => {
-            match metric.metadata.get("prometheus.type").and_then(pipeline::ValueRef::as_str) {
+            match metric.metadata.get("prometheus.type").and_then(ValueRef::as_str) {
                 // The specification's text has it misspelt.
                 Some("unknown" | "unkown") => MetricType::Unknown,
                 Some("info") => MetricType::Info,

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use pipeline::{Attributes, Resource, Scope, Series};
 
-use super::attribute;
 use super::escaping::{Escaping, is_legacy_label};
+use super::selection::Selection;
+use crate::attribute;
 
 /// Label names and values, sorted by name; no value is empty.
 pub(crate) type Labels = BTreeMap<String, String>;
@@ -20,18 +21,12 @@ pub(crate) struct LabelRules {
     /// Whether names keep characters beyond the old set.
     pub(crate) keeps_utf8: bool,
     pub(crate) preserve_multiple_underscores: bool,
+    /// Whether `job` and `instance` are labels.
+    pub(crate) has_target: bool,
     pub(crate) has_scope: bool,
     pub(crate) constant: Vec<(String, String)>,
     /// Which attributes of the resource become labels.
-    pub(crate) promoted: Promoted,
-}
-
-/// Chooses attributes of the resource by name.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Promoted {
-    /// With `*` for any text and `?` for any character.
-    pub(crate) included: Vec<String>,
-    pub(crate) excluded: Vec<String>,
+    pub(crate) promoted: Selection,
 }
 
 const SERVICE_NAME: &str = "service.name";
@@ -46,7 +41,9 @@ impl LabelRules {
         if let Some(name) = reserved {
             labels.insert(name.to_owned(), String::new());
         }
-        add_target(&mut labels, resource);
+        if self.has_target {
+            add_target(&mut labels, resource);
+        }
         if self.has_scope {
             self.add_scope(&mut labels, series.scope(), escaping);
         }
@@ -151,13 +148,6 @@ impl LabelRules {
     }
 }
 
-impl Promoted {
-    fn has(&self, key: &str) -> bool {
-        let matches = |patterns: &[String]| patterns.iter().any(|pattern| is_match(pattern, key));
-        matches(&self.included) && !matches(&self.excluded)
-    }
-}
-
 fn add_target(labels: &mut Labels, resource: &Resource) {
     let text = |key| resource.attributes.get(key).map(attribute::text).filter(|text| !text.is_empty());
     if let Some(name) = text(SERVICE_NAME) {
@@ -167,34 +157,6 @@ fn add_target(labels: &mut Labels, resource: &Resource) {
     if let Some(instance) = text(SERVICE_INSTANCE) {
         labels.insert("instance".to_owned(), instance);
     }
-}
-
-/// Whether `text` fits a pattern with `*` and `?`.
-fn is_match(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut at, mut place) = (0, 0);
-    // Where to go on when what follows the last `*` does not fit after all.
-    let mut star = None;
-    while place < text.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                star = Some((at, place));
-                at += 1;
-            }
-            Some(character) if *character == '?' || *character == text[place] => {
-                at += 1;
-                place += 1;
-            }
-            _ => match star {
-                Some((star_at, star_place)) => {
-                    star = Some((star_at, star_place + 1));
-                    (at, place) = (star_at + 1, star_place + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at..].iter().all(|character| *character == '*')
 }
 
 /// Writes labels as they stand between the braces, sorted by name.

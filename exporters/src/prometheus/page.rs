@@ -26,6 +26,9 @@ pub(crate) struct Page {
     format: Format,
     escaping: Escaping,
     options: Options,
+    /// What a page says that has nothing else to say.
+    when_empty: Arc<str>,
+    is_empty: bool,
     place: Place,
 }
 
@@ -47,7 +50,13 @@ enum Place {
 
 impl Page {
     pub(crate) fn new(format: Format, escaping: Escaping, options: Options) -> Self {
-        Self { format, escaping, options, place: Place::Targets(None) }
+        let place = Place::Targets(None);
+        Self { format, escaping, options, when_empty: Arc::default(), is_empty: true, place }
+    }
+
+    /// The same, with comments for a page without series.
+    pub(crate) fn or_say(self, when_empty: Arc<str>) -> Self {
+        Self { when_empty, ..self }
     }
 
     /// Appends to `buffer` until it holds `size` bytes or a little more; `false` when the page is done.
@@ -58,12 +67,14 @@ impl Page {
         let view = store.view(self.escaping);
         store.views[view].arrange();
         let mut skipped = 0;
+        let begun = buffer.len();
         while buffer.len() < size {
             self.place = match std::mem::replace(&mut self.place, Place::End) {
                 Place::Targets(after) => self.write_targets(store, buffer, size, after),
                 Place::End => break,
                 place => self.write_family(store, view, (buffer, size, &mut skipped), place),
             };
+            self.is_empty &= buffer.len() == begun;
         }
         for _ in 0..skipped {
             store.drops.count(Reason::NotOpenMetrics);
@@ -123,6 +134,8 @@ impl Page {
         let Some((next_key, index)) = next else {
             if self.format.is_open_metrics() {
                 buffer.extend_from_slice(b"# EOF\n");
+            } else if self.is_empty {
+                self.when_empty.lines().for_each(|line| push_line(buffer, line));
             }
             return Place::End;
         };
@@ -157,6 +170,11 @@ impl Page {
     fn is_hidden(&self, family: &Family) -> bool {
         family.is_hidden || (self.format.is_open_metrics() && family.form == Form::Hidden)
     }
+}
+
+fn push_line(buffer: &mut Vec<u8>, line: &str) {
+    buffer.extend_from_slice(line.as_bytes());
+    buffer.push(b'\n');
 }
 
 #[cfg(test)]

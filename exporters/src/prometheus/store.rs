@@ -6,7 +6,7 @@ use pipeline::{PerSeries, Point, Series, Temporality};
 
 use super::escaping::Escaping;
 use super::exemplar::{self, Kept};
-use super::identity::Rules;
+use super::identity::{self, Rules};
 use super::stored::{BoundsCache, Stored};
 use super::targets::Targets;
 use super::telemetry::{Drops, Reason};
@@ -26,6 +26,8 @@ pub(crate) struct Store {
     pub(crate) views: Vec<View>,
     pub(crate) targets: Targets,
     bounds: BoundsCache,
+    /// Whether there was a literal name that looks different from one escaping to the next.
+    is_escaped: bool,
     live: usize,
     pub(crate) drops: Drops,
 }
@@ -43,6 +45,8 @@ enum Slot {
     Entry(u32),
     /// It has no name that could be written.
     Unnamed,
+    /// The page is not to have it.
+    Unwanted,
 }
 
 pub(crate) struct Entry {
@@ -91,6 +95,7 @@ impl Store {
             views,
             targets: Targets::default(),
             bounds: BoundsCache::default(),
+            is_escaped: false,
             live: 0,
             drops: Drops::default(),
         }
@@ -111,6 +116,7 @@ impl Store {
             }
             _ if point.is_stale() => {}
             Some(Slot::Unnamed) => self.drops.count(Reason::InvalidName),
+            Some(Slot::Unwanted) => {}
             None => self.admit(point, now),
         }
     }
@@ -139,6 +145,10 @@ impl Store {
     }
 
     fn admit(&mut self, point: &Point, now: Now) {
+        if !self.rules.wants(&point.series) {
+            self.index.insert(&point.series, Slot::Unwanted);
+            return;
+        }
         if self.live >= self.limits.series_max {
             return self.drops.count(Reason::TooManySeries);
         }
@@ -176,7 +186,10 @@ impl Store {
         self.entries[id as usize] = Some(entry);
         self.index.insert(&point.series, Slot::Entry(id));
         self.live += 1;
-        if self.targets.add(point.series.resource(), &self.rules.labels) {
+        self.is_escaped |= identity::is_escaped(&point.series);
+        if !identity::is_literal(point.series.metric())
+            && self.targets.add(point.series.resource(), &self.rules.labels)
+        {
             self.drops.count(Reason::TargetConflict);
         }
         for view in 0..self.views.len() {
@@ -254,7 +267,9 @@ impl Store {
         self.index.remove(&entry.series);
         self.free.push(id);
         self.live -= 1;
-        self.targets.remove(entry.series.resource(), &self.rules.labels);
+        if !identity::is_literal(entry.series.metric()) {
+            self.targets.remove(entry.series.resource(), &self.rules.labels);
+        }
         for view in &mut self.views {
             for revealed in view.remove(id) {
                 if let Some(entry) = self.entries[revealed as usize].as_mut() {
@@ -295,7 +310,7 @@ impl Store {
 
     /// The place of a scheme's view, which is made the first time.
     pub(crate) fn view(&mut self, escaping: Escaping) -> usize {
-        let escaping = self.rules.canonical(escaping);
+        let escaping = if self.is_escaped { escaping } else { self.rules.canonical(escaping) };
         if let Some(view) = self.views.iter().position(|view| view.escaping == escaping) {
             self.views[view].idle = 0;
             return view;

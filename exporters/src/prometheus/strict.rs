@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use config::Section;
+use pipeline::mapping::LITERAL;
 use pipeline::point::{
     Buckets, Exemplar, ExemplarValue, Exemplars, ExponentialHistogram, Histogram, Summary,
 };
@@ -292,7 +293,11 @@ fn kind_and_value() -> impl Strategy<Value = (Kind, Value)> {
 fn point(registry: Arc<Registry>) -> impl Strategy<Value = Point> {
     let hint = prop::sample::select(vec!["", "info", "stateset", "unknown", "gauge"]);
     let unit = prop::sample::select(vec!["", "1", "s", "By/s", "{x}", "é", "_", "total", "}{"]);
-    let texts = (metric_name(), unit, any::<String>(), hint);
+    let metadata = (hint, any::<bool>()).prop_map(|(hint, is_literal)| {
+        let pairs = [("prometheus.type", AnyValue::from(hint)), (LITERAL, AnyValue::Bool(is_literal))];
+        Attributes::new(pairs.map(|(key, value)| (key.to_owned(), value)))
+    });
+    let texts = (metric_name(), unit, any::<String>(), metadata);
     let exemplar = (attributes(), any::<u64>(), double(), vec(any::<u8>(), 0..17)).prop_map(
         |(attributes, time_unix_nano, value, trace_id)| {
             let value = ExemplarValue::Double(value);
@@ -302,7 +307,7 @@ fn point(registry: Arc<Registry>) -> impl Strategy<Value = Point> {
     (texts, attributes(), attributes(), attributes(), kind_and_value(), 0..4_u64, vec(exemplar, 0..2))
         .prop_map(
             move |(
-                (name, unit, description, hint),
+                (name, unit, description, metadata),
                 resource,
                 scope,
                 attributes,
@@ -310,7 +315,6 @@ fn point(registry: Arc<Registry>) -> impl Strategy<Value = Point> {
                 time,
                 exemplars,
             )| {
-                let metadata = Attributes::of_strings([("prometheus.type", hint)]);
                 let metric = Metric { name, unit: unit.to_owned(), kind, description, metadata };
                 let resource = Resource { attributes: resource, ..Resource::default() };
                 let scope = Scope { name: "s".to_owned(), attributes: scope, ..Scope::default() };

@@ -53,12 +53,20 @@ fn the_example_is_read_and_every_problem_is_told() {
     let section = Section::from_yaml("p", ENTRY.example).unwrap();
     assert!(build(&section, &context()).is_ok());
     assert!((ENTRY.effective)(&section).is_ok());
-    let text = "endpoint: nonsense\npath: metrics\nconst_labels: {__name__: x}\nmax_series: 0\nauth: {}\n";
+    let text = "endpoint: nonsense\npath: metrics\nconst_labels: {__name__: x}\nmax_series: 0\nauth: {}\n\
+                empty_page: \"# a\\n# TYPE a gauge\"\n";
     let problems = build(&Section::from_yaml("p", text).unwrap(), &context()).map(|_| ()).unwrap_err();
     let paths: Vec<_> = problems.0.iter().map(|problem| problem.path.as_str()).collect();
     assert_eq!(
         paths,
-        ["p.endpoint", "p.path", "p.const_labels.__name__", "p.max_series", "p.auth.authenticator"]
+        [
+            "p.endpoint",
+            "p.path",
+            "p.const_labels.__name__",
+            "p.max_series",
+            "p.auth.authenticator",
+            "p.empty_page"
+        ]
     );
     assert!(build(&Section::from_yaml("p", "endpont: x").unwrap(), &context()).is_err());
 }

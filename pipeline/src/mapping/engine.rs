@@ -284,8 +284,7 @@ impl Engine {
         }
         let member_state = self.groups.members.get_mut(member);
         member_state.seen = self.now;
-        if !std::mem::replace(&mut member_state.is_live, true)
-            && self.choices.wake(feed.choice, feed.at.rank)
+        if !std::mem::replace(&mut member_state.is_live, true) && self.choices.wake(feed.choice, feed.at.rank)
         {
             self.groups.touch_all(feed.at.rule);
         }

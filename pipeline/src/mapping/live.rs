@@ -45,6 +45,12 @@ impl Live {
         state.engines.iter().filter_map(|(id, engine)| Some((id.clone(), engine.upgrade()?))).collect()
     }
 
+    /// The rules that stand in for some of a mapping's own now.
+    pub fn overlay_of(&self, mapping: &str) -> Option<Arc<Overlay>> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.overlays.get(mapping).cloned()
+    }
+
     /// Puts rules in the place of some of a mapping's own, in every engine that has it now or later.
     pub fn overlay(&self, mapping: &str, overlay: Option<Arc<Overlay>>) {
         let engines = {

@@ -36,6 +36,8 @@ enum Local {
 pub struct Range {
     /// All of them hold.
     clauses: Vec<Clause>,
+    /// What is not in it although the clauses hold.
+    except: Vec<Range>,
 }
 
 #[derive(Debug, Clone)]
@@ -144,16 +146,24 @@ impl Range {
     /// Reads a list of clauses with commas between them; a bare version is that version, `*` is any.
     pub fn parse(text: &str) -> Result<Self, VersionError> {
         if text.trim() == "*" {
-            return Ok(Self { clauses: Vec::new() });
+            return Ok(Self { clauses: Vec::new(), except: Vec::new() });
         }
         let clauses = text.split(',').map(|clause| parse::clause(clause.trim())).collect::<Result<_, _>>()?;
-        Ok(Self { clauses })
+        Ok(Self { clauses, except: Vec::new() })
+    }
+
+    /// The range without those of others; without clauses of its own it also has what cannot be read, as what is left.
+    pub fn except(self, ranges: Vec<Self>) -> Self {
+        Self { except: ranges, ..self }
     }
 
     /// Whether the version lies in the range; one that cannot be read lies in none.
     pub fn contains(&self, version: &str) -> bool {
-        Version::parse(version)
-            .is_ok_and(|version| self.clauses.iter().all(|clause| clause.contains(&version)))
+        let Ok(parsed) = Version::parse(version) else {
+            return self.clauses.is_empty() && !self.except.is_empty();
+        };
+        self.clauses.iter().all(|clause| clause.contains(&parsed))
+            && !self.except.iter().any(|range| range.contains(version))
     }
 }
 

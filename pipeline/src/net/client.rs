@@ -49,6 +49,8 @@ pub struct ClientConfig {
     pub protocol: Protocol,
     /// Overrides the connection's target: requests go to this Unix socket, whatever their authority.
     pub unix_socket: Option<PathBuf>,
+    /// How long resolving and connecting may take, where it is to be less than 10 seconds.
+    pub connect_timeout: Option<Duration>,
 }
 
 /// Which HTTP is spoken.
@@ -101,7 +103,7 @@ impl HttpClient {
             .http2_keep_alive_interval(SILENCE_MAX)
             .http2_keep_alive_timeout(PING_MAX)
             .http2_only(config.protocol == Protocol::Http2)
-            .build(Connector::new(certificates, config.unix_socket.clone(), target.clone()));
+            .build(Connector::new(certificates, config, target.clone()));
         Ok(Self { client, unix_socket: config.unix_socket.clone(), target })
     }
 
@@ -130,6 +132,11 @@ impl HttpClient {
             (None, host, _) => host.unwrap_or_default().to_owned(),
         }
     }
+}
+
+/// Whether an error of [`HttpClient::send`] says that no connection could be had.
+pub fn is_unreachable(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    error.downcast_ref::<SendError>().is_some_and(|error| error.error.is_connect())
 }
 
 /// A request that got no response.

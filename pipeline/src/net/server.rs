@@ -2,12 +2,13 @@
 
 mod activity;
 mod address;
+mod bound;
 mod connection;
 mod listener;
 #[cfg(test)]
 mod tests;
+mod unix;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use address::Address;
 /// A request's body as it comes from the connection.
 pub use hyper::body::Incoming;
 
-pub use address::check_endpoint;
+pub use address::{LocalAddress, check_endpoint};
 pub(crate) use listener::Listeners;
 use listener::{Listener, Route};
 
@@ -47,7 +48,7 @@ pub trait HttpService: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Listen {
     /// `127.0.0.1:4318`; port 0 takes a free one; `localhost` is this machine in IPv4 and IPv6; no host
-    /// is every interface.
+    /// is every interface; `unix:///run/x.sock` is a socket for the user and group of the collector.
     pub endpoint: String,
     /// The path served, exactly; empty for every path no other has (a gRPC server).
     pub path: String,
@@ -65,7 +66,7 @@ pub struct Listen {
 #[derive(Debug)]
 pub struct Served {
     /// The address in use, with the port that was taken.
-    pub address: SocketAddr,
+    pub address: LocalAddress,
     route: Arc<Route>,
     listener: Arc<Listener>,
     listeners: Arc<Listeners>,
@@ -100,7 +101,8 @@ impl Net {
         }
         let route = Arc::new(Route::new(&listen, service, authenticator));
         let listener = self.listeners.open(&address, &listen, tls, route.clone())?;
-        Ok(Served { address: listener.address(), route, listener, listeners: self.listeners.clone() })
+        let address = listener.address().clone();
+        Ok(Served { address, route, listener, listeners: self.listeners.clone() })
     }
 }
 

@@ -65,8 +65,23 @@ impl Chain {
 
     /// Returns how many points were lost because the registry was full.
     pub(super) fn process(&mut self, batch: &mut Batch) -> u64 {
+        self.process_from(0, batch)
+    }
+
+    /// What one stage has to send of itself, as the stages behind it leave it; and how many points were lost
+    /// because the registry was full.
+    pub(super) fn tick(&mut self, stage: usize) -> (Batch, u64) {
+        let mut batch = match self.stages.get_mut(stage) {
+            Some(Stage::Batch { processor, .. }) => processor.tick(),
+            Some(Stage::Series(_)) | None => Batch::new(),
+        };
+        let full = self.process_from(stage + 1, &mut batch);
+        (batch, full)
+    }
+
+    fn process_from(&mut self, first: usize, batch: &mut Batch) -> u64 {
         let mut full = 0;
-        for stage in &mut self.stages {
+        for stage in self.stages.iter_mut().skip(first) {
             if batch.is_empty() {
                 break;
             }

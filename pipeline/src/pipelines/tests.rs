@@ -72,6 +72,19 @@ impl BatchProcessor for Running {
     }
 }
 
+/// Sends a point of its own at each tick.
+struct Ticks(Series);
+
+impl BatchProcessor for Ticks {
+    fn process(&mut self, _: &mut Batch) {}
+
+    fn tick(&mut self) -> Batch {
+        Batch::from_iter([Point::new(self.0.clone(), 1, Value::Int(7))])
+    }
+
+    fn sweep(&mut self) {}
+}
+
 impl SeriesProcessor for Panics {
     fn process(&self, _: &Series) -> Result<Option<Series>, Full> {
         panic!("as told")
@@ -363,4 +376,31 @@ async fn many_senders_at_once_lose_and_double_nothing() {
     };
     assert_eq!(sorted(&exporters[0]), (0..4000).flat_map(|value| [value, value]).collect::<Vec<_>>());
     assert_eq!(sorted(&exporters[1]), (0..4000).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_tick_makes_goes_through_the_processors_behind_and_no_others() {
+    let (exporter, ledger) = (Scripted::new([], Act::Take), Ledger::default());
+    let outbox = start_direct("x", &exporter, &ledger).await;
+    let registry = Arc::new(Registry::new(10));
+    let metric = Arc::new(Metric::new("ticks", "", crate::Kind::Gauge));
+    let series = registry.series(&Arc::default(), &Arc::default(), &metric, Attributes::empty()).unwrap();
+    let running = || Processor::Batch(Box::new(Running::default()));
+    let ticks = Processor::Batch(Box::new(Ticks(series)));
+    let without = Processor::Series(Box::new(Without("ticks")));
+    let named = |processor| ("p".to_owned(), processor);
+    let pipeline =
+        Pipeline::new(&context("p", &ledger), vec![named(ticks), named(running())], vec![outbox.clone()]);
+    pipeline.tick().await;
+    pipeline.tick().await;
+    assert_eq!(exporter.taken(), [7, 14]);
+    let series =
+        Ticks(registry.series(&Arc::default(), &Arc::default(), &metric, Attributes::empty()).unwrap());
+    let pipeline = Pipeline::new(
+        &context("p", &ledger),
+        vec![named(Processor::Batch(Box::new(series))), named(without)],
+        vec![outbox],
+    );
+    pipeline.tick().await;
+    assert_eq!(exporter.taken(), [7, 14]);
 }

@@ -10,11 +10,15 @@ pub(super) fn resource(root: &Root) -> Resource {
     let mut pairs =
         vec![("os.type", "linux".to_owned()), ("host.arch", arch(&System::cpu_arch()).to_owned())];
     pairs.extend(host_name(root).map(|name| ("host.name", name)));
-    // A mounted root is another system than the one we run on, and only our own is described here.
-    if !root.is_mounted {
-        pairs.extend(System::name().ok().map(|name| ("os.name", name)));
-        pairs.extend(System::os_version().ok().map(|version| ("os.version", version)));
-    }
+    // A mounted root is another system than the one we run on, and describes itself.
+    let (name, version) = if root.is_mounted {
+        let text = root.read_optional("etc/os-release").unwrap_or_default();
+        (word(&text, "NAME"), word(&text, "VERSION_ID"))
+    } else {
+        (System::name().ok(), System::os_version().ok())
+    };
+    pairs.extend(name.map(|name| ("os.name", name)));
+    pairs.extend(version.map(|version| ("os.version", version)));
     let pairs = pairs.iter().map(|(key, value)| (*key, value.as_str()));
     Resource { attributes: Attributes::of_strings(pairs), ..Resource::default() }
 }
@@ -23,6 +27,13 @@ fn host_name(root: &Root) -> Option<String> {
     let mounted = root.is_mounted.then(|| root.read_optional("etc/hostname")).flatten();
     let mounted = mounted.map(|text| text.trim().to_owned()).filter(|name| !name.is_empty());
     mounted.or_else(|| System::host_name().ok())
+}
+
+/// The value of `KEY="value"` in the text of an `os-release` file.
+fn word(text: &str, key: &str) -> Option<String> {
+    let value = text.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='))?;
+    let value = value.trim_matches(['"', '\'']);
+    (!value.is_empty()).then(|| value.to_owned())
 }
 
 /// The convention's name for what the kernel calls its processor.
@@ -48,6 +59,18 @@ mod tests {
         assert_eq!(arch("armv7l"), "arm32");
         assert_eq!(arch("i686"), "x86");
         assert_eq!(arch("s390x"), "s390x");
+    }
+
+    #[test]
+    fn a_mounted_root_describes_its_own_system() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("etc")).unwrap();
+        let text = "PRETTY_NAME=\"Ubuntu 22.04.5 LTS\"\nNAME=\"Ubuntu\"\nVERSION_ID='22.04'\nVERSION=\n";
+        std::fs::write(folder.path().join("etc/os-release"), text).unwrap();
+        let attributes = resource(&Root::new(folder.path().to_str().unwrap())).attributes;
+        assert_eq!(attributes.get("os.name").unwrap().as_str(), Some("Ubuntu"));
+        assert_eq!(attributes.get("os.version").unwrap().as_str(), Some("22.04"));
+        assert_eq!(word(text, "VERSION"), None);
     }
 
     #[test]

@@ -251,6 +251,38 @@ fn interfaces_and_connections_are_those_of_the_hosts_first_process() {
 const PROCESS: &str = "(runner) S 1 1 1 0 -1 0 102 0 3 0 700 800 0 0 20 0 2 0 1000 3000 384 1 1 2 3 0 0 0 0 0 0 0 0 0 17 1 0 0 900 0 0";
 
 #[test]
+fn the_kernel_tells_what_it_is() {
+    check(
+        &[
+            ("proc/uptime", "60.5 100\n"),
+            ("proc/sys/kernel/ostype", "Linux\n"),
+            ("proc/sys/kernel/osrelease", "6.8.0-45-generic\n"),
+            ("proc/sys/kernel/version", "#45-Ubuntu SMP\n"),
+            ("proc/sys/kernel/arch", "riscv64\n"),
+        ],
+        "system: ",
+        &[
+            "system.uptime 60.5",
+            "system.kernel.info system.kernel.architecture=riscv64 system.kernel.name=Linux \
+             system.kernel.release=6.8.0-45-generic system.kernel.version=#45-Ubuntu SMP 1",
+        ],
+    );
+}
+
+#[test]
+fn a_kernel_before_arch_runs_on_our_processor() {
+    let architecture = sysinfo::System::cpu_arch();
+    let kernel = format!(
+        "system.kernel.info system.kernel.architecture={architecture} system.kernel.release=5.15.0 1"
+    );
+    check(
+        &[("proc/uptime", "1 1\n"), ("proc/sys/kernel/osrelease", "5.15.0\n")],
+        "system: ",
+        &["system.uptime 1.0", &kernel],
+    );
+}
+
+#[test]
 fn processes_are_counted_by_state() {
     check(
         &[

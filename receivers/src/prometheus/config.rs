@@ -11,8 +11,8 @@ use config::{ByteSize, Duration};
 use pipeline::relabel::RuleConfig;
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub(crate) use check::problems;
-pub(crate) use http::{HttpConfig, Reserved};
+pub(crate) use check::{http_problems, problems};
+pub(crate) use http::{Authorization, Header, HttpConfig, Reserved, TlsConfig};
 
 /// The section of the `prometheus` receiver.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -138,11 +138,11 @@ pub struct ScrapeConfig {
     #[serde(skip_serializing_if = "Present::is_absent")]
     pub ec2_sd_configs: Present,
     pub basic_auth: Option<http::BasicAuth>,
-    pub authorization: Option<http::Authorization>,
+    pub authorization: Option<Authorization>,
     pub bearer_token: config::Secret,
     pub bearer_token_file: String,
-    pub tls_config: http::TlsConfig,
-    pub http_headers: BTreeMap<String, http::Header>,
+    pub tls_config: TlsConfig,
+    pub http_headers: BTreeMap<String, Header>,
     pub follow_redirects: bool,
     pub enable_http2: bool,
     #[serde(skip_serializing_if = "Present::is_absent")]
@@ -280,7 +280,7 @@ impl Default for ScrapeConfig {
             authorization: None,
             bearer_token: config::Secret::default(),
             bearer_token_file: String::new(),
-            tls_config: http::TlsConfig::default(),
+            tls_config: TlsConfig::default(),
             http_headers: BTreeMap::new(),
             follow_redirects: true,
             enable_http2: true,

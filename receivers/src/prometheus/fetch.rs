@@ -14,7 +14,7 @@ use bytes::Bytes;
 use pipeline::errors::chain;
 use pipeline::net::auth::Authenticator;
 use pipeline::net::body::{self, BodyError, Encoding};
-use pipeline::net::client::{HttpClient, PRODUCT};
+use pipeline::net::client::{HttpClient, PRODUCT, is_unreachable};
 
 use super::config::{Global, HttpConfig, Protocol, ScrapeConfig};
 use super::target::Target;
@@ -35,6 +35,8 @@ pub(crate) struct Fetcher {
 /// Why there is no exposition.
 #[derive(Debug)]
 pub(crate) enum FetchError {
+    /// No connection.
+    Unreachable(String),
     /// No answer, or none that could be read to its end.
     Request(String),
     Status(StatusCode),
@@ -87,7 +89,10 @@ impl Fetcher {
             authenticator.authorize(&mut secrets).map_err(request)?;
         }
         let answer = self.client.get(target.url.clone(), headers, secrets, self.follow_redirects).await;
-        let (response, _) = answer.map_err(request)?;
+        let (response, _) = answer.map_err(|error| match is_unreachable(&*error) {
+            true => FetchError::Unreachable(chain(&*error)),
+            false => request(error),
+        })?;
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status()));
         }
@@ -147,7 +152,7 @@ impl FetchError {
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Request(reason) => f.write_str(reason),
+            Self::Unreachable(reason) | Self::Request(reason) => f.write_str(reason),
             Self::Status(status) => write!(f, "the answer is {status}, not 200"),
             Self::ContentType(text) if text.is_empty() => f.write_str(
                 "the answer has no content type; set `fallback_scrape_protocol` to say how to read it",

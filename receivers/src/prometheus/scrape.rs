@@ -30,8 +30,20 @@ pub(crate) struct TargetScraper {
     refusal: Option<String>,
     /// `None` before the first scrape.
     is_up: Option<bool>,
+    /// How the last scrape ended; `None` before the first.
+    outcome: Option<Outcome>,
     has_warned: bool,
     succession: Option<Succession>,
+}
+
+/// How a scrape ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Up,
+    /// No complete answer in time: overloaded, as far as one can tell.
+    Slow,
+    /// No answer, or none that could be read.
+    Down,
 }
 
 /// What a target counts in.
@@ -64,6 +76,7 @@ impl TargetScraper {
             metrics,
             refusal: None,
             is_up: None,
+            outcome: None,
             has_warned: false,
             succession: None,
         }
@@ -86,11 +99,13 @@ impl TargetScraper {
         let started = Instant::now();
         let has_inherited = self.inherit();
         let mut report = Report::default();
+        let mut is_slow = false;
         let answer = match &self.refusal {
             Some(reason) => Err(reason.clone()),
             None => match self.fetcher.fetch(&self.target).await {
                 Ok(answer) => Ok(answer),
                 Err(error) => {
+                    is_slow = matches!(error, FetchError::Timeout(_));
                     report.body_size_bytes = if error.is_too_large() { -1.0 } else { 0.0 };
                     Err(printable(&error))
                 }
@@ -106,6 +121,11 @@ impl TargetScraper {
             Err(cause) => (self.reader.end_all(time_unix_nano), Some(cause)),
         };
         report.is_up = cause.is_none();
+        self.outcome = Some(match (report.is_up, is_slow) {
+            (true, _) => Outcome::Up,
+            (false, true) => Outcome::Slow,
+            (false, false) => Outcome::Down,
+        });
         report.duration_seconds = started.elapsed().as_secs_f64();
         self.say_state(cause.as_deref());
         self.count(&report);
@@ -127,6 +147,19 @@ impl TargetScraper {
         let has_inherited = !inherited.is_empty();
         self.reader.inherit(inherited);
         has_inherited
+    }
+
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// The markers of all its series: the target is no longer scraped, while the receiver runs on.
+    pub(crate) fn end(mut self, time_unix_nano: u64) -> Batch {
+        self.inherit();
+        let mut batch = self.reader.end_all(time_unix_nano);
+        let own = self.reporter.series().filter(|_| self.is_up.is_some());
+        batch.append(own.map(|series| Point::stale(series.clone(), time_unix_nano)).collect());
+        batch
     }
 
     /// Leaves the target's series to the receiver that follows; gives the markers of those it does not go

@@ -191,7 +191,7 @@ fn url(scheme: &str, host: &str, labels: &Labels, job: &ScrapeConfig) -> String 
 }
 
 /// Writes text as it may stand in a query.
-fn encode(url: &mut String, text: &str) {
+pub(crate) fn encode(url: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             url.push(char::from(byte));

@@ -17,7 +17,7 @@ fn page_in_pieces(settings: &str, format: Format, escaping: Escaping, points: &s
         store.update(point, NOW);
     }
     let options = Options { has_timestamps: config.send_timestamps, has_created: config.created_timestamps };
-    let mut page = Page::new(format, escaping, options);
+    let mut page = Page::new(format, escaping, options).or_say(config.empty_page.as_str().into());
     let (mut whole, mut piece) = (Vec::new(), Vec::new());
     while page.write(&mut store, &mut piece, size) {
         whole.append(&mut piece);
@@ -279,4 +279,94 @@ fn times_are_written_when_asked_for() {
 fn an_empty_page_is_valid() {
     check_text("", "");
     check_open_metrics("", "");
+}
+
+/// A resource and a scope that would show, and a metric whose name is literal.
+const LITERAL: &str =
+    "resource {service.name=\"n\",host.name=\"h\"}\nscope \"s\"\nabout \"Text.\" {prometheus.literal=true}\n";
+
+#[test]
+fn literal_names_are_exposed_as_they_are() {
+    check_with(
+        "{namespace: node, const_labels: {site: lab}, resource_to_telemetry_conversion: {enabled: true}}",
+        TEXT,
+        &format!(
+            "{LITERAL}counter ainode_requests{{model=\"m\"}} [{{request}}] = 3\n\
+             gauge ratio [1] = 0.5\nupdown gpustack:slots{{job=\"mine\",le=\"5\"}} [By] = 2\n\
+             histogram seconds_bucket{{le=\"5\"}} [s] = count 2 sum 1 buckets 1:2 inf:0"
+        ),
+        "# TYPE ainode_requests counter\n# HELP ainode_requests Text.\nainode_requests{model=\"m\",site=\"lab\"} 3\n\
+         # TYPE gpustack:slots gauge\n# HELP gpustack:slots Text.\n\
+         gpustack:slots{job=\"mine\",le=\"5\",site=\"lab\"} 2\n\
+         # TYPE ratio gauge\n# HELP ratio Text.\nratio{site=\"lab\"} 0.5\n\
+         # TYPE seconds_bucket histogram\n# HELP seconds_bucket Text.\n\
+         seconds_bucket_bucket{exported_le=\"5\",site=\"lab\",le=\"1.0\"} 2\n\
+         seconds_bucket_bucket{exported_le=\"5\",site=\"lab\",le=\"+Inf\"} 2\n\
+         seconds_bucket_sum{exported_le=\"5\",site=\"lab\"} 1\nseconds_bucket_count{exported_le=\"5\",site=\"lab\"} 2\n",
+    );
+}
+
+#[test]
+fn what_is_not_marked_as_literal_is_named_as_ever() {
+    let unmarked = LITERAL.replace("=true", "=\"true\"");
+    check_with(
+        "{namespace: node, target_info: {enabled: false}}",
+        TEXT,
+        &format!("{unmarked}counter c = 3"),
+        "# TYPE node_c_total counter\n# HELP node_c_total Text.\nnode_c_total{job=\"n\",otel_scope_name=\"s\"} 3\n",
+    );
+}
+
+#[test]
+fn a_literal_counter_without_total_is_unknown_in_open_metrics() {
+    check_open_metrics(
+        &format!(
+            "{LITERAL}counter ainode_requests = 3\ncounter b_seconds_total [s] = 1\ngauge up_seconds [s] = 2"
+        ),
+        "# TYPE ainode_requests unknown\n# HELP ainode_requests Text.\nainode_requests 3\n\
+         # TYPE b_seconds counter\n# UNIT b_seconds seconds\n# HELP b_seconds Text.\nb_seconds_total 1\n\
+         # TYPE up_seconds gauge\n# UNIT up_seconds seconds\n# HELP up_seconds Text.\nup_seconds 2\n",
+    );
+}
+
+#[test]
+fn literal_names_beyond_the_old_set_are_escaped_as_the_scraper_asks() {
+    let points = format!("{LITERAL}gauge a.b{{c.d=\"1\",__name__=\"x\"}} = 1");
+    check_with(
+        "",
+        OPEN_METRICS,
+        &points,
+        "# TYPE \"a.b\" gauge\n# HELP \"a.b\" Text.\n{\"a.b\",\"c.d\"=\"1\",key__name__=\"x\"} 1\n# EOF\n",
+    );
+    check_with("", TEXT, &points, "# TYPE a_b gauge\n# HELP a_b Text.\na_b{c_d=\"1\",key__name__=\"x\"} 1\n");
+}
+
+#[test]
+fn a_page_has_the_metrics_that_it_is_to_have() {
+    let points = "resource {service.name=\"n\",x=\"1\"}\ncounter a = 1\nresource {service.name=\"m\",x=\"1\"}\n\
+                  counter a.b = 2\ngauge b [s] = 3\nhistogram h = count 1";
+    check_with(
+        "{metrics: {included: ['a_*_total', b_seconds, h]}, without_scope_info: true, target_info: {enabled: false}}",
+        TEXT,
+        points,
+        "# TYPE a_b_total counter\na_b_total{job=\"m\"} 2\n# TYPE b_seconds gauge\nb_seconds{job=\"m\"} 3\n\
+         # TYPE h histogram\nh_bucket{job=\"m\",le=\"+Inf\"} 1\nh_count{job=\"m\"} 1\n",
+    );
+    // Nothing tells of a resource whose series are not there.
+    check_with(
+        "metrics: {excluded: ['a*', h]}",
+        TEXT,
+        points,
+        "# TYPE target_info gauge\n# HELP target_info Target metadata\ntarget_info{job=\"m\",x=\"1\"} 1\n\
+         # TYPE b_seconds gauge\nb_seconds{job=\"m\"} 3\n",
+    );
+}
+
+#[test]
+fn a_page_without_series_can_say_so() {
+    let settings = "empty_page: \"# No active runners\\n# yet\"";
+    check_with(settings, TEXT, "", "# No active runners\n# yet\n");
+    check_with(settings, TEXT, "gauge a = 1", "# TYPE a gauge\na 1\n");
+    // OpenMetrics has no such lines.
+    check_with(settings, OPEN_METRICS, "", "# EOF\n");
 }

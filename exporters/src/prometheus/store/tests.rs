@@ -177,3 +177,12 @@ fn the_names_of_a_scheme_are_forgotten_when_nobody_asks_for_it() {
     assert_eq!(fixture.store.views.len(), 1);
     fixture.check("a 1", &[]);
 }
+
+#[test]
+fn series_that_the_page_is_not_to_have_are_neither_held_nor_missed() {
+    let mut fixture = Fixture::new(1);
+    fixture.store.rules.metrics.excluded.push(String::from("b*"));
+    fixture.update("gauge b{x=1} = 1\ngauge b{x=2} = 1\ngauge a = 1\ngauge b{x=1} = 2\ngauge b{x=1} = stale");
+    fixture.check("a 1", &[]);
+    assert_eq!(fixture.store.len(), 1);
+}

@@ -14,7 +14,8 @@ pub(in crate::mapping) fn resolve_parameters(
     given: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Vec<(String, String)>> {
     let defaults = file.parameters.0.iter();
-    let defaults: BTreeMap<_, _> = defaults.map(|(name, own)| (name.clone(), own.default.clone())).collect();
+    let defaults: BTreeMap<_, _> =
+        defaults.map(|(name, own)| (name.clone(), own.default.clone().map(filled))).collect();
     let known = defaults.keys().map(|name| (name.clone(), String::new())).collect();
     let unknown = given.keys().filter(|name| !defaults.contains_key(*name));
     let mut problems: Vec<_> = unknown.map(|name| (name.clone(), unknown_parameter(name, &known))).collect();
@@ -28,6 +29,19 @@ pub(in crate::mapping) fn resolve_parameters(
         }
     }
     if problems.is_empty() { Ok(values) } else { Err(problems) }
+}
+
+/// What stands for this machine in the default of a parameter.
+const HOST_NAME: &str = "${host.name}";
+
+/// The default of a parameter, with the name of this machine where it asks for it.
+fn filled(default: String) -> String {
+    if !default.contains(HOST_NAME) {
+        return default;
+    }
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = if name.trim().is_empty() { "localhost" } else { name.trim() };
+    default.replace(HOST_NAME, name)
 }
 
 /// Something for every parameter without a default, so that the rest of a file can be checked.

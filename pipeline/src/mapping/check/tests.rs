@@ -240,3 +240,42 @@ fn what_the_conventions_say_need_not_be_said_again() {
     assert_eq!((rule.kind, rule.unit.as_deref()), (Some(OutputKind::Gauge), Some("{request}")));
     assert_eq!(rule.help.as_deref(), Some("Requests being worked on."));
 }
+
+#[test]
+fn a_label_may_be_made_of_several_attributes_where_one_alone_is_missing() {
+    let mapping = loaded(
+        SCHEMA,
+        r#"
+rules:
+  - metric: m
+    type: gauge
+    unit: ""
+    help: h.
+    from: {metric: up}
+    labels: {id: {from: [id, "${model}@${resource:service.instance.id}"]}}
+"#,
+    )
+    .mapping;
+    let from = &inputs(&mapping.rules[0])[0].labels.labels[0].from;
+    assert_eq!(from[0].0, [Part::Attribute(Place::Point("id".to_owned()))]);
+    assert_eq!(
+        from[1].0,
+        [
+            Part::Attribute(Place::Point("model".to_owned())),
+            Part::Text("@".to_owned()),
+            Part::Attribute(Place::Resource("service.instance.id".to_owned())),
+        ]
+    );
+}
+
+#[test]
+fn a_default_may_be_the_name_of_this_machine() {
+    let rest = r#"
+parameters: {node: {about: The node., default: "${host.name}"}}
+rules: [{metric: m, type: gauge, unit: "", help: h., constant: 1, labels: {node: {parameter: node}}}]
+"#;
+    let mapping = loaded(SCHEMA, rest).mapping;
+    let Inputs::Constant { labels, .. } = &mapping.rules[0].inputs else { panic!() };
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert_eq!(labels.labels[0].from[0].0, [Part::Text(name.trim().to_owned())]);
+}

@@ -114,7 +114,8 @@ impl Engine {
         let groups = self.groups.iter().filter(|group| group.place.rule == rule && group.is_out);
         let mut outputs: HashSet<Series> = groups.flat_map(|group| group.outputs().cloned()).collect();
         outputs.extend(self.owners.outputs(rule).cloned());
-        outputs.extend(self.operands.get(&rule).into_iter().flat_map(|operands| operands.made.keys().cloned()));
+        outputs
+            .extend(self.operands.get(&rule).into_iter().flat_map(|operands| operands.made.keys().cloned()));
         outputs.extend(self.fixed.iter().filter(|(of, _)| *of == rule).map(|(_, series)| series.clone()));
         outputs.into_iter().collect()
     }
@@ -155,11 +156,11 @@ impl Engine {
         };
         text.push_str(take);
         if let Some(runner) = &input.runner {
-            text.push_str(&format!(" of {runner}"));
+            text.extend([" of ", runner.as_str()]);
         }
         if !input.conditions.is_empty() {
             let conditions: Vec<String> = input.conditions.iter().map(condition).collect();
-            text.push_str(&format!(" where {}", conditions.join(" and ")));
+            text.extend([" where ", conditions.join(" and ").as_str()]);
         }
         text
     }

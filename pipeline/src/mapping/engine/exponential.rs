@@ -8,7 +8,10 @@ const BUCKETS_MAX: i64 = 1024;
 const SCALE_MIN: i32 = -11;
 
 /// `None` where the histogram has started anew.
-pub(super) fn grown(now: &ExponentialHistogram, before: &ExponentialHistogram) -> Option<ExponentialHistogram> {
+pub(super) fn grown(
+    now: &ExponentialHistogram,
+    before: &ExponentialHistogram,
+) -> Option<ExponentialHistogram> {
     let scale = now.scale.min(before.scale);
     let (mut now, before) = (coarser(now, scale), coarser(before, scale));
     now.count = now.count.checked_sub(before.count)?;
@@ -24,13 +27,16 @@ pub(super) fn add(sum: &mut ExponentialHistogram, growth: &ExponentialHistogram)
     let is_wide = |scale| {
         let (sum, growth) = (&*sum, growth);
         let width = |own: &Buckets, other: &Buckets| {
-            let ends = [(own, sum.scale), (other, growth.scale)].map(|(buckets, from)| span(buckets, from - scale));
-            let (low, high) = ends.iter().flatten().fold((i64::MAX, i64::MIN), |(low, high), (from, to)| {
-                (low.min(*from), high.max(*to))
-            });
+            let ends =
+                [(own, sum.scale), (other, growth.scale)].map(|(buckets, from)| span(buckets, from - scale));
+            let (low, high) = ends
+                .iter()
+                .flatten()
+                .fold((i64::MAX, i64::MIN), |(low, high), (from, to)| (low.min(*from), high.max(*to)));
             high.saturating_sub(low)
         };
-        width(&sum.positive, &growth.positive) > BUCKETS_MAX || width(&sum.negative, &growth.negative) > BUCKETS_MAX
+        width(&sum.positive, &growth.positive) > BUCKETS_MAX
+            || width(&sum.negative, &growth.negative) > BUCKETS_MAX
     };
     while scale > SCALE_MIN && is_wide(scale) {
         scale -= 1;

@@ -9,7 +9,7 @@ use super::rules::At;
 use super::total;
 use crate::mapping::compiled::{Combine, OutputKind, Rule};
 use crate::metric::{Kind, Temporality};
-use crate::point::{Histogram, Point, Summary, Value};
+use crate::point::{Histogram, Point, Value};
 use crate::series::Series;
 
 /// New members this long after a change-over count from what they have: the group has had their share.
@@ -23,6 +23,8 @@ pub(super) struct Place {
     pub(super) rule: u32,
     pub(super) choice: u32,
     pub(super) is_dialect: bool,
+    /// What its members are.
+    pub(super) kind: Kind,
 }
 
 #[derive(Debug)]
@@ -60,21 +62,24 @@ pub(super) struct Groups {
 
 impl Groups {
     /// The group of an output series.
-    pub(super) fn of(&mut self, place: Place, output: Series, rule: &Rule, kind: Kind, now: u64) -> u32 {
+    pub(super) fn of(&mut self, place: Place, output: Series, rule: &Rule, now: u64) -> u32 {
         let key = (place.rule, output);
-        if let Some(&group) = self.by_output.get(&key) {
-            return group;
+        if let Some(&index) = self.by_output.get(&key) {
+            if let Some(group) = self.get_mut(index)
+                && group.members.is_empty()
+            {
+                // A zero from the start could only guess what its members would be.
+                group.is_sum = is_sum(rule, place.kind);
+            }
+            return index;
         }
-        let group = Group::new(place, key.1.clone(), rule, kind, now);
-        let index = match self.free.pop() {
-            Some(index) => {
-                self.list[index as usize] = Some(group);
-                index
-            }
-            None => {
-                self.list.push(Some(group));
-                (self.list.len() - 1) as u32
-            }
+        let group = Group::new(place, key.1.clone(), rule, now);
+        let index = if let Some(index) = self.free.pop() {
+            self.list[index as usize] = Some(group);
+            index
+        } else {
+            self.list.push(Some(group));
+            (self.list.len() - 1) as u32
         };
         self.by_output.insert(key, index);
         index
@@ -160,7 +165,8 @@ impl Groups {
 
     fn latest(&self, group: &Group, choices: &Choices) -> Option<Value> {
         let members = group.members.iter().map(|member| self.members.get(*member));
-        let is_in = |member: &&Member| member.is_live && choices.is_active(group.place.choice, member.at.rank);
+        let is_in =
+            |member: &&Member| member.is_live && choices.is_active(group.place.choice, member.at.rank);
         combined(group.combine, members.filter(is_in).filter_map(|member| member.last.as_ref()))
     }
 
@@ -202,16 +208,12 @@ impl Groups {
 }
 
 impl Group {
-    fn new(place: Place, output: Series, rule: &Rule, kind: Kind, now: u64) -> Self {
+    fn new(place: Place, output: Series, rule: &Rule, now: u64) -> Self {
         let combine = rule.combine.unwrap_or(Combine::Sum);
-        let is_counter = matches!(kind, Kind::Sum { is_monotonic: true, .. })
-            || rule.kind == Some(OutputKind::Counter)
-            || !matches!(kind, Kind::Gauge | Kind::Sum { .. });
-        let is_sum = combine == Combine::Sum && rule.states.is_none() && is_counter;
         Self {
             place,
             combine,
-            is_sum,
+            is_sum: is_sum(rule, place.kind),
             members: Vec::new(),
             total: None,
             start: 0,
@@ -275,6 +277,13 @@ impl Group {
     }
 }
 
+fn is_sum(rule: &Rule, kind: Kind) -> bool {
+    let is_counter = matches!(kind, Kind::Sum { is_monotonic: true, .. })
+        || rule.kind == Some(OutputKind::Counter)
+        || !matches!(kind, Kind::Gauge | Kind::Sum { .. });
+    rule.combine.unwrap_or(Combine::Sum) == Combine::Sum && rule.states.is_none() && is_counter
+}
+
 fn combined<'a>(combine: Combine, values: impl Iterator<Item = &'a Value>) -> Option<Value> {
     let mut result: Option<Value> = None;
     let mut count = 0_i64;
@@ -296,8 +305,20 @@ fn both(combine: Combine, left: Value, right: &Value) -> Option<Value> {
     let (a, b) = (super::convert::number(&left)?, super::convert::number(right)?);
     Some(match combine {
         Combine::Count => left,
-        Combine::Min => if b < a { right.clone() } else { left },
-        Combine::Max => if b > a { right.clone() } else { left },
+        Combine::Min => {
+            if b < a {
+                right.clone()
+            } else {
+                left
+            }
+        }
+        Combine::Max => {
+            if b > a {
+                right.clone()
+            } else {
+                left
+            }
+        }
         Combine::Sum | Combine::Mean => match (&left, right) {
             (Value::Int(left), Value::Int(right)) => {
                 left.checked_add(*right).map_or(Value::Double(a + b), Value::Int)
@@ -310,10 +331,12 @@ fn both(combine: Combine, left: Value, right: &Value) -> Option<Value> {
 pub(super) fn zero(kind: Kind) -> Value {
     match kind {
         Kind::Gauge | Kind::Sum { .. } => Value::Int(0),
-        Kind::Histogram { .. } => {
-            Value::Histogram(Box::new(Histogram { sum: Some(0.0), bucket_counts: Vec::new(), ..Histogram::default() }))
-        }
+        Kind::Histogram { .. } => Value::Histogram(Box::new(Histogram {
+            sum: Some(0.0),
+            bucket_counts: Vec::new(),
+            ..Histogram::default()
+        })),
         Kind::ExponentialHistogram { .. } => Value::ExponentialHistogram(Box::default()),
-        Kind::Summary => Value::Summary(Box::new(Summary::default())),
+        Kind::Summary => Value::Summary(Box::default()),
     }
 }

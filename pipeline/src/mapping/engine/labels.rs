@@ -66,7 +66,8 @@ impl<'a> Subject<'a> {
     }
 
     fn label(&self, label: &Label) -> Option<String> {
-        let found = label.from.iter().find_map(|template| self.fill(template).filter(|text| !text.is_empty()));
+        let found =
+            label.from.iter().find_map(|template| self.fill(template).filter(|text| !text.is_empty()));
         let value = found.map(|text| translated(label, text)).or_else(|| label.default.clone());
         value.filter(|text| !text.is_empty())
     }
@@ -75,11 +76,14 @@ impl<'a> Subject<'a> {
 /// What a label is where no series has anything to say: its fixed text.
 pub(super) fn fixed(labels: &Labels) -> Vec<(String, String)> {
     let text = |template: &Template| {
-        template.0.iter().map(|part| match part {
-            Part::Text(text) => Some(text.as_str()),
-            _ => None,
-        })
-        .collect::<Option<String>>()
+        template
+            .0
+            .iter()
+            .map(|part| match part {
+                Part::Text(text) => Some(text.as_str()),
+                _ => None,
+            })
+            .collect::<Option<String>>()
     };
     let value = |label: &Label| {
         let found = label.from.iter().find_map(text).filter(|text| !text.is_empty());

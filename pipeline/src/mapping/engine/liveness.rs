@@ -34,15 +34,12 @@ impl Choices {
             return choice;
         }
         let made = Choice { live: SmallVec::from_elem(0, ranks), active: None, is_used: true };
-        let choice = match self.free.pop() {
-            Some(choice) => {
-                self.entries[choice as usize] = made;
-                choice
-            }
-            None => {
-                self.entries.push(made);
-                (self.entries.len() - 1) as u32
-            }
+        let choice = if let Some(choice) = self.free.pop() {
+            self.entries[choice as usize] = made;
+            choice
+        } else {
+            self.entries.push(made);
+            (self.entries.len() - 1) as u32
         };
         self.by_key.insert(key, choice);
         choice

@@ -62,18 +62,20 @@ impl Members {
             start: 0,
             last: None,
         };
-        let member = match self.free.pop() {
-            Some(member) => {
-                self.list[member as usize] = made;
-                member
-            }
-            None => {
-                self.list.push(made);
-                (self.list.len() - 1) as u32
-            }
+        let member = if let Some(member) = self.free.pop() {
+            self.list[member as usize] = made;
+            member
+        } else {
+            self.list.push(made);
+            (self.list.len() - 1) as u32
         };
         self.by_key.insert(key, member);
         (member, true)
+    }
+
+    /// Names an input series of a rule: the same, should it die and come back.
+    pub(super) fn token(&self, series: &Series, at: At) -> u64 {
+        self.hashers[0].hash_one((self.fingerprint(series), at.rule, at.rank, at.input))
     }
 
     /// Recognises a series that died and came back, without keeping it alive.

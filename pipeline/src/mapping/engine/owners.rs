@@ -9,7 +9,6 @@ use crate::series::Series;
 #[derive(Debug, Default)]
 pub(super) struct Owners {
     by_output: HashMap<Series, Owner>,
-    next_token: u64,
 }
 
 #[derive(Debug)]
@@ -21,14 +20,14 @@ struct Owner {
 }
 
 impl Owners {
-    /// Names a feed.
-    pub(super) fn token(&mut self) -> u64 {
-        self.next_token += 1;
-        self.next_token
-    }
-
     /// Takes the output for a feed where nobody has it, or where whoever has it is `superseded`.
-    pub(super) fn acquire(&mut self, output: &Series, token: u64, (at, choice): (At, u32), superseded: bool) -> bool {
+    pub(super) fn acquire(
+        &mut self,
+        output: &Series,
+        token: u64,
+        (at, choice): (At, u32),
+        superseded: bool,
+    ) -> bool {
         if let Some(owner) = self.by_output.get_mut(output) {
             if owner.token != token && superseded {
                 (owner.token, owner.at, owner.choice) = (token, at, choice);
@@ -74,7 +73,10 @@ impl Owners {
 
     /// Takes out what nobody has confirmed, with the rule that made it.
     pub(super) fn unconfirmed(&mut self) -> Vec<(Series, u32)> {
-        self.by_output.extract_if(|_, owner| !owner.is_confirmed).map(|(series, owner)| (series, owner.at.rule)).collect()
+        self.by_output
+            .extract_if(|_, owner| !owner.is_confirmed)
+            .map(|(series, owner)| (series, owner.at.rule))
+            .collect()
     }
 
     pub(super) fn outputs(&self, rule: u32) -> impl Iterator<Item = &Series> {

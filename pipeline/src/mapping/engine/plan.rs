@@ -49,7 +49,10 @@ pub(super) struct Feed {
 
 #[derive(Debug)]
 pub(super) enum Target {
-    Series { output: Series, token: u64 },
+    Series {
+        output: Series,
+        token: u64,
+    },
     /// By its index.
     Member(u32),
 }
@@ -113,10 +116,11 @@ impl Engine {
             let state = self.rules.state(feed.at.rule);
             matches!(feed.target, Target::Series { .. }) && !state.is_hidden && !state.feeds_others()
         };
-        if feeds.len() == 1 && !self.options.keeps_originals && is_plain(&feeds[0]) {
-            if let Some(feed) = feeds.pop() {
-                return Path::Swap(feed);
-            }
+        if feeds.len() == 1
+            && !self.options.keeps_originals
+            && let Some(feed) = feeds.pop_if(|feed| is_plain(feed))
+        {
+            return Path::Swap(feed);
         }
         Path::Feeds(feeds)
     }
@@ -145,7 +149,7 @@ impl Engine {
             return false;
         }
         if let Some(range) = &input.version {
-            let version = resource.attributes.get("service.version").and_then(|version| version.as_str());
+            let version = resource.attributes.get("service.version").and_then(crate::value::ValueRef::as_str);
             if !version.is_some_and(|version| range.contains(version)) {
                 return false;
             }
@@ -193,16 +197,17 @@ impl Engine {
         let target = if self.rules.state(at.rule).is_combined() {
             Target::Member(self.member(series, at, choice, (output, &reading)))
         } else {
-            Target::Series { output, token: self.owners.token() }
+            Target::Series { output, token: self.groups.members.token(series, at) }
         };
         Ok(Some(Feed { at, choice, is_live: false, is_owner: false, convert, target }))
     }
 
     fn member(&mut self, series: &Series, at: At, choice: u32, made: (Series, &Reading)) -> u32 {
         let (output, reading) = made;
-        let place = Place { rule: at.rule, choice, is_dialect: self.rules.is_dialect(at.rule) };
+        let is_dialect = self.rules.is_dialect(at.rule);
+        let place = Place { rule: at.rule, choice, is_dialect, kind: reading.kind };
         let rule = self.rules.state(at.rule).rule.clone();
-        let group = self.groups.of(place, output, &rule, reading.kind, self.now);
+        let group = self.groups.of(place, output, &rule, self.now);
         self.groups.member(group, series, at, self.now)
     }
 

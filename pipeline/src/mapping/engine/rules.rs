@@ -76,7 +76,12 @@ impl Rules {
         overlays.sort_by_key(|(mapping, _)| **mapping);
         for state in &mut self.list {
             let is_replaced = self.overlays.get(&state.mapping).is_some_and(|overlay| {
-                state.rule.metric.as_ref().and_then(fixed_name).is_some_and(|name| overlay.replaced.contains(&name))
+                state
+                    .rule
+                    .metric
+                    .as_ref()
+                    .and_then(fixed_name)
+                    .is_some_and(|name| overlay.replaced.contains(&name))
             });
             state.is_off = is_replaced;
         }
@@ -204,7 +209,8 @@ impl Rules {
     pub(super) fn keeps_unmapped(&self, name: &str) -> bool {
         self.mappings.iter().all(|mapping| {
             mapping.keeps_unmapped
-                || (mapping.kind == MappingKind::Dialect && !mapping.vocabulary.iter().any(|by| matches(by, name)))
+                || (mapping.kind == MappingKind::Dialect
+                    && !mapping.vocabulary.iter().any(|by| matches(by, name)))
         })
     }
 }
@@ -228,5 +234,9 @@ impl RuleState {
 /// The name of a template that has no places to fill in.
 pub(super) fn fixed_name(template: &crate::mapping::compiled::Template) -> Option<String> {
     use crate::mapping::compiled::Part;
-    template.0.iter().map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None }).collect()
+    template
+        .0
+        .iter()
+        .map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None })
+        .collect()
 }

@@ -1,3 +1,5 @@
 mod builder;
+mod derived;
+mod histories;
 mod one_to_one;
 mod sums;

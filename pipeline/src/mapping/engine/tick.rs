@@ -1,18 +1,20 @@
 //! What time does: sources end, and what nobody sends any more is said again.
 
+use super::Engine;
 use super::groups::{Place, zero};
 use super::kinds::{literal, output_kind, output_metric, reading};
 use super::labels::fixed;
 use super::liveness::NO_CHOICE;
 use super::plan::{Path, Target};
 use super::rules::fixed_name;
-use super::Engine;
 use crate::attributes::Attributes;
 use crate::batch::Batch;
 use crate::mapping::compiled::{Inputs, OutputKind, Rule};
 use crate::metric::{Kind, Metric, Temporality};
 use crate::point::{Point, Value};
 use crate::series::Series;
+
+type Pairs = Vec<(String, String)>;
 
 /// A source that was not heard of for so long is gone.
 const LIVE: u64 = 300 * 1_000_000_000;
@@ -36,11 +38,13 @@ impl Engine {
         }
         self.constants();
         self.flush(true);
-        self.ended.extend(before.into_iter().filter(|one| !self.fixed.contains(one)).map(|(_, series)| series));
+        self.ended
+            .extend(before.into_iter().filter(|one| !self.fixed.contains(one)).map(|(_, series)| series));
         let made = std::mem::take(&mut self.made);
         let ended = std::mem::take(&mut self.ended);
         // What has come back meanwhile, or is made in another way now, has not ended.
-        let is_back = |series: &Series| self.owners.has(series) || made.iter().any(|point| point.series == *series);
+        let is_back =
+            |series: &Series| self.owners.has(series) || made.iter().any(|point| point.series == *series);
         let ended = ended.iter().filter(|series| !is_back(series));
         let markers: Vec<Point> = ended.map(|series| Point::stale(series.clone(), self.now)).collect();
         made.into_iter().chain(markers).collect()
@@ -69,7 +73,7 @@ impl Engine {
             for feed in plan.path.feeds_mut() {
                 let Target::Series { output, token } = &feed.target else { continue };
                 feed.is_live &= is_heard;
-                feed.is_owner &= is_heard;
+                feed.is_owner &= is_heard && self.choices.is_active(feed.choice, feed.at.rank);
                 self.choices.recount(feed.choice, feed.at.rank, feed.is_live);
                 if feed.is_owner {
                     self.owners.confirm(output, *token);
@@ -126,15 +130,23 @@ impl Engine {
     }
 
     /// A series of a schema that no input has a say in. (A dialect's belongs to a resource.)
-    fn fixed_output(&self, of: &Rule, rule: u32, kind: Kind, labels: Vec<(String, String)>) -> Option<Series> {
+    fn fixed_output(
+        &self,
+        of: &Rule,
+        rule: u32,
+        kind: Kind,
+        labels: Vec<(String, String)>,
+    ) -> Option<Series> {
         if self.rules.is_dialect(rule) {
             return None;
         }
-        let mut metric = Metric::new(fixed_name(of.metric.as_ref()?)?, of.unit.clone().unwrap_or_default(), kind);
+        let mut metric =
+            Metric::new(fixed_name(of.metric.as_ref()?)?, of.unit.clone().unwrap_or_default(), kind);
         metric.description = of.help.clone().unwrap_or_default();
         metric.metadata = literal();
         let metric = self.registry.metric(metric);
-        let labels = Attributes::of_strings(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let labels =
+            Attributes::of_strings(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         self.registry.series(&self.no_resource, &self.no_scope, &metric, labels).ok()
     }
 
@@ -167,7 +179,7 @@ impl Engine {
     }
 
     /// What the inputs are said to be, what the output is, and its fixed labels.
-    fn zero_kind(&self, rule: u32, definition: &Rule) -> Option<(Kind, Kind, Vec<(String, String)>)> {
+    fn zero_kind(&self, rule: u32, definition: &Rule) -> Option<(Kind, Kind, Pairs)> {
         let Inputs::Ranked(ranks) = &definition.inputs else { return None };
         let input = ranks.first()?.first()?;
         let cumulative = Temporality::Cumulative;
@@ -194,8 +206,8 @@ impl Engine {
             0 | 1 => NO_CHOICE,
             ranks => self.choices.of(rule, None, ranks),
         };
-        let place = Place { rule, choice, is_dialect: false };
-        let group = self.groups.of(place, output, definition, kind, self.now);
+        let place = Place { rule, choice, is_dialect: false, kind };
+        let group = self.groups.of(place, output, definition, self.now);
         let started = self.started;
         if let Some(group) = self.groups.get_mut(group)
             && !group.is_zero

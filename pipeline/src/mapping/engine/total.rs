@@ -18,7 +18,9 @@ fn at_least_zero(value: &Value) -> Value {
 
 fn grown(now: &Value, before: &Value) -> Option<Value> {
     match (now, before) {
-        (Value::Int(now), Value::Int(before)) => (now >= before).then(|| Value::Int(now.saturating_sub(*before))),
+        (Value::Int(now), Value::Int(before)) => {
+            (now >= before).then(|| Value::Int(now.saturating_sub(*before)))
+        }
         (Value::Int(_) | Value::Double(_), Value::Int(_) | Value::Double(_)) => {
             let (now, before) = (super::convert::number(now)?, super::convert::number(before)?);
             (now >= before).then_some(Value::Double(now - before))
@@ -63,7 +65,9 @@ pub(super) fn add(total: &mut Option<Value>, growth: Value) {
             *sum = Value::Double(before + growth);
         }
         (Value::Histogram(sum), Value::Histogram(growth)) => add_histogram(sum, &growth),
-        (Value::ExponentialHistogram(sum), Value::ExponentialHistogram(growth)) => exponential::add(sum, &growth),
+        (Value::ExponentialHistogram(sum), Value::ExponentialHistogram(growth)) => {
+            exponential::add(sum, &growth);
+        }
         _ => {}
     }
 }
@@ -84,8 +88,7 @@ fn add_histogram(sum: &mut Histogram, growth: &Histogram) {
         }
         return;
     }
-    let common: Vec<f64> =
-        sum.bounds.iter().copied().filter(|bound| growth.bounds.contains(bound)).collect();
+    let common: Vec<f64> = sum.bounds.iter().copied().filter(|bound| growth.bounds.contains(bound)).collect();
     let (own, other) = (at_bounds(sum, &common), at_bounds(growth, &common));
     sum.bucket_counts = own.iter().zip(&other).map(|(own, other)| own.saturating_add(*other)).collect();
     sum.bounds = common.into();

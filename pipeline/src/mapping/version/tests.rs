@@ -112,3 +112,18 @@ fn a_bad_range_says_what_would_do() {
         assert!(message.contains(expected), "`{message}` should contain `{expected}`");
     }
 }
+
+#[test]
+fn what_is_left_of_other_ranges_has_no_version_of_theirs() {
+    let ranges = |texts: &[&str]| texts.iter().map(|text| Range::parse(text).unwrap()).collect();
+    let left = Range::parse("*").unwrap().except(ranges(&["<0.9", ">=0.11,<0.12"]));
+    for (version, is_left) in
+        [("0.8", false), ("0.9", true), ("0.10.2", true), ("0.11.1", false), ("0.12", true), ("main", true)]
+    {
+        assert_eq!(left.contains(version), is_left, "{version}");
+    }
+    let below = Range::parse("<0.11").unwrap().except(ranges(&["<0.9"]));
+    for (version, is_below) in [("0.8", false), ("0.10", true), ("0.11", false), ("main", false)] {
+        assert_eq!(below.contains(version), is_below, "{version}");
+    }
+}

@@ -17,6 +17,7 @@ use tokio::net::UnixStream;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
+use super::ClientConfig;
 use super::resolver::Resolver;
 use crate::component::BoxError;
 use crate::errors::Caused;
@@ -53,19 +54,17 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 impl Connector {
-    pub(super) fn new(
-        certificates: Arc<Certificates>,
-        unix_socket: Option<PathBuf>,
-        target: Option<Uri>,
-    ) -> Self {
+    pub(super) fn new(certificates: Arc<Certificates>, config: &ClientConfig, target: Option<Uri>) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(Resolver::default());
         tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(CONNECT_MAX));
+        tcp.set_connect_timeout(Some(
+            config.connect_timeout.map_or(CONNECT_MAX, |timeout| timeout.min(CONNECT_MAX)),
+        ));
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(KEEPALIVE));
         #[cfg(target_os = "linux")]
         tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
-        Self { tcp, certificates, unix_socket, target }
+        Self { tcp, certificates, unix_socket: config.unix_socket.clone(), target }
     }
 
     async fn connect(mut self, url: Uri) -> Result<TokioIo<Stream>, BoxError> {

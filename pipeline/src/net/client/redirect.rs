@@ -51,6 +51,31 @@ impl HttpClient {
     }
 }
 
+impl HttpClient {
+    /// Asks for a URL, and follows at most `hops_max` redirects as long as they stay at its scheme, host and
+    /// port; a redirect that is not followed is the answer.
+    pub async fn get_at_origin(
+        &self,
+        url: Uri,
+        headers: HeaderMap,
+        hops_max: usize,
+    ) -> Result<(Response<Body>, Uri), BoxError> {
+        let (origin, mut url) = (url.clone(), url);
+        let mut hops = 0;
+        loop {
+            let mut request = Request::get(url.clone()).body(empty())?;
+            request.headers_mut().extend(headers.clone());
+            let response = self.send(request).await?;
+            let location = response.headers().get(LOCATION).filter(|_| is_redirect(response.status()));
+            let next = location.and_then(|location| resolve(&url, location.to_str().ok()?).ok());
+            match next.filter(|next| is_same_origin(&origin, next)) {
+                Some(next) if hops < hops_max => (url, hops) = (next, hops + 1),
+                _ => return Ok((response, url)),
+            }
+        }
+    }
+}
+
 fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }

@@ -132,7 +132,7 @@ impl Authority {
 }
 
 fn client(tls: client_tls::Config, protocol: Protocol) -> HttpClient {
-    HttpClient::new(&ClientConfig { tls, protocol, unix_socket: None }).unwrap()
+    HttpClient::new(&ClientConfig { tls, protocol, ..ClientConfig::default() }).unwrap()
 }
 
 fn plain() -> HttpClient {

@@ -1,17 +1,38 @@
-//! Endpoints: from `localhost:4317` to sockets.
+//! Endpoints: from `localhost:4317` or `unix:///run/x.sock` to sockets.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+use super::unix;
+
 /// Connections the kernel keeps for us until we accept them.
-const BACKLOG: i32 = 1024;
+pub(super) const BACKLOG: i32 = 1024;
+
+/// What endpoints that are paths start with.
+const UNIX: &str = "unix://";
+
+/// An address in use; as text `127.0.0.1:4318` or `unix:///run/x.sock`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalAddress {
+    Tcp(SocketAddr),
+    /// An absolute path.
+    Unix(PathBuf),
+}
 
 /// Where to listen, once names are resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address {
+pub(super) enum Address {
+    Tcp(TcpAddress),
+    Unix(PathBuf),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TcpAddress {
     /// Must be had.
     pub(super) first: SocketAddr,
     /// Listened on as well, with the same port, where the machine has it.
@@ -22,11 +43,59 @@ pub(super) struct Address {
 
 /// Says what is wrong with an endpoint as it is written.
 pub fn check_endpoint(endpoint: &str) -> Result<(), String> {
-    split(endpoint).map(|_| ())
+    match endpoint.strip_prefix(UNIX) {
+        Some(path) => unix::parse(path).map(|_| ()),
+        None => split(endpoint).map(|_| ()),
+    }
+}
+
+impl LocalAddress {
+    /// The address where it is one of TCP.
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// Where a page is, for people: `http://127.0.0.1:4318/metrics` or `unix:///run/x.sock:/metrics`.
+    pub fn url(&self, scheme: &str, path: &str) -> String {
+        match self {
+            Self::Tcp(address) => format!("{scheme}://{address}{path}"),
+            Self::Unix(_) if path.is_empty() => self.to_string(),
+            Self::Unix(_) => format!("{self}:{path}"),
+        }
+    }
+}
+
+impl fmt::Display for LocalAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "{UNIX}{}", path.display()),
+        }
+    }
 }
 
 impl Address {
     pub(super) async fn resolve(endpoint: &str) -> Result<Self, String> {
+        match endpoint.strip_prefix(UNIX) {
+            Some(path) => unix::parse(path).map(Self::Unix),
+            None => TcpAddress::resolve(endpoint).await.map(Self::Tcp),
+        }
+    }
+
+    /// Whether only this machine can reach it.
+    pub(super) fn is_loopback(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.first.ip().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+impl TcpAddress {
+    async fn resolve(endpoint: &str) -> Result<Self, String> {
         let (host, port) = split(endpoint)?;
         let one = |ip: IpAddr| Self { first: SocketAddr::new(ip, port), also: None, is_dual: false };
         if host.is_empty() || host == "::" {
@@ -41,10 +110,6 @@ impl Address {
         let mut found = tokio::net::lookup_host((host, port)).await.map_err(|error| error.to_string())?;
         let first = found.next().ok_or_else(|| format!("`{host}` has no address"))?;
         Ok(Self { first, also: None, is_dual: false })
-    }
-
-    pub(super) fn is_loopback(&self) -> bool {
-        self.first.ip().is_loopback()
     }
 
     /// Opens the sockets; the error is for a person.
@@ -75,7 +140,7 @@ impl Address {
 fn split(endpoint: &str) -> Result<(&str, u16), String> {
     let expected = || format!("expected an address such as `127.0.0.1:4318`, got `{endpoint}`");
     if endpoint.starts_with("unix:") {
-        return Err(String::from("cannot listen on a unix socket; use an address such as `127.0.0.1:4318`"));
+        return Err(format!("expected a path such as `unix:///run/inferometer.sock`, got `{endpoint}`"));
     }
     let (host, port) = endpoint.rsplit_once(':').ok_or_else(expected)?;
     let port = port.parse().map_err(|_| expected())?;
@@ -133,7 +198,29 @@ mod tests {
         check("localhost:x", None);
         check("localhost:70000", None);
         check("http://localhost:4318", None);
-        check("unix:///run/x.sock", None);
+        check("unix:/run/x.sock", None);
         check("", None);
+    }
+
+    #[track_caller]
+    fn check_unix(endpoint: &str, expected: Result<&str, &str>) {
+        let parsed = unix::parse(endpoint.strip_prefix(UNIX).unwrap());
+        let shown = parsed.map(|path| LocalAddress::Unix(path).to_string());
+        assert_eq!(shown.as_deref().map_err(String::as_str), expected);
+        assert_eq!(check_endpoint(endpoint).is_ok(), expected.is_ok());
+    }
+
+    #[test]
+    fn endpoints_are_paths_behind_unix() {
+        check_unix("unix:///run/x.sock", Ok("unix:///run/x.sock"));
+        let here = std::env::current_dir().unwrap();
+        check_unix("unix://x.sock", Ok(&format!("unix://{}/x.sock", here.display())));
+        let message = "expected a path such as `unix:///run/inferometer.sock`, got `unix://";
+        check_unix("unix://", Err(&format!("{message}`")));
+        check_unix("unix:///run/", Err(&format!("{message}/run/`")));
+        assert_eq!(check_endpoint("unix:/x"), Err(message.replace("got `unix://", "got `unix:/x`")));
+        let long = format!("unix:///{}", "a".repeat(107));
+        check_unix(&long, Err("the path of a socket has 107 bytes at most, and this one 108"));
+        check_unix(&long[..long.len() - 1], Ok(&long[..long.len() - 1]));
     }
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{Request, Response, StatusCode};
+use http::header::SERVER;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -17,7 +18,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, error};
 
@@ -26,6 +26,7 @@ use super::listener::Listener;
 use super::text;
 use crate::component::BoxError;
 use crate::net::Body;
+use crate::net::client::PRODUCT;
 
 /// What all headers of a request may have together; more is answered with 431.
 const HEADERS_BYTES_MAX: usize = 64 * 1024;
@@ -40,9 +41,10 @@ struct Tracked {
     _under_way: UnderWay,
 }
 
-pub(super) async fn serve(listener: Arc<Listener>, stream: TcpStream) {
-    // Answers are small and waited for.
-    let _ = stream.set_nodelay(true);
+pub(super) async fn serve<S>(listener: Arc<Listener>, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let Some(acceptor) = listener.tls() else {
         return drive(listener, stream).await;
     };
@@ -124,7 +126,7 @@ async fn answer(
         return Ok(not_found(&listener, path));
     };
     let denied = route.authenticator.as_ref().and_then(|auth| auth.check(request.headers()).err());
-    let response = if let Some(denied) = denied {
+    let mut response = if let Some(denied) = denied {
         route.service.deny(&request.into_parts().0, &denied)
     } else {
         let service = route.service.clone();
@@ -134,6 +136,7 @@ async fn answer(
             text(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
         })
     };
+    response.headers_mut().entry(SERVER).or_insert(HeaderValue::from_static(PRODUCT));
     Ok(response.map(|body| Tracked { body, _token: token, _under_way: under_way }.boxed_unsync()))
 }
 

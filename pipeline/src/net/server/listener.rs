@@ -2,19 +2,20 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::warn;
 
-use super::address::Address;
+use super::address::{Address, LocalAddress};
+use super::bound::{Bound, Socket};
+use super::unix::SocketFile;
 use super::{HttpService, Listen, connection};
 use crate::net::auth::Authenticator;
 use crate::net::server_tls::Acceptor;
@@ -33,7 +34,9 @@ pub(crate) struct Listeners {
 
 /// One open address.
 pub(super) struct Listener {
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<LocalAddress>,
+    /// The file of a Unix socket.
+    file: Option<SocketFile>,
     /// Port 0 was asked for, by this owner and key.
     any_port_of: Option<(String, String)>,
     /// Changed only by who holds the lock of [`Listeners`].
@@ -72,13 +75,11 @@ impl Listeners {
             listener.routes.store(Arc::new(routes));
             return Ok(listener.clone());
         }
-        let listener = address
-            .bind()
-            .and_then(|sockets| Listener::start(sockets, listen, tls, route))
-            .map_err(|reason| {
-                let (endpoint, key) = (&listen.endpoint, &listen.key);
-                format!("cannot listen on {endpoint}: {reason}; change `{key}` or stop what listens there")
-            })?;
+        let bound = Bound::open(address).map_err(|reason| {
+            let (endpoint, key) = (&listen.endpoint, &listen.key);
+            format!("cannot listen on {endpoint}: {reason}; change `{key}` or stop what listens there")
+        })?;
+        let listener = Listener::start(bound, listen, tls, route);
         open.push(listener.clone());
         Ok(listener)
     }
@@ -94,8 +95,17 @@ impl Listeners {
         if is_last {
             open.retain(|other| !Arc::ptr_eq(other, listener));
             listener.stop.cancel();
+            // Before the lock is gone, so that it is not taken from whoever opens the path next.
+            listener.file.iter().for_each(SocketFile::remove);
         }
         is_last
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<std::net::SocketAddr> {
+        self.lock()
+            .iter()
+            .flat_map(|listener| listener.addresses.iter().filter_map(LocalAddress::tcp))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Listener>>> {
@@ -104,16 +114,11 @@ impl Listeners {
 }
 
 impl Listener {
-    fn start(
-        sockets: Vec<TcpListener>,
-        listen: &Listen,
-        tls: Option<Arc<Acceptor>>,
-        route: Arc<Route>,
-    ) -> Result<Arc<Self>, String> {
-        let addresses: io::Result<Vec<_>> = sockets.iter().map(TcpListener::local_addr).collect();
-        let any_port = listen.endpoint.ends_with(":0");
+    fn start(bound: Bound, listen: &Listen, tls: Option<Arc<Acceptor>>, route: Arc<Route>) -> Arc<Self> {
+        let any_port = bound.file.is_none() && listen.endpoint.ends_with(":0");
         let listener = Arc::new(Self {
-            addresses: addresses.map_err(|error| error.to_string())?,
+            addresses: bound.addresses,
+            file: bound.file,
             any_port_of: any_port.then(|| (listen.owner.clone(), listen.key.clone())),
             routes: ArcSwap::from_pointee(vec![route]),
             tls: ArcSwapOption::new(tls),
@@ -122,20 +127,24 @@ impl Listener {
             connections: TaskTracker::new(),
             permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         });
-        for socket in sockets {
+        for socket in bound.sockets {
             listener.accepting.spawn(listener.clone().accept(socket));
         }
         listener.accepting.close();
-        Ok(listener)
+        listener
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
-        self.addresses[0]
+    pub(super) fn address(&self) -> &LocalAddress {
+        &self.addresses[0]
     }
 
     fn is_at(&self, address: &Address, listen: &Listen) -> bool {
-        if address.first.port() != 0 {
-            return self.addresses.contains(&address.first);
+        let wanted = match address {
+            Address::Tcp(address) => LocalAddress::Tcp(address.first),
+            Address::Unix(path) => LocalAddress::Unix(path.clone()),
+        };
+        if wanted.tcp().is_none_or(|address| address.port() != 0) {
+            return self.addresses.contains(&wanted);
         }
         let is_same = |(owner, key): &(String, String)| *owner == listen.owner && *key == listen.key;
         self.any_port_of.as_ref().is_some_and(is_same)
@@ -195,7 +204,7 @@ impl Listener {
         let _ = tokio::time::timeout(time_max, self.connections.wait()).await;
     }
 
-    async fn accept(self: Arc<Self>, socket: TcpListener) {
+    async fn accept(self: Arc<Self>, socket: Socket) {
         let mut failures = 0;
         loop {
             let accepted = tokio::select! {
@@ -221,15 +230,29 @@ impl Listener {
         }
     }
 
-    async fn accept_one(self: &Arc<Self>, socket: &TcpListener) -> io::Result<()> {
+    async fn accept_one(self: &Arc<Self>, socket: &Socket) -> io::Result<()> {
         let permit = self.permits.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let (stream, _): (TcpStream, _) = socket.accept().await?;
+        match socket {
+            Socket::Tcp(socket) => {
+                let (stream, _) = socket.accept().await?;
+                // Answers are small and waited for.
+                let _ = stream.set_nodelay(true);
+                self.serve(stream, permit);
+            }
+            Socket::Unix(socket) => self.serve(socket.accept().await?.0, permit),
+        }
+        Ok(())
+    }
+
+    fn serve<S>(self: &Arc<Self>, stream: S, permit: OwnedSemaphorePermit)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let listener = self.clone();
         self.connections.spawn(async move {
             connection::serve(listener, stream).await;
             drop(permit);
         });
-        Ok(())
     }
 }
 

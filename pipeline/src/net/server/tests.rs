@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::future::pending;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{HeaderMap, Request};
@@ -71,6 +72,10 @@ async fn serve(net: &Net, listen: Listen, word: &'static str) -> Served {
     net.serve(listen, Arc::new(Word(word))).await.unwrap()
 }
 
+fn tcp(served: &Served) -> SocketAddr {
+    served.address.tcp().unwrap()
+}
+
 async fn client(address: SocketAddr) -> http1::SendRequest<Body> {
     let stream = TcpStream::connect(address).await.unwrap();
     let (client, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
@@ -108,17 +113,17 @@ fn ok(text: &str) -> (StatusCode, String) {
 async fn owners_share_an_address() {
     let net = Net::default();
     let first = serve(&net, listen("127.0.0.1:0", "/metrics", "first"), "first").await;
-    let endpoint = first.address.to_string();
+    let endpoint = tcp(&first).to_string();
     let second = serve(&net, listen(&endpoint, "/other", "second"), "second").await;
-    assert_eq!(get(first.address, "/metrics").await, ok("first"));
-    assert_eq!(get(first.address, "/other?query").await, ok("second"));
-    let (status, text) = get(first.address, "/else").await;
+    assert_eq!(get(tcp(&first), "/metrics").await, ok("first"));
+    assert_eq!(get(tcp(&first), "/other?query").await, ok("second"));
+    let (status, text) = get(tcp(&first), "/else").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert_eq!(text, "nothing is served at /else; there is /metrics, /other\n");
     first.stop().await;
-    assert_eq!(get(second.address, "/metrics").await.0, StatusCode::NOT_FOUND);
-    assert_eq!(get(second.address, "/other").await, ok("second"));
-    let address = second.address;
+    assert_eq!(get(tcp(&second), "/metrics").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(get(tcp(&second), "/other").await, ok("second"));
+    let address = tcp(&second);
     second.stop().await;
     assert!(TcpStream::connect(address).await.is_err());
 }
@@ -127,20 +132,20 @@ async fn owners_share_an_address() {
 async fn without_a_path_all_others_are_served() {
     let net = Net::default();
     let rest = serve(&net, listen("127.0.0.1:0", "", "rest"), "rest").await;
-    let _exact = serve(&net, listen(&rest.address.to_string(), "/exact", "exact"), "exact").await;
-    assert_eq!(get(rest.address, "/exact").await, ok("exact"));
-    assert_eq!(get(rest.address, "/any").await, ok("rest"));
+    let _exact = serve(&net, listen(&tcp(&rest).to_string(), "/exact", "exact"), "exact").await;
+    assert_eq!(get(tcp(&rest), "/exact").await, ok("exact"));
+    assert_eq!(get(tcp(&rest), "/any").await, ok("rest"));
 }
 
 #[tokio::test]
 async fn the_same_owner_takes_over_without_a_gap() {
     let net = Net::default();
     let old = serve(&net, listen("127.0.0.1:0", "/metrics", "owner"), "old").await;
-    let address = old.address;
+    let address = tcp(&old);
     let mut kept = client(address).await;
     assert_eq!(ask(&mut kept, "/metrics").await, ok("old"));
     let new = serve(&net, listen("127.0.0.1:0", "/metrics", "owner"), "new").await;
-    assert_eq!(new.address, address);
+    assert_eq!(tcp(&new), address);
     assert_eq!(ask(&mut kept, "/metrics").await, ok("new"));
     old.stop().await;
     assert_eq!(ask(&mut kept, "/metrics").await, ok("new"));
@@ -148,7 +153,7 @@ async fn the_same_owner_takes_over_without_a_gap() {
     new.stop().await;
     assert!(TcpStream::connect(address).await.is_err());
     let again = serve(&net, listen(&address.to_string(), "/metrics", "owner"), "again").await;
-    assert_eq!(get(again.address, "/metrics").await, ok("again"));
+    assert_eq!(get(tcp(&again), "/metrics").await, ok("again"));
 }
 
 #[tokio::test]
@@ -156,7 +161,7 @@ async fn a_request_under_way_is_answered_before_the_stop() {
     let net = Net::default();
     let patient = Arc::new(Patient::default());
     let served = net.serve(listen("127.0.0.1:0", "/", "owner"), Arc::new(patient.clone())).await.unwrap();
-    let address = served.address;
+    let address = tcp(&served);
     let asking = tokio::spawn(async move { get(address, "/").await });
     patient.begun.notified().await;
     let stopping = tokio::spawn(served.stop());
@@ -180,7 +185,7 @@ async fn what_stands_in_the_way_is_named() {
         )
     );
     let served = serve(&net, listen("127.0.0.1:0", "/metrics", "first"), "").await;
-    let endpoint = served.address.to_string();
+    let endpoint = tcp(&served).to_string();
     let error = net.serve(listen(&endpoint, "/metrics", "second"), Arc::new(Word(""))).await.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -199,9 +204,9 @@ async fn what_stands_in_the_way_is_named() {
 async fn localhost_is_both_loopback_addresses() {
     let net = Net::default();
     let served = serve(&net, listen("localhost:0", "/", "owner"), "here").await;
-    assert!(served.address.is_ipv4());
-    assert_eq!(get(served.address, "/").await, ok("here"));
-    let six = SocketAddr::new(std::net::Ipv6Addr::LOCALHOST.into(), served.address.port());
+    assert!(tcp(&served).is_ipv4());
+    assert_eq!(get(tcp(&served), "/").await, ok("here"));
+    let six = SocketAddr::new(std::net::Ipv6Addr::LOCALHOST.into(), tcp(&served).port());
     if TcpListener::bind("[::1]:0").await.is_ok() {
         assert_eq!(get(six, "/").await, ok("here"));
     }
@@ -211,7 +216,7 @@ async fn localhost_is_both_loopback_addresses() {
 async fn http2_is_spoken_from_the_first_byte() {
     let net = Net::default();
     let served = serve(&net, listen("127.0.0.1:0", "/", "owner"), "two").await;
-    let stream = TcpStream::connect(served.address).await.unwrap();
+    let stream = TcpStream::connect(tcp(&served)).await.unwrap();
     let (mut client, connection) =
         http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
@@ -224,7 +229,7 @@ async fn http2_is_spoken_from_the_first_byte() {
 async fn a_panic_is_one_failed_request() {
     let net = Net::default();
     let served = net.serve(listen("127.0.0.1:0", "/", "owner"), Arc::new(Clumsy::default())).await.unwrap();
-    let mut client = client(served.address).await;
+    let mut client = client(tcp(&served)).await;
     assert_eq!(ask(&mut client, "/").await.0, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(ask(&mut client, "/").await, ok("fine"));
 }
@@ -235,7 +240,7 @@ async fn headers_have_a_bound() {
     let served = serve(&net, listen("127.0.0.1:0", "/", "owner"), "").await;
     let mut headers = HeaderMap::new();
     headers.insert("accept", HeaderValue::try_from("a".repeat(65 << 10)).unwrap());
-    let (status, _, _) = ask_with(&mut client(served.address).await, "/", headers).await;
+    let (status, _, _) = ask_with(&mut client(tcp(&served)).await, "/", headers).await;
     assert_eq!(status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
 }
 
@@ -260,7 +265,7 @@ async fn slow_and_silent_clients_are_closed() {
         (request.as_slice(), 65..=67),
         (b"PRI * HTTP/2.0\r\n".as_slice(), 10..=12),
     ] {
-        let time = time_to_close(served.address, bytes).await.as_secs();
+        let time = time_to_close(tcp(&served), bytes).await.as_secs();
         assert!(seconds.contains(&time), "{time} s after {bytes:?}");
     }
 }
@@ -271,7 +276,7 @@ async fn two_hundred_connections_are_served() {
     let served = serve(&net, listen("127.0.0.1:0", "/", "owner"), "word").await;
     let mut clients = Vec::new();
     for _ in 0..200 {
-        clients.push(client(served.address).await);
+        clients.push(client(tcp(&served)).await);
     }
     for client in &mut clients {
         assert_eq!(ask(client, "/").await, ok("word"));
@@ -284,7 +289,7 @@ async fn only_the_right_credentials_pass() {
     let net = Net::new(HashMap::from([(String::from("auth"), Arc::new(Authenticator::bearer(bearer)))]));
     let guarded = Listen { authenticator: Some(String::from("auth")), ..listen("127.0.0.1:0", "/", "owner") };
     let served = serve(&net, guarded, "secret").await;
-    let mut client = client(served.address).await;
+    let mut client = client(tcp(&served)).await;
     let (status, headers, text) = ask_with(&mut client, "/", HeaderMap::new()).await;
     assert_eq!((status, text.as_str()), (StatusCode::UNAUTHORIZED, "unauthorized\n"));
     assert_eq!(headers[WWW_AUTHENTICATE], "Bearer");
@@ -306,7 +311,7 @@ async fn a_client_that_does_not_read_is_closed() {
     }
     let net = Net::default();
     let served = net.serve(listen("127.0.0.1:0", "/", "owner"), Arc::new(Endless)).await.unwrap();
-    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    let mut stream = TcpStream::connect(tcp(&served)).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
     tokio::time::sleep(Duration::from_mins(1)).await;
     let stopped = tokio::time::timeout(Duration::from_millis(500), served.stop()).await;
@@ -317,9 +322,9 @@ async fn a_client_that_does_not_read_is_closed() {
 async fn a_stop_does_not_wait_for_those_who_only_wait() {
     let net = Net::default();
     let served = serve(&net, listen("127.0.0.1:0", "/", "owner"), "word").await;
-    let mut idle = client(served.address).await;
+    let mut idle = client(tcp(&served)).await;
     assert_eq!(ask(&mut idle, "/").await, ok("word"));
-    let _silent = TcpStream::connect(served.address).await.unwrap();
+    let _silent = TcpStream::connect(tcp(&served)).await.unwrap();
     tokio::select! {
         () = served.stop() => {}
         () = pending() => {}
@@ -345,13 +350,13 @@ async fn over_tls_both_versions_are_spoken() {
         [(Protocol::Http1, http::Version::HTTP_11), (Protocol::Auto, http::Version::HTTP_2)]
     {
         let tls = client_tls::Config { ca_file: cert_file.clone(), ..client_tls::Config::default() };
-        let client = HttpClient::new(&ClientConfig { tls, protocol, unix_socket: None }).unwrap();
-        let url = format!("https://localhost:{}/", served.address.port());
+        let client = HttpClient::new(&ClientConfig { tls, protocol, ..ClientConfig::default() }).unwrap();
+        let url = format!("https://localhost:{}/", tcp(&served).port());
         let response = client.send(Request::get(url).body(full("")).unwrap()).await.unwrap();
         assert_eq!(response.version(), version);
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "private");
     }
-    let plain = Listen { path: String::from("/plain"), ..listen(&served.address.to_string(), "", "other") };
+    let plain = Listen { path: String::from("/plain"), ..listen(&tcp(&served).to_string(), "", "other") };
     let error = net.serve(plain, Arc::new(Word(""))).await.unwrap_err();
     assert!(error.to_string().contains("`owner` listens there with other `tls` settings"), "{error}");
 }
@@ -370,7 +375,7 @@ async fn who_opens_streams_to_reset_them_is_sent_away() {
     const GOAWAY: u8 = 7;
     let net = Net::default();
     let served = serve(&net, listen("127.0.0.1:0", "/", "owner"), "word").await;
-    let (mut reader, mut writer) = TcpStream::connect(served.address).await.unwrap().into_split();
+    let (mut reader, mut writer) = TcpStream::connect(tcp(&served)).await.unwrap().into_split();
     let flood = tokio::spawn(async move {
         let _ = writer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
         let _ = writer.write_all(&frame(SETTINGS, 0, 0, b"")).await;
@@ -395,7 +400,7 @@ async fn who_opens_streams_to_reset_them_is_sent_away() {
     }
     assert!(kinds.contains(&GOAWAY), "{} frames", kinds.len());
     assert!(flood.await.unwrap() < u32::MAX);
-    assert_eq!(get(served.address, "/").await, ok("word"));
+    assert_eq!(get(tcp(&served), "/").await, ok("word"));
 }
 
 /// Runs in a process of its own, because the limit is the process's.
@@ -417,11 +422,11 @@ async fn a_listener_outlives_a_lack_of_file_descriptors() {
     let net = Net::default();
     let served = serve(&net, listen("127.0.0.1:0", "/", "owner"), "word").await;
     let mut connections = Vec::new();
-    while let Ok(stream) = TcpStream::connect(served.address).await {
+    while let Ok(stream) = TcpStream::connect(tcp(&served)).await {
         connections.push(stream);
     }
     assert!(connections.len() < 64);
     tokio::time::sleep(Duration::from_millis(100)).await;
     drop(connections);
-    assert_eq!(get(served.address, "/").await, ok("word"));
+    assert_eq!(get(tcp(&served), "/").await, ok("word"));
 }

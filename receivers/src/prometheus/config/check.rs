@@ -27,6 +27,13 @@ pub(crate) fn problems(config: &Config, section: &Section) -> Vec<Problem> {
     check.problems
 }
 
+/// What is wrong with how a job's requests are sent.
+pub(crate) fn http_problems(section: &Section, path: &str, job: &ScrapeConfig) -> Vec<Problem> {
+    let mut check = Check { section, problems: Vec::new() };
+    check.http(path, job);
+    check.problems
+}
+
 /// Places in a body, and in what is remembered of it, are counted in 32 bits.
 const BODY_SIZE_MAX: u64 = 1 << 30;
 

@@ -145,7 +145,7 @@ impl HttpConfig {
             }
         }
         let protocol = if job.enable_http2 { Protocol::Auto } else { Protocol::Http1 };
-        let client = ClientConfig { tls: job.tls_config.to_client(), protocol, unix_socket: None };
+        let client = ClientConfig { tls: job.tls_config.to_client(), protocol, ..ClientConfig::default() };
         Self { client, authenticator: authenticator(job).map(Arc::new), headers }
     }
 }

@@ -8,7 +8,8 @@ pub(in crate::mapping::engine) fn inverted(value: &Value) -> Option<Value> {
     let invertible = |bound: f64| bound > 0.0 && bound.is_finite() && (1.0 / bound).is_finite();
     // What lies at or below a bound of 0 has no inverse of its own: it stays in the last bucket.
     let skipped = histogram.bounds.iter().take_while(|bound| !invertible(**bound)).count();
-    let kept: Vec<f64> = histogram.bounds[skipped..].iter().copied().filter(|bound| invertible(*bound)).collect();
+    let kept: Vec<f64> =
+        histogram.bounds[skipped..].iter().copied().filter(|bound| invertible(*bound)).collect();
     let mut counts = vec![0_u64; kept.len() + 1];
     if histogram.bucket_counts.is_empty() {
         counts[kept.len()] = histogram.count;

@@ -10,7 +10,7 @@ const STEPS: u64 = 30;
 
 #[derive(Debug)]
 pub(in crate::mapping::engine) struct Quantiles {
-    quantiles: Vec<f64>,
+    wanted: Vec<f64>,
     window_nano: u64,
     /// Times and counts, oldest first; the first may be older than the window.
     snapshots: VecDeque<(u64, Histogram)>,
@@ -20,7 +20,7 @@ impl Quantiles {
     /// What is there at first counts as new.
     pub(super) fn new(quantiles: Vec<f64>, window: Duration, now: u64) -> Self {
         let window_nano = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX).max(1);
-        Self { quantiles, window_nano, snapshots: VecDeque::from([(now, Histogram::default())]) }
+        Self { wanted: quantiles, window_nano, snapshots: VecDeque::from([(now, Histogram::default())]) }
     }
 
     /// `None` until something was counted.
@@ -51,7 +51,7 @@ impl Quantiles {
         Some(Value::Summary(Box::new(Summary {
             count: histogram.count,
             sum: histogram.sum.unwrap_or_default(),
-            quantiles: self.quantiles.iter().filter_map(pair).collect(),
+            quantiles: self.wanted.iter().filter_map(pair).collect(),
         })))
     }
 }

@@ -29,9 +29,10 @@ impl Rate {
             self.snapshots.pop_front();
         }
         let first = self.snapshots.front().copied();
-        let is_due = self.snapshots.back().is_none_or(|(time, _)| {
-            now.saturating_sub(*time) >= self.window_nano / SNAPSHOTS_MAX
-        });
+        let is_due = self
+            .snapshots
+            .back()
+            .is_none_or(|(time, _)| now.saturating_sub(*time) >= self.window_nano / SNAPSHOTS_MAX);
         if is_due {
             self.snapshots.push_back((now, value));
         }

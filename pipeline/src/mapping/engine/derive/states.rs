@@ -20,7 +20,11 @@ impl StateOutputs {
 }
 
 /// The first state that holds.
-pub(in crate::mapping::engine) fn state_of<'a>(states: &'a States, member: &Member, now: u64) -> Option<&'a str> {
+pub(in crate::mapping::engine) fn state_of<'a>(
+    states: &'a States,
+    member: &Member,
+    now: u64,
+) -> Option<&'a str> {
     let value = member.last.as_ref().and_then(number).filter(|_| member.is_live);
     let holds = |test: &StateTest| match test {
         StateTest::Value(valid) => value.is_some_and(|value| {

@@ -13,6 +13,8 @@ pub(super) const START: u64 = 100_000_000_000;
 pub(super) struct Bench {
     pub(super) engine: Engine,
     pub(super) registry: Arc<Registry>,
+    /// Receivers hold their series.
+    held: Vec<Batch>,
 }
 
 impl Bench {
@@ -24,7 +26,7 @@ impl Bench {
         let registry = Arc::new(Registry::new(100_000));
         let mappings = mappings.into_iter().map(Arc::new).collect();
         let engine = Engine::new(mappings, options, registry.clone(), Clock::starting_at(START));
-        Self { engine, registry }
+        Self { engine, registry, held: Vec::new() }
     }
 
     pub(super) fn parse(&self, text: &str) -> Batch {
@@ -34,8 +36,14 @@ impl Bench {
     /// Maps a batch; gives the points in order, without their times.
     pub(super) fn map(&mut self, text: &str) -> Vec<String> {
         let mut batch = self.parse(text);
+        self.held.push(batch.clone());
         self.engine.process(&mut batch);
         lines(&batch)
+    }
+
+    /// Lets go of the series.
+    pub(super) fn forget(&mut self) {
+        self.held.clear();
     }
 
     pub(super) fn tick(&mut self) -> Vec<String> {
@@ -139,7 +147,13 @@ pub(super) fn label(name: &str, from: &[&str]) -> Label {
         };
         Template(vec![Part::Attribute(place)])
     });
-    Label { name: name.to_owned(), from: from.collect(), translate: Vec::new(), is_lower_tail: false, default: None }
+    Label {
+        name: name.to_owned(),
+        from: from.collect(),
+        translate: Vec::new(),
+        is_lower_tail: false,
+        default: None,
+    }
 }
 
 pub(super) fn text(text: &str) -> Template {

@@ -19,7 +19,7 @@ async fn a_dialect_keeps_resource_and_scope_and_what_it_does_not_know() {
     let mut batch = bench.parse("resource {host=\"h\"}\nscope \"s\" \"1\"\ngauge vllm:a = 3\ngauge c = 1");
     bench.engine.process(&mut batch);
     let text = crate::notation::write(&batch);
-    assert_eq!(text, "resource {host=\"h\"}\nscope s \"1\"\ngauge b = 3\ngauge c = 1\n");
+    assert_eq!(text, "resource {host=\"h\"}\nscope \"s\" \"1\"\ngauge b = 3\ngauge c = 1\n");
 }
 
 #[tokio::test(start_paused = true)]
@@ -35,16 +35,24 @@ async fn units_are_converted_by_the_series_own_and_else_by_the_declared() {
     let declared = Input { unit: Some("us".to_owned()), ..input("c") };
     let mut bench = Bench::new(vec![schema(vec![rule(input("a")), rule(declared)])]);
     let made = bench.map("gauge a{model=1} [s] = 2\ngauge c{model=2} = 2000\ngauge c{model=3} [s] = 2");
-    let expected = ["gauge b{model=\"1\"} [ms] = 2000.0", "gauge b{model=\"2\"} [ms] = 2.0", "gauge b{model=\"3\"} [ms] = 2000.0"];
+    let expected = [
+        "gauge b{model=\"1\"} [ms] = 2000.0",
+        "gauge b{model=\"2\"} [ms] = 2.0",
+        "gauge b{model=\"3\"} [ms] = 2000.0",
+    ];
     assert_eq!(made, expected);
     let made = bench.map("histogram a{model=4} [s] = count 3 sum 2.5 min 0.5 max 1.0 buckets 1.0:3 inf:0");
-    assert_eq!(made, ["histogram b{model=\"4\"} [ms] = count 3 sum 2500.0 min 500.0 max 1000.0 buckets 1000.0:3 inf:0"]);
+    assert_eq!(
+        made,
+        ["histogram b{model=\"4\"} [ms] = count 3 sum 2500.0 min 500.0 max 1000.0 buckets 1000.0:3 inf:0"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_number_or_not_valid_is_absent() {
     let valid = Valid { at_least: Some(0.0), below: Some(9.0) };
-    let mut bench = Bench::new(vec![schema(vec![one("b", input("a")), one("d", Input { valid, ..input("c") })])]);
+    let mut bench =
+        Bench::new(vec![schema(vec![one("b", input("a")), one("d", Input { valid, ..input("c") })])]);
     assert!(bench.map("gauge a = nan\ngauge c = -1\ngauge c = 9\ngauge c = inf").is_empty());
     assert_eq!(bench.map("gauge a = 1.5\ngauge c = 0"), ["gauge b = 1.5", "gauge d = 0"]);
     assert!(bench.map("gauge a = inf\ngauge c = nan").is_empty());
@@ -53,7 +61,12 @@ async fn what_is_no_number_or_not_valid_is_absent() {
 #[tokio::test(start_paused = true)]
 async fn parts_of_a_histogram_are_taken() {
     let take = |take| Input { take, ..input("h") };
-    let rules = vec![one("n", take(Take::Count)), one("s", take(Take::Sum)), one("m", take(Take::Mean)), one("o", take(Take::One))];
+    let rules = vec![
+        one("n", take(Take::Count)),
+        one("s", take(Take::Sum)),
+        one("m", take(Take::Mean)),
+        one("o", take(Take::One)),
+    ];
     let mut bench = Bench::new(vec![schema(rules)]);
     let made = bench.map("histogram h = count 4 sum 2.0 buckets 1.0:4 inf:0");
     assert_eq!(made, ["counter n = 4", "counter s = 2.0", "gauge m = 0.5", "gauge o = 1"]);
@@ -88,7 +101,7 @@ async fn the_first_live_input_of_the_list_has_the_metric() {
     let ranked = rule("b", vec![vec![input("first")], vec![input("second")]]);
     let mut bench = Bench::new(vec![schema(vec![ranked])]);
     assert_eq!(bench.map("gauge second = 2"), ["gauge b = 2"]);
-    assert_eq!(bench.map("gauge second = 2\ngauge first = 1"), ["gauge b = 1"]);
+    assert_eq!(bench.map("gauge first = 1\ngauge second = 2"), ["gauge b = 1"]);
     assert_eq!(bench.map("gauge second = 2\ngauge first = stale"), ["gauge b = stale"]);
     assert_eq!(bench.map("gauge second = 2\n"), ["gauge b = 2"]);
     assert_eq!(bench.map("gauge first = 1"), ["gauge b = 1"]);
@@ -136,7 +149,11 @@ async fn foreign_names_are_taken_only_from_resources_that_speak_the_dialect() {
 #[tokio::test(start_paused = true)]
 async fn the_rest_is_what_no_other_rule_takes_and_a_drop_takes_too() {
     let prefix = |prefix: &str| input_from(From::Metric(NameMatch::Prefix(prefix.to_owned())));
-    let rest = Rule { metric: Some(Template(vec![Part::Text("rest.".to_owned()), Part::Name])), is_rest: true, ..one("", prefix("a")) };
+    let rest = Rule {
+        metric: Some(Template(vec![Part::Text("rest.".to_owned()), Part::Name])),
+        is_rest: true,
+        ..one("", prefix("a"))
+    };
     let dropped = Rule { metric: None, ..one("", input("ab")) };
     let mut bench = Bench::new(vec![schema(vec![rest, dropped, one("x", input("aa"))])]);
     assert_eq!(bench.map("gauge aa = 1\ngauge ab = 2\ngauge ac = 3"), ["gauge rest.ac = 3", "gauge x = 1"]);
@@ -147,4 +164,37 @@ async fn originals_stay_where_that_is_wanted() {
     let options = Options { keeps_originals: true };
     let mut bench = Bench::with(vec![schema(vec![one("b", input("a"))])], options);
     assert_eq!(bench.map("gauge a = 1\ngauge c = 2"), ["gauge a = 1", "gauge b = 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_series_that_died_and_came_back_has_its_output_at_once() {
+    let mut bench = Bench::new(vec![schema(vec![one("b", input("a")), sum("c", input("d"))])]);
+    assert_eq!(bench.map("gauge a = 1\ncounter d = 5"), ["counter c = 5", "gauge b = 1"]);
+    bench.forget();
+    assert_eq!(bench.map("gauge a = 2\ncounter d = 6"), ["counter c = 6", "gauge b = 2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn labels_are_the_first_that_is_there_translated_or_the_default() {
+    let anchored = |pattern| regex::Regex::new(&format!("^(?:{pattern})$")).unwrap();
+    let translate = vec![(anchored("stop"), "success".to_owned()), (anchored(".*\\.X"), "other".to_owned())];
+    let status = Label {
+        translate,
+        is_lower_tail: true,
+        default: Some("none".to_owned()),
+        ..label("status", &["reason"])
+    };
+    let labels = Labels { labels: vec![status, label("node", &["node", "resource:host"])], keep: Vec::new() };
+    let mut bench = Bench::new(vec![schema(vec![one("b", Input { labels, ..input("a") })])]);
+    let made = bench.map(
+        "resource {host=\"h\"}\ngauge a{reason=\"stop\",node=\"n\"} = 1\ngauge a{reason=\"T.X\"} = 2\n\
+         gauge a{reason=\"T.Y\"} = 3\ngauge a = 4",
+    );
+    let expected = [
+        r#"gauge b{node="h",status="none"} = 4"#,
+        r#"gauge b{node="h",status="other"} = 2"#,
+        r#"gauge b{node="h",status="y"} = 3"#,
+        r#"gauge b{node="n",status="success"} = 1"#,
+    ];
+    assert_eq!(made, expected);
 }

@@ -41,7 +41,8 @@ async fn a_change_over_goes_on_from_the_value_with_the_increases_of_the_new_sour
 #[tokio::test(start_paused = true)]
 async fn gauges_are_put_together_over_what_lives() {
     let check = |combine, expected: &str, left: &str| {
-        let mut bench = Bench::new(vec![schema(vec![Rule { combine: Some(combine), ..one("b", input("a")) }])]);
+        let mut bench =
+            Bench::new(vec![schema(vec![Rule { combine: Some(combine), ..one("b", input("a")) }])]);
         assert_eq!(bench.map("gauge a{host=1} = 4\ngauge a{host=2} = 1\ngauge a{host=3} = nan"), [expected]);
         assert_eq!(bench.map("gauge a{host=2} = stale\ngauge a{host=3} = stale"), [left]);
         assert_eq!(bench.map("gauge a{host=1} = nan"), ["gauge b = stale"]);
@@ -73,7 +74,11 @@ async fn zeros_are_there_from_the_start_and_when_nothing_is_left() {
         zero: vec![vec![("model".to_owned(), "m".to_owned())]],
         ..sum(metric, input(from))
     };
-    let rules = vec![zero("n", "a", OutputKind::Counter), zero("g", "c", OutputKind::Gauge), Rule { combine: None, ..zero("o", "e", OutputKind::Gauge) }];
+    let rules = vec![
+        zero("n", "a", OutputKind::Counter),
+        zero("g", "c", OutputKind::Gauge),
+        Rule { combine: None, ..zero("o", "e", OutputKind::Gauge) },
+    ];
     let mut bench = Bench::new(vec![schema(rules)]);
     let expected = [r#"counter n{model="m"} = 0"#, r#"gauge g{model="m"} = 0"#, r#"gauge o{model="m"} = 0"#];
     assert_eq!(bench.tick(), expected);
@@ -94,15 +99,20 @@ async fn a_dialect_sums_within_a_resource_and_the_sum_ends_with_it() {
 
 #[tokio::test(start_paused = true)]
 async fn constants_and_ratios_and_differences() {
-    let constant = Rule { inputs: Inputs::Constant { value: 4.0, labels: Labels::default() }, ..one("c", input("")) };
+    let constant =
+        Rule { inputs: Inputs::Constant { value: 4.0, labels: Labels::default() }, ..one("c", input("")) };
     let ratio = Rule { inputs: Inputs::Ratio { of: 0, to: 1 }, ..one("r", input("")) };
     let difference = Rule { inputs: Inputs::Difference { of: 0, less: 1 }, ..one("d", input("")) };
     let hidden = Rule { is_hidden: true, ..sum("n", input("a")) };
     let mut bench = Bench::new(vec![schema(vec![hidden, constant, ratio, difference])]);
     assert_eq!(bench.tick(), ["gauge c = 4"]);
     let made = bench.map("gauge a{model=1} = 8\ngauge a{model=2} = 2");
-    let expected =
-        ["gauge d{model=\"1\"} = 4.0", "gauge d{model=\"2\"} = -2.0", "gauge r{model=\"1\"} = 2.0", "gauge r{model=\"2\"} = 0.5"];
+    let expected = [
+        "gauge d{model=\"1\"} = 4.0",
+        "gauge d{model=\"2\"} = -2.0",
+        "gauge r{model=\"1\"} = 2.0",
+        "gauge r{model=\"2\"} = 0.5",
+    ];
     assert_eq!(made, expected);
     let ended = bench.map("gauge a{model=1} = stale");
     assert!(ended.contains(&"gauge r{model=\"1\"} = stale".to_owned()), "{ended:?}");
