@@ -92,7 +92,7 @@ fn ids_of_keys_are_shown_and_keys_are_not() {
 fn every_id_is_shown_or_redacted_and_none_is_lost() {
     let ids = ["a", "0123456789abcdef", "0123456789abcdefg", "9f1c2d3e-4a5b-4c6d-8e7f-0a1b2c3d4e5f"];
     let others = ["9f1c2d3e-4a5b-4c6d-8e7fx0a1b2c3d4e5f", "0123456789012345678901234567890123456789"];
-    let mut text = String::from("# TYPE ai_cluster.api_key.rate_limit_hits counter\n");
+    let mut text = String::from("# TYPE \"ai_cluster.api_key.rate_limit_hits\" counter\n");
     for id in ids.iter().chain(&others) {
         text += &format!("{{\"ai_cluster.api_key.rate_limit_hits\",key_id=\"{id}\"}} 1\n");
     }

@@ -10,7 +10,7 @@ use integration::root;
 use crate::{LLAMA_CPP, Page, SCHEMAS, SGLANG, VLLM};
 
 /// What is called so is made of these.
-const INPUTS: [(&str, &[&str]); 11] = [
+const INPUTS: [(&str, &[&str]); 10] = [
     ("vllm", &[VLLM]),
     ("vllm_two_engines", &["runners/vllm-0.33.0-dp2.constructed.prom"]),
     ("sglang", &[SGLANG]),
@@ -18,7 +18,6 @@ const INPUTS: [(&str, &[&str]); 11] = [
     ("vllm_and_gpus", &[VLLM, "otlp/gpus.json"]),
     ("gpus", &["otlp/gpus.json"]),
     ("gpu_unified", &["otlp/gpu_unified.json"]),
-    ("cpu_time", &["otlp/cpu_time_1.json", "otlp/cpu_time_2.json"]),
     ("application", &["otlp/application.json"]),
     ("nodes", &["otlp/nodes.json"]),
     ("nothing", &[]),

@@ -19,7 +19,7 @@ fn the_path_is_called_as_documented() {
         ],
     );
     // What is pushed comes first, by route.
-    let page = Page::of("offgrid", &[OWN, PUSHED]);
+    let page = Page::of("offgrid", &[PUSHED, OWN]);
     assert_eq!(page.value("offgrid_requests_total", &[CHAT, "status=\"200\""]), 42.0);
 }
 

@@ -21,7 +21,8 @@ impl Served {
     async fn start(schema: &'static str, jobs: &[String]) -> Self {
         let endpoint = |exporter: &str| format!("exporters.{exporter}/{schema}.endpoint=127.0.0.1:0");
         let (text, json) = (endpoint("prometheus"), endpoint("json"));
-        let arguments = ["--schema", schema, "--set", &text, "--set", &json];
+        let labels = format!("processors.dialect/{schema}.allow_labels=[node_id]");
+        let arguments = ["--schema", schema, "--set", &text, "--set", &json, "--set", &labels];
         let collector = Collector::spawn(&scraping(jobs), &arguments);
         collector.wait_for_log("INFO ready").await;
         Self { collector, schema }
@@ -73,9 +74,9 @@ async fn ainode_answers_as_documented() {
 
 #[tokio::test]
 async fn ainode_tells_gpus_in_mebibytes() {
-    let text = "# TYPE hw.gpu.utilization gauge\n{\"hw.gpu.utilization\",\"hw.id\"=\"0\"} 0.5\n\
-                # TYPE hw.gpu.memory.usage gauge\n{\"hw.gpu.memory.usage\",\"hw.id\"=\"0\"} 1073741824\n\
-                # TYPE hw.gpu.memory.limit gauge\n{\"hw.gpu.memory.limit\",\"hw.id\"=\"0\"} 85899345920\n";
+    let text = "# TYPE \"hw.gpu.utilization\" gauge\n{\"hw.gpu.utilization\",\"hw.id\"=\"0\"} 0.5\n\
+                # TYPE \"hw.gpu.memory.usage\" gauge\n{\"hw.gpu.memory.usage\",\"hw.id\"=\"0\"} 1073741824\n\
+                # TYPE \"hw.gpu.memory.limit\" gauge\n{\"hw.gpu.memory.limit\",\"hw.id\"=\"0\"} 85899345920\n";
     let gpus = Target::start(text).await;
     let served = Served::start("ainode", &[job("gpus", &gpus.address, "")]).await;
     served.wait_for_line("ainode_gpu_available 1").await;
@@ -149,4 +150,14 @@ async fn a_node_that_does_not_answer_is_degraded_and_its_cluster_tells() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let told = Duration::from_millis(health["timestamp"].as_u64().unwrap());
     assert!(now.abs_diff(told) < Duration::from_secs(60), "{told:?}");
+}
+
+#[tokio::test]
+async fn nodes_are_called_as_their_targets_say() {
+    let runner = Target::start(fixture(VLLM)).await;
+    let relabel = ", relabel_configs: [{target_label: node_id, replacement: worker_1}]";
+    let served = Served::start("ai_cluster", &[job("workers", &runner.address, relabel)]).await;
+    served.wait_for_line("ai_cluster_cluster_active_requests{node_id=\"worker_1\"} 7").await;
+    let (_, body) = served.json("/cluster/status").await;
+    assert_eq!(body["nodes"][0]["id"], json!("worker_1"), "{body}");
 }
