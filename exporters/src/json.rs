@@ -14,6 +14,7 @@ mod config;
 mod endpoint;
 mod pages;
 mod render;
+mod runtime_config;
 mod shape;
 mod store;
 mod tree;
@@ -28,6 +29,7 @@ use pipeline::Batch;
 use pipeline::component::{
     BoxError, BuiltExporter, Context, Delivery, Entry, ExportError, Exporter, ExporterEntry, Receipt,
 };
+use pipeline::net::auth;
 use pipeline::net::server::{HttpService, Listen, Served};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -36,6 +38,7 @@ use tracing::warn;
 use config::Config;
 use endpoint::Endpoint;
 use pages::Pages;
+use runtime_config::{RuntimeConfig, Settings};
 use store::Store;
 
 pub(crate) const ENTRY: ExporterEntry = Entry {
@@ -54,10 +57,13 @@ struct Json {
     context: Context,
     config: Config,
     pages: Arc<Pages>,
+    api: Arc<RuntimeConfig>,
     store: Arc<Mutex<Store>>,
     running: Mutex<Option<Running>>,
     has_warned: AtomicBool,
 }
+
+type Service<'a> = (String, Arc<dyn HttpService>, Option<&'a auth::Config>);
 
 /// What is there between start and stop.
 struct Running {
@@ -74,18 +80,25 @@ fn build(section: &Section, context: &Context) -> Result<BuiltExporter, Problems
 impl Json {
     fn new(config: Config, pages: Pages, context: Context) -> Self {
         let store = Arc::new(Mutex::new(Store::new(pages.metrics(), config.max_series)));
+        let settings = Settings {
+            file: config.runtime_config.file.clone(),
+            is_protected: config.api_auth().is_some(),
+            section: format!("exporters.{}", context.id),
+        };
+        let api = RuntimeConfig::new(settings, context.mappings.clone());
         Self {
             context,
             config,
             pages: pages.into(),
+            api: Arc::new(api),
             store,
             running: Mutex::default(),
             has_warned: AtomicBool::new(false),
         }
     }
 
-    /// Who answers at each path.
-    fn services(&self) -> Vec<(String, Arc<dyn HttpService>)> {
+    /// Who answers at each path, and who may ask.
+    fn services(&self) -> Vec<Service<'_>> {
         let pages = self.pages.pages.iter().enumerate();
         let services = pages.map(|(at, page)| {
             let endpoint = Endpoint {
@@ -94,20 +107,28 @@ impl Json {
                 page: at,
                 clock: self.context.clock.clone(),
             };
-            (page.path.clone(), Arc::new(endpoint) as Arc<dyn HttpService>)
+            (page.path.clone(), Arc::new(endpoint) as Arc<dyn HttpService>, self.config.auth.as_ref())
         });
-        services.collect()
+        let apis = self.pages.apis.iter().map(|path| {
+            let page = runtime_config::Page::of(path);
+            let api = runtime_config::Served { api: self.api.clone(), page };
+            (path.clone(), Arc::new(api) as Arc<dyn HttpService>, self.config.api_auth())
+        });
+        services.chain(apis).collect()
     }
 
     async fn open(&self) -> Result<Vec<String>, BoxError> {
         let scheme = if self.config.tls.is_some() { "https" } else { "http" };
         let (mut served, mut notes) = (Vec::new(), Vec::new());
-        for (path, service) in self.services() {
+        if !self.pages.apis.is_empty() {
+            self.api.load().await?;
+        }
+        for (path, service, auth) in self.services() {
             let listen = Listen {
                 endpoint: self.config.endpoint.clone(),
                 path: format!("{}{path}", self.config.prefix),
                 tls: self.config.tls.clone(),
-                authenticator: self.config.auth.as_ref().map(|auth| auth.authenticator.clone()),
+                authenticator: auth.map(|auth| auth.authenticator.clone()),
                 owner: self.context.id.clone(),
                 key: format!("exporters.{}.endpoint", self.context.id),
             };

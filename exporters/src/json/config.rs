@@ -1,5 +1,7 @@
 //! What can be set, and the pages that follow from it.
 
+use std::path::PathBuf;
+
 use config::{Duration, Problem, Problems, Section};
 use pipeline::mapping::builtin::SCHEMAS;
 use pipeline::net::server::check_endpoint;
@@ -27,10 +29,22 @@ pub(crate) struct Config {
     pub(crate) port: Option<u16>,
     /// Pages besides.
     pub(crate) pages: Vec<PageConfig>,
+    /// The API for the mapping, where the schema has one.
+    pub(crate) runtime_config: RuntimeConfigConfig,
     /// A series not heard of for so long is forgotten; 0 is never.
     pub(crate) metric_expiration: Duration,
     /// How many series are held; further ones are left out.
     pub(crate) max_series: usize,
+}
+
+/// The API with which GPUStack's users change the mapping.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RuntimeConfigConfig {
+    /// Where what was posted is kept.
+    pub(crate) file: Option<PathBuf>,
+    /// Instead of the exporter's, so that the other pages may be open.
+    pub(crate) auth: Option<auth::Config>,
 }
 
 /// A page as it is written.
@@ -80,6 +94,7 @@ impl Default for Config {
             file: None,
             port: None,
             pages: Vec::new(),
+            runtime_config: RuntimeConfigConfig::default(),
             metric_expiration: Duration::from_secs(300),
             max_series: 100_000,
         }
@@ -130,6 +145,9 @@ impl Config {
         if let Err(message) = auth::Config::find(self.auth.as_ref(), net) {
             problems.push(section.problem("auth.authenticator", message));
         }
+        if let Err(message) = auth::Config::find(self.runtime_config.auth.as_ref(), net) {
+            problems.push(section.problem("runtime_config.auth.authenticator", message));
+        }
         if self.max_series == 0 {
             problems.push(section.problem("max_series", "expected at least 1"));
         }
@@ -155,7 +173,15 @@ impl Config {
             };
             return Err(section.problem("", message).into());
         }
-        Pages::compile(&written)
+        let (apis, written): (Vec<_>, Vec<_>) =
+            written.into_iter().partition(|written| written.format == Format::RuntimeConfig);
+        let apis = apis.into_iter().map(|api| api.page.path).collect();
+        Pages::compile(&written).map(|pages| Pages { apis, ..pages })
+    }
+
+    /// Who may use the API for the mapping.
+    pub(crate) fn api_auth(&self) -> Option<&auth::Config> {
+        self.runtime_config.auth.as_ref().or(self.auth.as_ref())
     }
 
     fn schema_section(&self, section: &Section) -> Result<Option<Section>, Problems> {

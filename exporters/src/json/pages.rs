@@ -21,6 +21,8 @@ pub(crate) struct Page {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pages {
     pub(crate) pages: Vec<Page>,
+    /// The paths of the API for the mapping.
+    pub(crate) apis: Vec<String>,
 }
 
 /// Who answers at a path of a schema.
@@ -59,15 +61,11 @@ impl Pages {
         let mut problems = Vec::new();
         let paths: Vec<_> = written.iter().map(|written| written.page.path.clone()).collect();
         let mut pages = Vec::new();
-        for (at, Written { source, format, page }) in written.iter().enumerate() {
+        for (at, Written { source, page, .. }) in written.iter().enumerate() {
             problems.extend(path_problem(&paths, at).map(|message| source.problem("path", message)));
             if !(200..=599).contains(&page.status) {
                 let message = format!("expected a status from 200 to 599, got `{}`", page.status);
                 problems.push(source.problem("status", message));
-            }
-            if *format == Format::RuntimeConfig {
-                problems
-                    .push(source.problem("format", "pages of this format are not served by this exporter"));
             }
             let parser = Parser::new(source.section, &paths);
             let whens = page.when.iter().enumerate();
@@ -82,7 +80,11 @@ impl Pages {
         problems.extend(cycles.map(|(at, way)| {
             written[at].source.problem("body", format!("leads back to itself: {}", way.join(" -> ")))
         }));
-        if problems.is_empty() { Ok(Self { pages }) } else { Err(Problems(problems).in_order()) }
+        if problems.is_empty() {
+            Ok(Self { pages, apis: Vec::new() })
+        } else {
+            Err(Problems(problems).in_order())
+        }
     }
 
     /// The metrics that the pages name.

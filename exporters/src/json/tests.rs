@@ -327,7 +327,7 @@ fn the_pages_of_a_file_are_chosen_by_port() {
 #[tokio::test]
 async fn who_has_no_credentials_is_told_in_json() {
     let exporter = exporter("pages: [{path: /x, body: 1}]");
-    let (_, service) = exporter.services().remove(0);
+    let (_, service, _) = exporter.services().remove(0);
     let (parts, ()) = http::Request::get("/x").body(()).unwrap().into_parts();
     let response = service.deny(&parts, &Denied { challenge: "Basic".to_owned() });
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
