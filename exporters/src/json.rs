@@ -29,7 +29,6 @@ use pipeline::Batch;
 use pipeline::component::{
     BoxError, BuiltExporter, Context, Delivery, Entry, ExportError, Exporter, ExporterEntry, Receipt,
 };
-use pipeline::net::auth;
 use pipeline::net::server::{HttpService, Listen, Served};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -57,13 +56,11 @@ struct Json {
     context: Context,
     config: Config,
     pages: Arc<Pages>,
-    api: Arc<RuntimeConfig>,
     store: Arc<Mutex<Store>>,
+    runtime_config: Arc<RuntimeConfig>,
     running: Mutex<Option<Running>>,
     has_warned: AtomicBool,
 }
-
-type Service<'a> = (String, Arc<dyn HttpService>, Option<&'a auth::Config>);
 
 /// What is there between start and stop.
 struct Running {
@@ -85,20 +82,20 @@ impl Json {
             is_protected: config.api_auth().is_some(),
             section: format!("exporters.{}", context.id),
         };
-        let api = RuntimeConfig::new(settings, context.mappings.clone());
+        let runtime_config = Arc::new(RuntimeConfig::new(settings, context.mappings.clone()));
         Self {
             context,
             config,
             pages: pages.into(),
-            api: Arc::new(api),
             store,
+            runtime_config,
             running: Mutex::default(),
             has_warned: AtomicBool::new(false),
         }
     }
 
-    /// Who answers at each path, and who may ask.
-    fn services(&self) -> Vec<Service<'_>> {
+    /// Who answers at each path, and whether that is GPUStack's API.
+    fn services(&self) -> Vec<(String, Arc<dyn HttpService>, bool)> {
         let pages = self.pages.pages.iter().enumerate();
         let services = pages.map(|(at, page)| {
             let endpoint = Endpoint {
@@ -107,23 +104,24 @@ impl Json {
                 page: at,
                 clock: self.context.clock.clone(),
             };
-            (page.path.clone(), Arc::new(endpoint) as Arc<dyn HttpService>, self.config.auth.as_ref())
+            (page.path.clone(), Arc::new(endpoint) as Arc<dyn HttpService>, false)
         });
-        let apis = self.pages.apis.iter().map(|path| {
+        let api = self.pages.runtime_config.iter().map(|path| {
             let page = runtime_config::Page::of(path);
-            let api = runtime_config::Served { api: self.api.clone(), page };
-            (path.clone(), Arc::new(api) as Arc<dyn HttpService>, self.config.api_auth())
+            let served = runtime_config::Served { api: self.runtime_config.clone(), page };
+            (path.clone(), Arc::new(served) as Arc<dyn HttpService>, true)
         });
-        services.chain(apis).collect()
+        services.chain(api).collect()
     }
 
     async fn open(&self) -> Result<Vec<String>, BoxError> {
         let scheme = if self.config.tls.is_some() { "https" } else { "http" };
         let (mut served, mut notes) = (Vec::new(), Vec::new());
-        if !self.pages.apis.is_empty() {
-            self.api.load().await?;
+        if !self.pages.runtime_config.is_empty() {
+            self.runtime_config.load().await?;
         }
-        for (path, service, auth) in self.services() {
+        for (path, service, is_api) in self.services() {
+            let auth = if is_api { self.config.api_auth() } else { self.config.auth.as_ref() };
             let listen = Listen {
                 endpoint: self.config.endpoint.clone(),
                 path: format!("{}{path}", self.config.prefix),
