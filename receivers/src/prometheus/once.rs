@@ -39,12 +39,14 @@ pub fn read_once(
         resource: resource.iter().map(|(key, value)| (key.clone(), AnyValue::from(value.as_str()))).collect(),
         ..Identity::default()
     };
+    // A recording has no settings: what a target may do wrong is put right where it shows.
     let options = Options {
         is_strict: false,
         honor_timestamps: true,
         track_staleness: false,
-        sample_limit: 0,
         sums_duplicates: true,
+        takes_apart: true,
+        sample_limit: 0,
     };
     let resolver = Resolver::new(registry.clone(), identity, Arc::default(), LabelLimits::default());
     let Reading { batch, counts, error } = Reader::new(resolver, options).read(body, format, time_unix_nano);
