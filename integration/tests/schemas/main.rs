@@ -8,6 +8,7 @@ mod alerts;
 mod dashboards;
 mod golden;
 mod gpustack;
+mod mapping_api;
 mod model_runner;
 mod offgrid;
 mod pages;
