@@ -13,6 +13,7 @@ mod model_runner;
 mod offgrid;
 mod pages;
 mod platforms;
+mod queries;
 
 use std::collections::BTreeSet;
 use std::process::Command;
