@@ -26,7 +26,7 @@ const INPUTS: [(&str, &[&str]); 10] = [
 /// What is counted from now on, and so is another each time.
 const MOVING: [&str; 3] = ["ainode_uptime_seconds", "ainode_tokens_per_second", "stats_uptime_seconds"];
 
-fn file(schema: &str, name: &str) -> PathBuf {
+pub(crate) fn file(schema: &str, name: &str) -> PathBuf {
     root().join(format!("integration/golden/schemas/{schema}/{name}.txt"))
 }
 
@@ -51,23 +51,33 @@ fn inputs(schema: &str) -> Vec<(String, Vec<String>)> {
     listed.chain([(String::from("own_page"), vec![own.to_owned()])]).collect()
 }
 
-#[test]
-fn what_is_made_of_each_input_is_as_it_was() {
+/// Compares pages with their files, or writes these.
+#[track_caller]
+pub(crate) fn compare(pages: impl Iterator<Item = (PathBuf, String)>) {
     let is_updating = std::env::var_os("INFEROMETER_UPDATE").is_some();
     let mut differing = Vec::new();
-    for schema in SCHEMAS {
-        for (name, fixtures) in inputs(schema) {
-            let fixtures: Vec<_> = fixtures.iter().map(String::as_str).collect();
-            let (made, golden) = (made(schema, &fixtures), file(schema, &name));
-            if is_updating {
-                std::fs::create_dir_all(golden.parent().unwrap()).unwrap();
-                std::fs::write(&golden, made).unwrap();
-            } else if std::fs::read_to_string(&golden).unwrap_or_default() != made {
-                differing.push(format!("{schema}/{name}"));
-            }
+    for (golden, made) in pages {
+        if is_updating {
+            std::fs::create_dir_all(golden.parent().unwrap()).unwrap();
+            std::fs::write(&golden, made).unwrap();
+        } else if std::fs::read_to_string(&golden).unwrap_or_default() != made {
+            differing.push(golden);
         }
     }
-    assert_eq!(differing, [""; 0], "look at what changed, and update (see the top of this file)");
+    assert_eq!(
+        differing,
+        [""; 0].map(PathBuf::from),
+        "look at what changed, and update (see the top of `golden.rs`)"
+    );
+}
+
+#[test]
+fn what_is_made_of_each_input_is_as_it_was() {
+    let all = SCHEMAS.iter().flat_map(|schema| inputs(schema).into_iter().map(move |input| (*schema, input)));
+    compare(all.map(|(schema, (name, fixtures))| {
+        let fixtures: Vec<_> = fixtures.iter().map(String::as_str).collect();
+        (file(schema, &name), made(schema, &fixtures))
+    }));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the schemas of AINode, OffGrid and AI Cluster make of runners, pushes and the systems' own pages.
+//! What the schemas make of runners, pushes and the systems' own pages.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
@@ -7,15 +7,20 @@ mod ainode;
 mod alerts;
 mod dashboards;
 mod golden;
+mod gpustack;
+mod mapping_api;
+mod model_runner;
 mod offgrid;
 mod pages;
+mod platforms;
+mod queries;
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use integration::{binary, find_sample, root};
 
-/// The schemas that are tested here.
+/// The schemas that are tested together; those of platforms are in `platforms`.
 const SCHEMAS: [&str; 3] = ["ainode", "offgrid", "ai_cluster"];
 
 const VLLM: &str = "runners/vllm-0.33.0.constructed.prom";
