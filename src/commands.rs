@@ -1,9 +1,9 @@
 //! What each command does.
 
+mod discover;
 mod explain;
 mod instance;
 mod map;
-mod discover;
 mod run;
 mod schemas;
 
@@ -22,9 +22,9 @@ use crate::components;
 use crate::facade::{self, Wanted};
 use crate::plan::Plan;
 
+pub(crate) use discover::discover;
 pub(crate) use explain::explain;
 pub(crate) use map::map;
-pub(crate) use discover::discover;
 pub(crate) use run::run;
 pub(crate) use schemas::schemas;
 
