@@ -14,6 +14,7 @@ mod config;
 mod endpoint;
 mod pages;
 mod render;
+mod runtime_config;
 mod shape;
 mod store;
 mod tree;
@@ -36,6 +37,7 @@ use tracing::warn;
 use config::Config;
 use endpoint::Endpoint;
 use pages::Pages;
+use runtime_config::{RuntimeConfig, Settings};
 use store::Store;
 
 pub(crate) const ENTRY: ExporterEntry = Entry {
@@ -55,6 +57,7 @@ struct Json {
     config: Config,
     pages: Arc<Pages>,
     store: Arc<Mutex<Store>>,
+    runtime_config: Arc<RuntimeConfig>,
     running: Mutex<Option<Running>>,
     has_warned: AtomicBool,
 }
@@ -74,11 +77,18 @@ fn build(section: &Section, context: &Context) -> Result<BuiltExporter, Problems
 impl Json {
     fn new(config: Config, pages: Pages, context: Context) -> Self {
         let store = Arc::new(Mutex::new(Store::new(pages.metrics(), config.max_series)));
+        let settings = Settings {
+            file: config.runtime_config.file.clone(),
+            is_protected: config.auth.is_some(),
+            section: format!("exporters.{}", context.id),
+        };
+        let runtime_config = Arc::new(RuntimeConfig::new(settings, context.mappings.clone()));
         Self {
             context,
             config,
             pages: pages.into(),
             store,
+            runtime_config,
             running: Mutex::default(),
             has_warned: AtomicBool::new(false),
         }
@@ -96,12 +106,20 @@ impl Json {
             };
             (page.path.clone(), Arc::new(endpoint) as Arc<dyn HttpService>)
         });
-        services.collect()
+        let api = self.pages.runtime_config.iter().map(|path| {
+            let page = runtime_config::Page::of(path);
+            let served = runtime_config::Served { api: self.runtime_config.clone(), page };
+            (path.clone(), Arc::new(served) as Arc<dyn HttpService>)
+        });
+        services.chain(api).collect()
     }
 
     async fn open(&self) -> Result<Vec<String>, BoxError> {
         let scheme = if self.config.tls.is_some() { "https" } else { "http" };
         let (mut served, mut notes) = (Vec::new(), Vec::new());
+        if !self.pages.runtime_config.is_empty() {
+            self.runtime_config.load().await?;
+        }
         for (path, service) in self.services() {
             let listen = Listen {
                 endpoint: self.config.endpoint.clone(),

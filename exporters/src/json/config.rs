@@ -1,7 +1,9 @@
 //! What can be set, and the pages that follow from it.
 
+use std::path::{Path, PathBuf};
+
 use config::{Duration, Problem, Problems, Section};
-use pipeline::mapping::builtin::SCHEMAS;
+use pipeline::mapping::builtin;
 use pipeline::net::server::check_endpoint;
 use pipeline::net::{Net, auth, server_tls};
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ use super::tree::Tree;
 /// The section of the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "a key of the file ends with `config`")]
 pub(crate) struct Config {
     /// Where to listen.
     pub(crate) endpoint: String,
@@ -27,10 +30,19 @@ pub(crate) struct Config {
     pub(crate) port: Option<u16>,
     /// Pages besides.
     pub(crate) pages: Vec<PageConfig>,
+    /// GPUStack's API for its mapping, where the schema has it.
+    pub(crate) runtime_config: RuntimeConfig,
     /// A series not heard of for so long is forgotten; 0 is never.
     pub(crate) metric_expiration: Duration,
     /// How many series are held; further ones are left out.
     pub(crate) max_series: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RuntimeConfig {
+    /// Where a posted mapping is kept; without it none can be posted.
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// A page as it is written.
@@ -80,6 +92,7 @@ impl Default for Config {
             file: None,
             port: None,
             pages: Vec::new(),
+            runtime_config: RuntimeConfig::default(),
             metric_expiration: Duration::from_secs(300),
             max_series: 100_000,
         }
@@ -159,27 +172,24 @@ impl Config {
     }
 
     fn schema_section(&self, section: &Section) -> Result<Option<Section>, Problems> {
-        let (name, text) = match (&self.schema, &self.file) {
-            (None, None) => return Ok(None),
+        match (&self.schema, &self.file) {
+            (None, None) => Ok(None),
             (Some(_), Some(_)) => {
-                return Err(section.problem("file", "either `schema` or `file` gives the pages").into());
+                Err(section.problem("file", "either `schema` or `file` gives the pages").into())
             }
             (Some(schema), None) => {
-                let Some((_, text)) = SCHEMAS.iter().find(|(name, _)| name == schema) else {
-                    let names: Vec<_> = SCHEMAS.iter().map(|(name, _)| *name).collect();
+                let Some(text) = builtin::schema(schema) else {
+                    let names: Vec<_> = builtin::all_schemas().collect();
                     let instead = config::instead(schema, &names).unwrap_or_default();
                     let message = format!("no schema is called `{schema}`; {instead}");
                     return Err(section.problem("schema", message).into());
                 };
-                (format!("{schema}.yaml"), (*text).to_owned())
+                Section::from_text(&format!("{schema}.yaml"), text).map(Some)
             }
-            (None, Some(file)) => {
-                let text = std::fs::read_to_string(file)
-                    .map_err(|error| section.problem("file", format!("cannot read `{file}`: {error}")))?;
-                (file.clone(), text)
-            }
-        };
-        Section::from_yaml(&name, &text).map(Some)
+            (None, Some(file)) => Section::open(Path::new(file))
+                .map_err(|error| section.problem("file", format!("cannot read `{file}`: {error}")))?
+                .map(Some),
+        }
     }
 
     /// The pages of a schema that are this exporter's.

@@ -21,6 +21,8 @@ pub(crate) struct Page {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pages {
     pub(crate) pages: Vec<Page>,
+    /// The paths of GPUStack's API for its mapping.
+    pub(crate) runtime_config: Vec<String>,
 }
 
 /// Who answers at a path of a schema.
@@ -30,6 +32,7 @@ pub(crate) enum Format {
     /// The exporter `prometheus`.
     Prometheus,
     Json,
+    /// GPUStack's API for its mapping.
     RuntimeConfig,
 }
 
@@ -57,32 +60,29 @@ impl Source<'_> {
 impl Pages {
     pub(crate) fn compile(written: &[Written]) -> Result<Self, Problems> {
         let mut problems = Vec::new();
-        let paths: Vec<_> = written.iter().map(|written| written.page.path.clone()).collect();
-        let mut pages = Vec::new();
-        for (at, Written { source, format, page }) in written.iter().enumerate() {
+        let paths: Vec<_> = written.iter().map(|written| written.page.path.as_str()).collect();
+        for (at, Written { source, page, .. }) in written.iter().enumerate() {
             problems.extend(path_problem(&paths, at).map(|message| source.problem("path", message)));
             if !(200..=599).contains(&page.status) {
                 let message = format!("expected a status from 200 to 599, got `{}`", page.status);
                 problems.push(source.problem("status", message));
             }
-            if *format == Format::RuntimeConfig {
-                problems
-                    .push(source.problem("format", "pages of this format are not served by this exporter"));
-            }
-            let parser = Parser::new(source.section, &paths);
-            let whens = page.when.iter().enumerate();
-            let when =
-                whens.filter_map(|(at, when)| parser.when(when, &format!("{}.when[{at}]", source.key)));
-            let when = when.collect();
-            let body = parser.body(&page.body, &format!("{}.body", source.key));
-            problems.extend(parser.problems());
-            pages.push(Page { path: page.path.clone(), status: page.status, when, body });
         }
+        let (shaped, others): (Vec<_>, Vec<_>) =
+            written.iter().partition(|written| written.format != Format::RuntimeConfig);
+        let path = |written: &&Written| written.page.path.clone();
+        let paths: Vec<_> = shaped.iter().map(path).collect();
+        let pages: Vec<_> = shaped.iter().map(|written| written.compile(&paths, &mut problems)).collect();
         let cycles = (0..pages.len()).filter_map(|at| Some((at, cycle(&pages, at)?)));
         problems.extend(cycles.map(|(at, way)| {
-            written[at].source.problem("body", format!("leads back to itself: {}", way.join(" -> ")))
+            shaped[at].source.problem("body", format!("leads back to itself: {}", way.join(" -> ")))
         }));
-        if problems.is_empty() { Ok(Self { pages }) } else { Err(Problems(problems).in_order()) }
+        let runtime_config = others.iter().map(path).collect();
+        if problems.is_empty() {
+            Ok(Self { pages, runtime_config })
+        } else {
+            Err(Problems(problems).in_order())
+        }
     }
 
     /// The metrics that the pages name.
@@ -99,6 +99,18 @@ impl Pages {
     }
 }
 
+impl Written<'_> {
+    fn compile(&self, paths: &[String], problems: &mut Vec<Problem>) -> Page {
+        let Source { section, key } = &self.source;
+        let parser = Parser::new(section, paths);
+        let whens = self.page.when.iter().enumerate();
+        let when = whens.filter_map(|(at, when)| parser.when(when, &format!("{key}.when[{at}]"))).collect();
+        let body = parser.body(&self.page.body, &format!("{key}.body"));
+        problems.extend(parser.problems());
+        Page { path: self.page.path.clone(), status: self.page.status, when, body }
+    }
+}
+
 impl Page {
     /// The pages whose bodies stand in this one.
     fn parts(&self) -> Vec<usize> {
@@ -109,12 +121,12 @@ impl Page {
     }
 }
 
-fn path_problem(paths: &[String], at: usize) -> Option<String> {
-    let path = &paths[at];
+fn path_problem(paths: &[&str], at: usize) -> Option<String> {
+    let path = paths[at];
     if !path.starts_with('/') || path.contains(['?', '#', ' ']) {
         return Some(format!("expected a path such as `/api/metrics`, got `{path}`"));
     }
-    let is_twice = paths[..at].contains(path);
+    let is_twice = paths[..at].contains(&path);
     is_twice
         .then(|| format!("`{path}` is there twice; `port` chooses those of a schema that belong to one port"))
 }

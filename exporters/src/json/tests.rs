@@ -324,6 +324,38 @@ fn the_pages_of_a_file_are_chosen_by_port() {
     assert!(read("").unwrap_err().contains("`/health` is there twice; `port` chooses"));
 }
 
+#[test]
+fn the_pages_of_every_schema_make_sense() {
+    for schema in pipeline::mapping::builtin::all_schemas() {
+        let section = Section::from_yaml("exporters.json", &format!("schema: {schema}")).unwrap();
+        if let Err(problems) = build(&section, &context()) {
+            let text = problems.to_string();
+            assert!(
+                text.ends_with("exporters.json: there is no page; set `schema`, `file` or `pages`"),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_api_of_a_schema_is_served_beside_its_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.yaml");
+    let file = "endpoints:\n- {path: /a, format: json, body: 1}\n- {path: /v2/metrics/config, format: runtime_config}\n";
+    std::fs::write(&path, file).unwrap();
+    let exporter = exporter(&format!("endpoint: 127.0.0.1:0\nfile: '{}'", path.display()));
+    let notes = exporter.start().await.unwrap();
+    let address = notes[1].split('/').nth(2).unwrap().parse().unwrap();
+    assert_eq!(notes[1], format!("JSON page at http://{address}/v2/metrics/config"));
+    assert_eq!(send(address, Method::GET, "/a").await.2, "1");
+    // There is none of it without credentials.
+    let (status, _, body) = send(address, Method::GET, "/v2/metrics/config").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(body.contains("set `exporters.json.auth.authenticator`"), "{body}");
+    exporter.stop().await;
+}
+
 #[tokio::test]
 async fn who_has_no_credentials_is_told_in_json() {
     let exporter = exporter("pages: [{path: /x, body: 1}]");
