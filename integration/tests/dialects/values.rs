@@ -13,7 +13,7 @@ fn what_is_no_number_is_absent() {
 fn unlimited_is_absent() {
     let mapped = Mapped::fixture("litellm-1.105.0-after.");
     assert_eq!(
-        mapped.all().find(|line| line.contains("inf\n") || line.contains("9223372036854775807")),
+        mapped.all().find(|line| line.ends_with("= inf") || line.ends_with("= 9223372036854775807.0")),
         None
     );
     let text = "# TYPE litellm_remaining_tokens_metric gauge\n\
@@ -70,4 +70,15 @@ fn times_become_seconds() {
     let ray = Mapped::fixture("ray-2.60.0");
     let requests = ray.points("http.server.request.duration");
     assert!(requests[0].contains("[s] = count 30 sum 2.325 buckets "), "{requests:?}");
+}
+
+#[test]
+fn an_empty_summary_is_one_whose_quantiles_are_no_numbers() {
+    let page = "# TYPE nv_inference_queue_summary_us summary\n\
+                nv_inference_queue_summary_us_count{model=\"m\",version=\"1\"} 0\n\
+                nv_inference_queue_summary_us_sum{model=\"m\",version=\"1\"} 0\n\
+                nv_inference_queue_summary_us{model=\"m\",version=\"1\",quantile=\"0.5\"} Nan\n";
+    let mapped = Mapped::of(page);
+    assert_eq!(mapped.kinds("nv_inference_queue_summary_us"), ["summary"]);
+    mapped.check("nv_inference_queue_summary_us", "= count 0 sum 0.0 quantiles 0.5:nan");
 }
