@@ -264,7 +264,8 @@ async fn where_the_collector_itself_listens_nobody_is_asked() {
     running.stop().await;
     assert_eq!(asked.load(Ordering::Relaxed), 0);
     // Another collector only knows it by its answer.
-    let section = Section::from_yaml("", &format!("{{ports: [{}]}}", served.address.tcp().unwrap().port())).unwrap();
+    let section =
+        Section::from_yaml("", &format!("{{ports: [{}]}}", served.address.tcp().unwrap().port())).unwrap();
     let found = super::discover(&section.read().unwrap()).await;
     assert_eq!(found[0].reason, "a collector such as this one");
 }
