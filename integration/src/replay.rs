@@ -1,8 +1,10 @@
 //! A runner that answers with a recorded body whose counters move: each at a rate that a test can foretell.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +19,7 @@ pub const DOUBLING: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Replay {
     pub address: String,
+    is_up: Arc<AtomicBool>,
     _work: AbortOnDropHandle<()>,
 }
 
@@ -33,11 +36,9 @@ enum Line {
     Still(String),
     /// The name with its labels, and the value that grows.
     Moving(String, f64),
-    /// A bucket, with what it has beyond the one below it. Whole at any time, and so is the count: what has been
-    /// counted in a bucket never leaves it.
-    Bucket { series: String, own: f64, is_first: bool },
-    /// The count that belongs to the buckets above it.
-    Count(String),
+    /// A bucket or the count of a histogram, with what was counted between each two of the bounds up to it. What is
+    /// between two bounds is whole at any time and never less than before.
+    Counted(String, Vec<f64>),
 }
 
 impl Replay {
@@ -50,15 +51,31 @@ impl Replay {
 
     /// As [`Self::start`], with the body itself.
     pub async fn start_text(text: &str) -> Self {
+        Self::start_text_as(text, true).await
+    }
+
+    /// As [`Self::start_text`], and fails until it is told to answer.
+    pub async fn start_down(text: &str) -> Self {
+        Self::start_text_as(text, false).await
+    }
+
+    async fn start_text_as(text: &str, is_up: bool) -> Self {
         let recording = Recording::new(text);
+        let is_up = Arc::new(AtomicBool::new(is_up));
+        let shared = is_up.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port is there");
         let address = listener.local_addr().expect("a listener has an address").to_string();
         let work = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer(stream, recording.clone()));
+                tokio::spawn(answer(stream, recording.clone(), shared.load(Ordering::Relaxed)));
             }
         });
-        Self { address, _work: AbortOnDropHandle::new(work) }
+        Self { address, is_up, _work: AbortOnDropHandle::new(work) }
+    }
+
+    /// Answers from now on, or fails.
+    pub fn answer(&self, is_up: bool) {
+        self.is_up.store(is_up, Ordering::Relaxed);
     }
 }
 
@@ -76,43 +93,47 @@ impl Recording {
             };
             growing.extend(parts.iter().map(|part| format!("{name}{part}")));
         }
-        let mut below: Option<(String, f64)> = None;
-        let lines = text.lines().map(|line| {
+        let mut histograms: HashMap<String, Vec<f64>> = HashMap::new();
+        let mut lines = Vec::new();
+        for line in text.lines() {
             let name = line.split(['{', ' ']).next().unwrap_or_default();
-            let (series, value) = match line.rsplit_once(' ') {
-                Some((series, value)) if growing.contains(name) => (series.to_owned(), value.parse().ok()),
-                _ => return Line::Still(line.to_owned()),
+            let series = line.rsplit_once(' ').filter(|_| growing.contains(name));
+            let Some((series, Ok(value))) = series.map(|(series, value)| (series, value.parse::<f64>()))
+            else {
+                lines.push(Line::Still(line.to_owned()));
+                continue;
             };
-            let Some(value) = value else { return Line::Still(line.to_owned()) };
             if name.ends_with("_bucket") {
-                let histogram = without_bound(&series);
-                let before = below.take().filter(|(known, _)| *known == histogram);
-                let own = value - before.as_ref().map_or(0.0, |(_, count)| *count);
-                below = Some((histogram, value));
-                return Line::Bucket { series, own, is_first: before.is_none() };
+                let between = histograms.entry(histogram(series)).or_default();
+                between.push(value - between.iter().sum::<f64>());
+                lines.push(Line::Counted(series.to_owned(), between.clone()));
+            } else {
+                lines.push(Line::Moving(series.to_owned(), value));
             }
-            if name.ends_with("_count") && below.as_ref().is_some_and(|(_, count)| *count == value) {
-                return Line::Count(series);
+        }
+        // Some write the count above the buckets, so that it is known only now.
+        for line in &mut lines {
+            let Line::Moving(series, _) = line else { continue };
+            let between = series.contains("_count").then(|| histograms.get(&histogram(series))).flatten();
+            if let Some(between) = between {
+                *line = Line::Counted(series.clone(), between.clone());
             }
-            Line::Moving(series, value)
-        });
-        Self { lines: lines.collect(), start: Instant::now() }
+        }
+        Self { lines, start: Instant::now() }
     }
 
     /// The body after so long.
     fn body(&self, elapsed: Duration) -> String {
         let growth = 1.0 + elapsed.as_secs_f64() / DOUBLING.as_secs_f64();
         let mut body = String::new();
-        let mut counted = 0.0;
         for line in &self.lines {
             let written = match line {
                 Line::Still(line) => writeln!(body, "{line}"),
                 Line::Moving(series, value) => writeln!(body, "{series} {}", value * growth),
-                Line::Bucket { series, own, is_first } => {
-                    counted = (own * growth).floor() + if *is_first { 0.0 } else { counted };
+                Line::Counted(series, between) => {
+                    let counted: f64 = between.iter().map(|own| (own * growth).floor()).sum();
                     writeln!(body, "{series} {counted}")
                 }
-                Line::Count(series) => writeln!(body, "{series} {counted}"),
             };
             written.expect("a text grows");
         }
@@ -120,14 +141,16 @@ impl Recording {
     }
 }
 
-/// A series without its `le`.
-fn without_bound(series: &str) -> String {
-    let Some((before, rest)) = series.split_once("le=\"") else { return series.to_owned() };
-    let after = rest.split_once('"').map_or("", |(_, after)| after);
-    format!("{before}{after}")
+/// The histogram that a bucket or a count belongs to.
+fn histogram(series: &str) -> String {
+    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+    let name = name.trim_end_matches("_bucket").trim_end_matches("_count");
+    let labels = labels.trim_end_matches('}').split("\",").map(|label| label.trim_end_matches('"'));
+    let labels: Vec<_> = labels.filter(|label| !label.is_empty() && !label.starts_with("le=")).collect();
+    format!("{name}{labels:?}")
 }
 
-async fn answer(mut stream: TcpStream, recording: Recording) {
+async fn answer(mut stream: TcpStream, recording: Recording, is_up: bool) {
     let mut head = Vec::new();
     let mut buffer = [0; 4096];
     while !head.windows(4).any(|window| window == b"\r\n\r\n") {
@@ -137,8 +160,9 @@ async fn answer(mut stream: TcpStream, recording: Recording) {
         }
     }
     let body = recording.body(recording.start.elapsed());
+    let status = if is_up { "200 OK" } else { "503 Service Unavailable" };
     let head = format!(
-        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\n\r\n",
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     let _ = stream.write_all(head.as_bytes()).await;
@@ -159,10 +183,10 @@ mod tests {
 
     #[test]
     fn buckets_are_whole_and_never_lose_what_they_had() {
-        let text = "# TYPE c histogram\nc_bucket{le=\"1\",m=\"a\"} 1\nc_bucket{le=\"+Inf\",m=\"a\"} 4\nc_count{m=\"a\"} 4\n\
-                    c_bucket{le=\"1\",m=\"b\"} 1\n";
+        let text = "# TYPE c histogram\nc_count{m=\"a\"} 4\nc_bucket{le=\"1\",m=\"a\"} 1\nc_bucket{le=\"+Inf\",m=\"a\"} 4\n\
+                    c_bucket{m=\"b\",le=\"1\"} 1\n";
         let body = Recording::new(text).body(DOUBLING.mul_f64(0.5));
         let counts: Vec<_> = body.lines().filter_map(|line| line.split("} ").nth(1)).collect();
-        assert_eq!(counts, ["1", "5", "5", "1"], "{body}");
+        assert_eq!(counts, ["5", "1", "5", "1"], "{body}");
     }
 }

@@ -244,6 +244,11 @@ impl Group {
         if is_active {
             if self.rank.is_some_and(|rank| rank != member.at.rank) {
                 self.changed_at = Some(member.seen);
+                // Over the few bounds that two sources share, or none, nothing could be told of either.
+                if self.total.as_ref().is_some_and(|total| !total::can_go_on(total, &value)) {
+                    self.total = Some(total::increase(&value, Some(&value)));
+                    self.start = point.time_unix_nano;
+                }
             }
             self.rank = Some(member.at.rank);
             let is_known = self.changed_at.is_some_and(|at| member.seen < at.saturating_add(CHANGE_OVER));

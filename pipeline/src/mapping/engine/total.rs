@@ -50,6 +50,17 @@ fn histogram_grown(now: &Histogram, before: &Histogram) -> Option<Histogram> {
     })
 }
 
+/// Whether a sum can go on with the growth of another source, and loses nothing by it.
+pub(super) fn can_go_on(total: &Value, with: &Value) -> bool {
+    match (total, with) {
+        (Value::Histogram(total), Value::Histogram(with)) => {
+            total.bounds == with.bounds || total.bounds.is_empty()
+        }
+        (Value::Histogram(_), _) | (_, Value::Histogram(_)) => false,
+        _ => true,
+    }
+}
+
 /// Adds growth to a sum; growth of another kind than the sum is left out.
 pub(super) fn add(total: &mut Option<Value>, growth: Value) {
     let Some(sum) = total else {

@@ -39,6 +39,18 @@ async fn a_change_over_goes_on_from_the_value_with_the_increases_of_the_new_sour
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_histogram_begins_anew_with_a_source_of_other_bounds() {
+    let ranked = rule("b", vec![vec![input("first")], vec![input("second")]]);
+    let mut bench = Bench::new(vec![schema(vec![Rule { combine: Some(Combine::Sum), ..ranked }])]);
+    let made = bench.map("histogram second = count 4 sum 2.0 buckets 1.0:4 inf:0");
+    assert_eq!(made, ["histogram b = count 4 sum 2.0 buckets 1.0:4 inf:0"]);
+    let made = bench.map("histogram first = count 6 sum 9.0 buckets 2.0:5 inf:1");
+    assert_eq!(made, ["histogram b = count 0 sum 0.0 buckets 2.0:0 inf:0"]);
+    let made = bench.map("histogram first = count 8 sum 10.0 buckets 2.0:7 inf:1");
+    assert_eq!(made, ["histogram b = count 2 sum 1.0 buckets 2.0:2 inf:0"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn gauges_are_put_together_over_what_lives() {
     let check = |combine, expected: &str, left: &str| {
         let mut bench =
