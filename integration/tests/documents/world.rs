@@ -104,6 +104,19 @@ impl World {
         Self { host, collector, prometheus, recorded, runners, _go: go, _application: application }
     }
 
+    /// What a schema shows on its pages.
+    pub(crate) async fn text(&self, schema: &str) -> String {
+        let mut text = String::new();
+        for (page, port) in PAGES {
+            if page.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_') == schema
+                && page != "ainode_8000"
+            {
+                text.push_str(&get(&format!("{}:{port}", self.host), "/metrics").await.text());
+            }
+        }
+        text
+    }
+
     /// The addresses of all pages in the text format.
     pub(crate) fn pages(&self) -> Vec<String> {
         PAGES.iter().map(|(_, port)| format!("{}:{port}", self.host)).collect()
