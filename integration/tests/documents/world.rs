@@ -89,7 +89,7 @@ impl World {
             runners.push(Replay::start_down(&recording.0).await);
         }
         let go = Target::start(GO).await;
-        let host = own_address();
+        let host = own_address(0);
         let collector = start_collector(&host, &runners, &go.address).await;
         let application = application(&format!("http://{}", collector.address("gRPC on "))).await;
         // What the application pushes is preferred to what runners say of the same; were these the first, what they
@@ -100,7 +100,7 @@ impl World {
         };
         wait_until("what the application pushes", has_pushed, || collector.log()).await;
         runners.iter().for_each(|runner| runner.answer(true));
-        let prometheus = Prometheus::start(&scraping(&host));
+        let prometheus = Prometheus::start(&scraping(&host, ""));
         Self { host, collector, prometheus, recorded, runners, _go: go, _application: application }
     }
 
@@ -124,13 +124,15 @@ impl World {
 }
 
 /// One of the loopback addresses, so that what runs beside this test is not met.
-pub(crate) fn own_address() -> String {
+///
+/// Each test of this process has another `test`.
+pub(crate) fn own_address(test: u32) -> String {
     let id = std::process::id();
-    format!("127.{}.{}.{}", 1 + (id >> 14) % 250, (id >> 7) % 128, 2 + id % 128)
+    format!("127.{}.{}.{}", 1 + (id >> 14) % 250, (id >> 7) % 128, 2 + (id % 64) * 3 + test)
 }
 
 /// All documents, at their own ports and paths.
-pub(crate) fn documents(host: &str) -> Vec<String> {
+fn documents(host: &str) -> Vec<String> {
     let mut arguments = vec![String::from("--facade")];
     for schema in SCHEMAS {
         arguments.extend(["--schema".into(), schema.into()]);
@@ -149,35 +151,45 @@ pub(crate) fn documents(host: &str) -> Vec<String> {
 }
 
 /// Without a port Docker Model Runner listens on a socket.
-pub(crate) const VARIABLES: [(&str, &str); 1] = [("MODEL_RUNNER_PORT", "12434")];
+const VARIABLES: [(&str, &str); 1] = [("MODEL_RUNNER_PORT", "12434")];
 
 async fn start_collector(host: &str, runners: &[Replay], go: &str) -> Collector {
-    let names = ["vllm", "sglang", "llama_cpp", "mindie"];
-    let jobs = names.iter().zip(runners).enumerate().map(|(at, (name, runner))| {
-        let node = format!("labels: {{node_id: worker_{}}}", at + 1);
-        format!(
-            "        - {{job_name: {name}, static_configs: [{{targets: ['{}'], {node}}}]}}\n",
-            runner.address
-        )
-    });
+    let jobs = ["vllm", "sglang", "llama_cpp", "mindie"].iter().zip(runners).enumerate();
+    let jobs =
+        jobs.map(|(at, (name, runner))| job(name, &runner.address, &format!("node_id: worker_{}", at + 1)));
+    let jobs = jobs.chain([job("go", go, "")]).collect::<String>();
+    serve(
+        host,
+        &format!("config: {{global: {{scrape_interval: 1s, scrape_timeout: 1s}}, scrape_configs: [{jobs}]}}"),
+    )
+    .await
+}
+
+/// One target, with labels.
+pub(crate) fn job(name: &str, address: &str, labels: &str) -> String {
+    format!("{{job_name: {name}, static_configs: [{{targets: ['{address}'], labels: {{{labels}}}}}]}}, ")
+}
+
+/// A collector that serves all documents at this address, of what is scraped and pushed, and of this host.
+pub(crate) async fn serve(host: &str, scraping: &str) -> Collector {
+    serve_from(host, &format!("prometheus: {{{scraping}}}"), "prometheus").await
+}
+
+/// As [`serve`], with another receiver.
+pub(crate) async fn serve_from(host: &str, receiver: &str, id: &str) -> Collector {
     let config = format!(
         "
 receivers:
-  otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:0'}}}}}}
+  otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:0'}}, http: {{endpoint: '127.0.0.1:0'}}}}}}
   host_metrics: {{collection_interval: 1s, initial_delay: 0s}}
-  prometheus:
-    config:
-      global: {{scrape_interval: 1s, scrape_timeout: 1s}}
-      scrape_configs:
-{}        - {{job_name: go, static_configs: [{{targets: ['{go}']}}]}}
+  {receiver}
 exporters:
   prometheus: {{endpoint: '127.0.0.1:0'}}
 service:
   telemetry: {{metrics: {{readers: [{{pull: {{exporter: {{prometheus: {{port: 0}}}}}}}}]}}}}
   pipelines:
-    metrics: {{receivers: [otlp, host_metrics, prometheus], exporters: [prometheus]}}
-",
-        jobs.collect::<String>()
+    metrics: {{receivers: [otlp, host_metrics, {id}], exporters: [prometheus]}}
+"
     );
     let arguments = documents(host);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -187,10 +199,11 @@ service:
 }
 
 /// The scrape configurations of the documents, each second.
-fn scraping(host: &str) -> String {
+pub(crate) fn scraping(host: &str, rule_files: &str) -> String {
     format!(
         "
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
+rule_files: [{rule_files}]
 scrape_configs:
   - {{job_name: ainode, static_configs: [{{targets: ['{host}:8000']}}]}}
   - {{job_name: offgrid, static_configs: [{{targets: ['{host}:11611']}}], metrics_path: /metrics}}
