@@ -5,8 +5,19 @@ use crate::Mapped;
 #[test]
 fn nothing_of_litellm_says_whose_requests_they_were() {
     const PEOPLE: [&str; 13] = [
-        "user", "end_user", "user_email", "api_key_alias", "hashed_api_key", "client_ip", "user_agent", "team",
-        "team_alias", "team_id", "org_id", "org_alias", "tag",
+        "user",
+        "end_user",
+        "user_email",
+        "api_key_alias",
+        "hashed_api_key",
+        "client_ip",
+        "user_agent",
+        "team",
+        "team_alias",
+        "team_id",
+        "org_id",
+        "org_alias",
+        "tag",
     ];
     for fixture in ["litellm-1.105.0-after.", "litellm-1.105.0-after-openmetrics"] {
         let mapped = Mapped::fixture(fixture);
@@ -39,15 +50,26 @@ fn a_value_that_was_escaped_twice_stays_as_it_came() {
     let page = "# TYPE litellm_requests_metric_total counter\n\
                 litellm_requests_metric_total{model=\"a\\\\\\\"b\"} 1\n";
     let mapped = Mapped::of(page);
-    assert_eq!(mapped.points("litellm_requests_metric_total"), [r#"litellm_requests_metric_total{model="a\\\"b"} = 1.0"#]);
+    assert_eq!(
+        mapped.points("litellm_requests_metric_total"),
+        [r#"litellm_requests_metric_total{model="a\\\"b"} = 1.0"#]
+    );
 }
 
 #[test]
 fn nothing_of_ray_names_workers_actors_sessions_or_nodes() {
     let mapped = Mapped::fixture("ray-2.60.0");
-    for label in
-        ["WorkerId", "SessionName", "NodeAddress", "ReplicaId", "actor_id", "node_id", "node_ip_address", "pid", "ip"]
-    {
+    for label in [
+        "WorkerId",
+        "SessionName",
+        "NodeAddress",
+        "ReplicaId",
+        "actor_id",
+        "node_id",
+        "node_ip_address",
+        "pid",
+        "ip",
+    ] {
         let (first, other) = (format!("{{{label}="), format!(",{label}="));
         let found = mapped.all().find(|line| line.contains(&first) || line.contains(&other));
         assert_eq!(found, None, "{label}");
@@ -88,7 +110,8 @@ fn ranks_of_one_engine_count_once_and_engines_each() {
                 value + 1
             )
         };
-        "# TYPE sglang:num_running_reqs gauge\n# TYPE sglang:num_retracted_requests_total counter\n".to_owned()
+        "# TYPE sglang:num_running_reqs gauge\n# TYPE sglang:num_retracted_requests_total counter\n"
+            .to_owned()
             + &(0..3).map(sample).collect::<String>()
     };
     let tensor = Mapped::of(&page([
@@ -133,7 +156,10 @@ fn a_runner_without_a_label_for_the_model_takes_what_is_known_of_its_target() {
         let labelled = Mapped::of(&sample.replace(' ', "{model=\"m\"} "));
         for mapped in [discovered, labelled] {
             let found = mapped.all().find(|line| line.contains("{gen_ai.provider.name=\""));
-            assert!(found.is_some_and(|line| line.contains("gen_ai.request.model=\"m\"")), "{fixture}: {found:?}");
+            assert!(
+                found.is_some_and(|line| line.contains("gen_ai.request.model=\"m\"")),
+                "{fixture}: {found:?}"
+            );
         }
     }
 }
@@ -143,7 +169,8 @@ fn what_dynamo_counts_has_no_ids_of_workers_or_routers() {
     for fixture in ["dynamo-1.6.1-frontend-load", "dynamo-1.6.1-worker-mocker-load"] {
         let mapped = Mapped::fixture(fixture);
         let named = mapped.all().filter(|line| line.contains(" gen_ai."));
-        let found: Vec<_> = named.filter(|line| line.contains("worker_id") || line.contains("router_id")).collect();
+        let found: Vec<_> =
+            named.filter(|line| line.contains("worker_id") || line.contains("router_id")).collect();
         assert_eq!(found, [""; 0], "{fixture}");
     }
 }

@@ -9,9 +9,11 @@ fn a_release_with_the_old_and_the_new_name_counts_once() {
     mapped.check("gen_ai.server.prefix_cache.queries", "[{token}] = 7377.0");
     mapped.check("gen_ai.server.prefix_cache.hits", "[{token}] = 1536.0");
     assert_eq!(mapped.points("gen_ai.server.inter_token_latency").len(), 1);
-    for old in
-        ["vllm:gpu_cache_usage_perc", "vllm:gpu_prefix_cache_queries_total", "vllm:time_per_output_token_seconds"]
-    {
+    for old in [
+        "vllm:gpu_cache_usage_perc",
+        "vllm:gpu_prefix_cache_queries_total",
+        "vllm:time_per_output_token_seconds",
+    ] {
         mapped.check_absent(old);
     }
     let worker = Mapped::fixture("dynamo-1.6.1-worker-mocker-load");
@@ -21,7 +23,8 @@ fn a_release_with_the_old_and_the_new_name_counts_once() {
 /// Without the samples of the new name the old one is used.
 #[track_caller]
 fn check_old(fixture: &str, new: &str, metric: &str, expected: &str) {
-    let path = crate::fixtures().into_iter().find(|path| crate::file_name(path).starts_with(fixture)).unwrap();
+    let path =
+        crate::fixtures().into_iter().find(|path| crate::file_name(path).starts_with(fixture)).unwrap();
     let text = std::fs::read_to_string(path).unwrap();
     let kept: Vec<_> = text.lines().filter(|line| !line.contains(new)).collect();
     Mapped::of(&(kept.join("\n") + "\n")).check(metric, expected);
@@ -51,7 +54,8 @@ fn what_counted_blocks_is_not_taken_for_tokens() {
     let of_0_7 = Mapped::of(&page("model_name=\"m\""));
     of_0_7.check_absent("gen_ai.server.prefix_cache.queries");
     assert_eq!(of_0_7.points("vllm:gpu_prefix_cache_queries_total").len(), 1);
-    Mapped::of(&page("engine=\"0\",model_name=\"m\"")).check("gen_ai.server.prefix_cache.queries", "[{token}] = 7.0");
+    Mapped::of(&page("engine=\"0\",model_name=\"m\""))
+        .check("gen_ai.server.prefix_cache.queries", "[{token}] = 7.0");
 }
 
 #[test]

@@ -86,7 +86,8 @@ fn the_times_at_which_counters_began_are_no_metrics() {
 #[test]
 fn a_gauge_whose_value_is_a_time_is_no_measurement() {
     Mapped::fixture("vllm-0.33.0-spec-lora").check_absent("vllm:lora_requests_info");
-    let ray = "# TYPE ray_vllm_lora_requests_info gauge\nray_vllm_lora_requests_info{max_lora=\"4\"} 1.79e9\n";
+    let ray =
+        "# TYPE ray_vllm_lora_requests_info gauge\nray_vllm_lora_requests_info{max_lora=\"4\"} 1.79e9\n";
     Mapped::of(ray).check_absent("ray_vllm_lora_requests_info");
 }
 
@@ -94,7 +95,9 @@ fn a_gauge_whose_value_is_a_time_is_no_measurement() {
 fn both_formats_of_a_page_mean_the_same() {
     let openmetrics = Mapped::fixture("sglang-0.5.23-openmetrics");
     let text = Mapped::fixture("sglang-0.5.23.");
-    for metric in ["gen_ai.server.prompt_tokens", "gen_ai.server.requests", "gen_ai.server.time_to_first_token"] {
+    for metric in
+        ["gen_ai.server.prompt_tokens", "gen_ai.server.requests", "gen_ai.server.time_to_first_token"]
+    {
         assert!(!text.points(metric).is_empty(), "{metric}");
         assert_eq!(openmetrics.points(metric), text.points(metric), "{metric}");
     }

@@ -12,7 +12,10 @@ fn what_is_no_number_is_absent() {
 #[test]
 fn unlimited_is_absent() {
     let mapped = Mapped::fixture("litellm-1.105.0-after.");
-    assert_eq!(mapped.all().find(|line| line.contains("inf\n") || line.contains("9223372036854775807")), None);
+    assert_eq!(
+        mapped.all().find(|line| line.contains("inf\n") || line.contains("9223372036854775807")),
+        None
+    );
     let text = "# TYPE litellm_remaining_tokens_metric gauge\n\
                 litellm_remaining_tokens_metric{model_id=\"a\"} 9.223372036854776e+18\n\
                 litellm_remaining_tokens_metric{model_id=\"b\"} +Inf\n\
@@ -39,7 +42,9 @@ fn minus_one_says_that_there_is_no_cache() {
 
 #[test]
 fn a_share_is_never_more_than_a_whole() {
-    let of = |value| format!("# TYPE npu_cache_usage_perc gauge\nnpu_cache_usage_perc{{model_name=\"m\"}} {value}\n");
+    let of = |value| {
+        format!("# TYPE npu_cache_usage_perc gauge\nnpu_cache_usage_perc{{model_name=\"m\"}} {value}\n")
+    };
     Mapped::of(&of("0.2134")).check("gen_ai.server.kv_cache.utilization", "[1] = 0.2134");
     Mapped::of(&of("1")).check("gen_ai.server.kv_cache.utilization", "[1] = 1.0");
     Mapped::of(&of("30")).check_absent("gen_ai.server.kv_cache.utilization");

@@ -27,10 +27,12 @@ fn names_without_a_prefix_are_taken_from_mindie_only() {
     let other = Mapped::of(sample);
     other.check_absent("gen_ai.server.requests.running");
     other.check("num_requests_running", "= 5.0");
-    let mindie = Mapped::of(&format!("{sample}# TYPE npu_cache_usage_perc gauge\nnpu_cache_usage_perc 0.5\n"));
+    let mindie =
+        Mapped::of(&format!("{sample}# TYPE npu_cache_usage_perc gauge\nnpu_cache_usage_perc 0.5\n"));
     mindie.check("gen_ai.server.requests.running", "[{request}] = 5.0");
     mindie.check_absent("num_requests_running");
-    Mapped::with(&["--dialect", "mindie"], sample).check("gen_ai.server.requests.running", "[{request}] = 5.0");
+    Mapped::with(&["--dialect", "mindie"], sample)
+        .check("gen_ai.server.requests.running", "[{request}] = 5.0");
 }
 
 #[test]

@@ -39,8 +39,13 @@ pub fn read_once(
         resource: resource.iter().map(|(key, value)| (key.clone(), AnyValue::from(value.as_str()))).collect(),
         ..Identity::default()
     };
-    let options =
-        Options { is_strict: false, honor_timestamps: true, track_staleness: false, sample_limit: 0, sums_duplicates: true };
+    let options = Options {
+        is_strict: false,
+        honor_timestamps: true,
+        track_staleness: false,
+        sample_limit: 0,
+        sums_duplicates: true,
+    };
     let resolver = Resolver::new(registry.clone(), identity, Arc::default(), LabelLimits::default());
     let Reading { batch, counts, error } = Reader::new(resolver, options).read(body, format, time_unix_nano);
     match error {

@@ -3,7 +3,7 @@
 use super::Engine;
 use super::derive::Derived;
 use super::derive::states::state_of;
-use super::kinds::{literal, output_kind};
+use super::kinds::{literal, made_by, output_kind};
 use crate::attributes::Attributes;
 use crate::mapping::compiled::{Combine, Inputs, States};
 use crate::metric::{Kind, Metric};
@@ -143,9 +143,10 @@ impl Engine {
         let unit = state.rule.unit.clone().unwrap_or_default();
         let mut metric = Metric::new(name, unit, output_kind(state, Kind::Gauge))
             .with_description(state.rule.help.clone().unwrap_or_default());
-        if !self.rules.is_dialect(rule) {
-            metric.metadata = literal();
-        }
+        metric.metadata = match self.rules.is_dialect(rule) {
+            true => made_by(&self.rules.mapping(rule).name, Vec::new()),
+            false => literal(),
+        };
         let metric = self.registry.metric(metric);
         self.registry.series(&key.resource, &key.scope, &metric, key.labels.clone()).ok()
     }

@@ -2,7 +2,8 @@
 
 use super::document::{Document, Entry, Family, Type};
 use crate::mapping::compiled::{
-    Condition, From, Input, Inputs, Label, Labels, NameMatch, Part, Place, Rule, Take, Template, Test, Valid,
+    Condition, From, Input, Inputs, Label, Labels, NameMatch, Part, Place, Rule, Runner, Take, Template,
+    Test, Valid,
 };
 use crate::mapping::live::Overlay;
 use crate::mapping::version::Range;
@@ -116,7 +117,7 @@ fn inputs(family: &Family, source: &Source<'_>) -> Vec<Input> {
         from: From::Metric(NameMatch::Exact(name.clone())),
         is_foreign: false,
         conditions: conditions.clone(),
-        runner: Some(source.dialect.to_owned()),
+        runner: Some(Runner::Named(source.dialect.to_owned())),
         version: version.clone(),
         take: if family.kind == Type::Info { Take::One } else { Take::Value },
         kind: None,
