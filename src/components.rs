@@ -89,6 +89,16 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_of_schemas_work() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas/README.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        assert!(examples(&page).next().is_some());
+        for example in examples(&page) {
+            assert_eq!(problems(example), Vec::<String>::new(), "{example}");
+        }
+    }
+
+    #[test]
     fn every_component_has_a_page_whose_examples_work_and_that_names_every_key() {
         let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
         for component in all() {

@@ -79,7 +79,7 @@ impl Json {
         let store = Arc::new(Mutex::new(Store::new(pages.metrics(), config.max_series)));
         let settings = Settings {
             file: config.runtime_config.file.clone(),
-            is_protected: config.auth.is_some(),
+            is_protected: config.api_auth().is_some(),
             section: format!("exporters.{}", context.id),
         };
         let runtime_config = Arc::new(RuntimeConfig::new(settings, context.mappings.clone()));
@@ -94,8 +94,8 @@ impl Json {
         }
     }
 
-    /// Who answers at each path.
-    fn services(&self) -> Vec<(String, Arc<dyn HttpService>)> {
+    /// Who answers at each path, and whether that is GPUStack's API.
+    fn services(&self) -> Vec<(String, Arc<dyn HttpService>, bool)> {
         let pages = self.pages.pages.iter().enumerate();
         let services = pages.map(|(at, page)| {
             let endpoint = Endpoint {
@@ -104,12 +104,12 @@ impl Json {
                 page: at,
                 clock: self.context.clock.clone(),
             };
-            (page.path.clone(), Arc::new(endpoint) as Arc<dyn HttpService>)
+            (page.path.clone(), Arc::new(endpoint) as Arc<dyn HttpService>, false)
         });
         let api = self.pages.runtime_config.iter().map(|path| {
             let page = runtime_config::Page::of(path);
             let served = runtime_config::Served { api: self.runtime_config.clone(), page };
-            (path.clone(), Arc::new(served) as Arc<dyn HttpService>)
+            (path.clone(), Arc::new(served) as Arc<dyn HttpService>, true)
         });
         services.chain(api).collect()
     }
@@ -120,12 +120,13 @@ impl Json {
         if !self.pages.runtime_config.is_empty() {
             self.runtime_config.load().await?;
         }
-        for (path, service) in self.services() {
+        for (path, service, is_api) in self.services() {
+            let auth = if is_api { self.config.api_auth() } else { self.config.auth.as_ref() };
             let listen = Listen {
                 endpoint: self.config.endpoint.clone(),
                 path: format!("{}{path}", self.config.prefix),
                 tls: self.config.tls.clone(),
-                authenticator: self.config.auth.as_ref().map(|auth| auth.authenticator.clone()),
+                authenticator: auth.map(|auth| auth.authenticator.clone()),
                 owner: self.context.id.clone(),
                 key: format!("exporters.{}.endpoint", self.context.id),
             };

@@ -222,6 +222,7 @@ impl<'a> Job<'a> {
                 honor_timestamps: job.honor_timestamps,
                 track_staleness: job.track_timestamps_staleness,
                 sums_duplicates: job.duplicates == config::Duplicates::Sum,
+                takes_apart: job.repair_buckets,
                 sample_limit,
             },
             has_extra: job.extra_scrape_metrics.unwrap_or(global.extra_scrape_metrics),
@@ -306,6 +307,7 @@ impl ReaderBench {
             honor_timestamps: true,
             track_staleness: false,
             sums_duplicates: false,
+            takes_apart: false,
             sample_limit: 0,
         };
         let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());

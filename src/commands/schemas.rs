@@ -18,7 +18,7 @@ use crate::admin::{self, Mappings, Metric};
 use crate::cli::Instance;
 use crate::mappings;
 
-/// What runs, by place of the rule.
+/// What runs, by rule.
 type Live = HashMap<String, Metric>;
 
 pub(crate) fn schemas(name: Option<&str>, instance: &Instance) -> ExitCode {
@@ -74,10 +74,13 @@ fn show(loaded: &Loaded, instance: &Instance) -> String {
     let live = live.unwrap_or_default();
     let mapping = Arc::new(loaded.mapping.clone());
     let engine = Engine::new(vec![mapping], Options::default(), Arc::new(Registry::new(1)), Clock::system());
-    let metrics: HashMap<_, _> =
-        engine.status().into_iter().map(|status| (status.place.clone(), Metric::from(status))).collect();
+    let metrics: HashMap<_, _> = engine
+        .status()
+        .into_iter()
+        .map(|status| (rule_of(&status.place).to_owned(), Metric::from(status)))
+        .collect();
     for rule in loaded.mapping.rules.iter().filter(|rule| is_shown(rule)) {
-        let metric = live.get(&rule.place).or_else(|| metrics.get(&rule.place));
+        let metric = live.get(rule_of(&rule.place)).or_else(|| metrics.get(rule_of(&rule.place)));
         show_rule(&mut text, rule, metric, !live.is_empty());
     }
     text
@@ -92,7 +95,8 @@ fn show_settings(text: &mut String, file: &MappingFile) {
         let _ = writeln!(text, "# Parameter {name}: {} ({default})", parameter.about);
     }
     for endpoint in &file.endpoints {
-        let _ = writeln!(text, "# Page {}", endpoint.path);
+        let port = endpoint.port.map(|port| format!(" (port {port})")).unwrap_or_default();
+        let _ = writeln!(text, "# Page {}{port}", endpoint.path);
     }
 }
 
@@ -109,6 +113,11 @@ fn show_rule(text: &mut String, rule: &Rule, metric: Option<&Metric>, is_live: b
         let state = if is_live { format!(": {}", series(source.live)) } else { String::new() };
         let _ = writeln!(text, "  {mark} {}{state}", source.input);
     }
+}
+
+/// A rule's place without the folder, which depends on where a command was run: `mine.yaml:12`.
+fn rule_of(place: &str) -> &str {
+    place.rsplit('/').next().unwrap_or(place)
 }
 
 fn is_shown(rule: &Rule) -> bool {
@@ -138,5 +147,5 @@ fn live(schema: &str, instance: &Instance) -> Result<Live, String> {
         )
     })?;
     let metrics = running.metrics.into_iter().filter(|metric| metric.mapping == schema);
-    Ok(metrics.map(|metric| (metric.place.clone(), metric)).collect())
+    Ok(metrics.map(|metric| (rule_of(&metric.place).to_owned(), metric)).collect())
 }

@@ -43,6 +43,8 @@ pub(crate) struct Config {
 pub(crate) struct RuntimeConfig {
     /// Where a posted mapping is kept; without it none can be posted.
     pub(crate) file: Option<PathBuf>,
+    /// Who may use it, instead of those who may ask for the other pages.
+    pub(crate) auth: Option<auth::Config>,
 }
 
 /// A page as it is written.
@@ -143,6 +145,9 @@ impl Config {
         if let Err(message) = auth::Config::find(self.auth.as_ref(), net) {
             problems.push(section.problem("auth.authenticator", message));
         }
+        if let Err(message) = auth::Config::find(self.runtime_config.auth.as_ref(), net) {
+            problems.push(section.problem("runtime_config.auth.authenticator", message));
+        }
         if self.max_series == 0 {
             problems.push(section.problem("max_series", "expected at least 1"));
         }
@@ -169,6 +174,11 @@ impl Config {
             return Err(section.problem("", message).into());
         }
         Pages::compile(&written)
+    }
+
+    /// Who may use GPUStack's API for its mapping.
+    pub(crate) fn api_auth(&self) -> Option<&auth::Config> {
+        self.runtime_config.auth.as_ref().or(self.auth.as_ref())
     }
 
     fn schema_section(&self, section: &Section) -> Result<Option<Section>, Problems> {

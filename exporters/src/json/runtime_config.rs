@@ -106,7 +106,7 @@ impl RuntimeConfig {
         if !self.settings.is_protected {
             let section = &self.settings.section;
             let message = format!(
-                "the mapping is neither shown nor changed without authentication: set `{section}.auth.authenticator` to the \
+                "the mapping is neither shown nor changed without authentication: set `{section}.runtime_config.auth.authenticator` to the \
                  id of an extension such as `bearer_token_auth`"
             );
             return text(StatusCode::NOT_FOUND, message);

@@ -352,14 +352,14 @@ async fn the_api_of_a_schema_is_served_beside_its_pages() {
     // There is none of it without credentials.
     let (status, _, body) = send(address, Method::GET, "/v2/metrics/config").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
-    assert!(body.contains("set `exporters.json.auth.authenticator`"), "{body}");
+    assert!(body.contains("set `exporters.json.runtime_config.auth.authenticator`"), "{body}");
     exporter.stop().await;
 }
 
 #[tokio::test]
 async fn who_has_no_credentials_is_told_in_json() {
     let exporter = exporter("pages: [{path: /x, body: 1}]");
-    let (_, service) = exporter.services().remove(0);
+    let (_, service, _) = exporter.services().remove(0);
     let (parts, ()) = http::Request::get("/x").body(()).unwrap().into_parts();
     let response = service.deny(&parts, &Denied { challenge: "Basic".to_owned() });
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);

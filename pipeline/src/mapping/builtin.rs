@@ -54,12 +54,26 @@ fn find(files: &[File], name: &str) -> Option<&'static str> {
 /// The names that belong to the runners, of all dialects.
 pub(super) fn vocabulary() -> &'static [NameMatch] {
     static VOCABULARY: LazyLock<Vec<NameMatch>> = LazyLock::new(|| {
-        let of = |(name, text): &File| {
-            let file = Section::from_text(&format!("{name}.yaml"), text).ok()?.read::<MappingFile>().ok()?;
-            Some(file.vocabulary)
-        };
-        let globs = DIALECTS.iter().filter_map(of).flatten();
+        let globs = dialect_files().flat_map(|file| file.vocabulary);
         globs.filter_map(|text| glob(&text).ok()).collect()
     });
     &VOCABULARY
+}
+
+/// The names that prove which dialect a runner speaks, with the dialect.
+pub(super) fn detects() -> &'static [(NameMatch, String)] {
+    static DETECTS: LazyLock<Vec<(NameMatch, String)>> = LazyLock::new(|| {
+        let of = |file: MappingFile| {
+            let globs = file.detect.into_iter();
+            globs.filter_map(move |text| Some((glob(&text).ok()?, file.mapping.clone())))
+        };
+        dialect_files().flat_map(of).collect()
+    });
+    &DETECTS
+}
+
+fn dialect_files() -> impl Iterator<Item = MappingFile> {
+    DIALECTS.iter().filter_map(|(name, text)| {
+        Section::from_text(&format!("{name}.yaml"), text).ok()?.read::<MappingFile>().ok()
+    })
 }

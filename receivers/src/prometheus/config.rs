@@ -100,6 +100,8 @@ pub struct ScrapeConfig {
     pub track_timestamps_staleness: bool,
     /// What lines count that repeat a series of the same scrape.
     pub duplicates: Duplicates,
+    /// Takes apart buckets that the target has added up twice, which shows in their holding more than the count.
+    pub repair_buckets: bool,
     pub static_configs: Vec<StaticConfig>,
     pub relabel_configs: Vec<RuleConfig>,
     pub metric_relabel_configs: Vec<RuleConfig>,
@@ -251,6 +253,7 @@ impl Default for ScrapeConfig {
             honor_timestamps: true,
             track_timestamps_staleness: false,
             duplicates: Duplicates::First,
+            repair_buckets: false,
             static_configs: Vec::new(),
             relabel_configs: Vec::new(),
             metric_relabel_configs: Vec::new(),

@@ -65,6 +65,14 @@ pub(crate) enum Incomplete {
     Decreasing,
 }
 
+/// How histograms are put together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    pub(crate) format: Format,
+    /// Buckets that hold more than the count have been added up twice.
+    pub(crate) takes_apart: bool,
+}
+
 /// When a line's value was true.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
@@ -141,11 +149,11 @@ impl Groups {
     pub(crate) fn finish(
         &mut self,
         scrape: u32,
-        format: Format,
+        manner: Manner,
         mut take: impl FnMut(Result<Point, Incomplete>),
     ) {
         for group in self.slots.iter_mut().flatten().filter(|group| group.scrape == scrape) {
-            let point = group.point(scrape, format);
+            let point = group.point(scrape, manner);
             let was_live = std::mem::replace(&mut group.is_live, point.is_ok());
             if was_live && !group.is_live {
                 take(Ok(Point::stale(group.series.clone(), group.time_unix_nano)));
@@ -249,13 +257,13 @@ impl Group {
         self.exemplars.clear();
     }
 
-    fn point(&mut self, scrape: u32, format: Format) -> Result<Point, Incomplete> {
+    fn point(&mut self, scrape: u32, manner: Manner) -> Result<Point, Incomplete> {
         if self.order.len() != self.parts.len() || self.seen != self.parts.len() {
             self.arrange(scrape);
         }
         let value = match self.series.metric().kind {
             Kind::Summary => Value::Summary(Box::new(self.summary()?)),
-            _ => Value::Histogram(Box::new(self.histogram(format)?)),
+            _ => Value::Histogram(Box::new(self.histogram(manner)?)),
         };
         if self.seen != self.parts.len() {
             // The order holds for this scrape alone.
@@ -290,7 +298,7 @@ impl Group {
         })
     }
 
-    fn histogram(&self, format: Format) -> Result<Histogram, Incomplete> {
+    fn histogram(&self, manner: Manner) -> Result<Histogram, Incomplete> {
         let mut counts = Vec::with_capacity(self.order.len() + 1);
         let mut below = 0;
         let mut infinite = None;
@@ -304,17 +312,20 @@ impl Group {
             counts.push(cumulative.checked_sub(below).ok_or(Incomplete::Decreasing)?);
             below = cumulative;
         }
-        if infinite.is_some_and(|infinite| infinite < below) {
+        if !manner.takes_apart && infinite.is_some_and(|infinite| infinite < below) {
             return Err(Incomplete::Decreasing);
         }
         let count = match (self.count, self.sum) {
             (Some(count), _) => whole(count)?,
             // OpenMetrics leaves out sum and count together, and the last bucket is the count.
-            (None, None) if format == Format::OpenMetrics => infinite.ok_or(Incomplete::NoCount)?,
+            (None, None) if manner.format == Format::OpenMetrics => infinite.ok_or(Incomplete::NoCount)?,
             (None, _) => return Err(Incomplete::NoCount),
         };
         // What is in no bucket is above the last; without any line of a bucket, nothing is known of them.
         if !self.order.is_empty() {
+            if manner.takes_apart && below > count {
+                below = take_apart(&mut counts)?;
+            }
             counts.push(count.checked_sub(below).ok_or(Incomplete::Decreasing)?);
         }
         Ok(Histogram {
@@ -326,6 +337,17 @@ impl Group {
             bucket_counts: counts,
         })
     }
+}
+
+/// Takes back a second accumulation: what stood in a bucket is the cumulative count. Gives the last of these.
+fn take_apart(counts: &mut [u64]) -> Result<u64, Incomplete> {
+    let mut below = 0_u64;
+    for count in counts {
+        let cumulative = *count;
+        *count = cumulative.checked_sub(below).ok_or(Incomplete::Decreasing)?;
+        below = cumulative;
+    }
+    Ok(below)
 }
 
 /// A count as an integer; what is none says that counting went wrong.

@@ -39,12 +39,14 @@ pub fn read_once(
         resource: resource.iter().map(|(key, value)| (key.clone(), AnyValue::from(value.as_str()))).collect(),
         ..Identity::default()
     };
+    // A recording has no settings: what a target may do wrong is put right where it shows.
     let options = Options {
         is_strict: false,
         honor_timestamps: true,
         track_staleness: false,
-        sample_limit: 0,
         sums_duplicates: true,
+        takes_apart: true,
+        sample_limit: 0,
     };
     let resolver = Resolver::new(registry.clone(), identity, Arc::default(), LabelLimits::default());
     let Reading { batch, counts, error } = Reader::new(resolver, options).read(body, format, time_unix_nano);
@@ -106,7 +108,12 @@ mod tests {
 
     #[test]
     fn what_gives_no_point_is_counted() {
-        let recorded = read("a 1\na 2\n", Format::Text).unwrap();
-        assert_eq!((recorded.batch.len(), recorded.losses), (1, vec![("duplicate", 1)]));
+        let recorded = read("a 1\n# TYPE h histogram\nh_sum 2\n", Format::Text).unwrap();
+        assert_eq!((recorded.batch.len(), recorded.losses), (1, vec![("incomplete", 1)]));
+    }
+
+    #[test]
+    fn what_is_there_twice_is_added_up() {
+        check("a 1\na 2\n", Format::Text, &["gauge a", "= 3.0"]);
     }
 }

@@ -6,7 +6,7 @@ use foldhash::HashMap;
 use pipeline::point::{Exemplar, ExemplarValue};
 use pipeline::{Attributes, Batch, Exemplars, Point, Series, Value};
 
-use super::group::{Field, Groups, Incomplete, Moment};
+use super::group::{Field, Groups, Incomplete, Manner, Moment};
 use super::place::What;
 use super::text::{self, Format, Tail};
 
@@ -60,6 +60,7 @@ pub(crate) struct Points<'a> {
     pub(crate) honor_timestamps: bool,
     pub(crate) track_staleness: bool,
     pub(crate) sums_duplicates: bool,
+    pub(crate) takes_apart: bool,
     /// The series that have a point, and where it stands; kept once there is a new line of a series that lived before.
     claimed: Option<HashMap<Series, usize>>,
     /// Starts of counters that no point was found for yet.
@@ -84,6 +85,7 @@ impl<'a> Points<'a> {
             honor_timestamps: true,
             track_staleness: false,
             sums_duplicates: false,
+            takes_apart: false,
             claimed: None,
             starts: Vec::new(),
         }
@@ -207,8 +209,9 @@ impl<'a> Points<'a> {
                 }
             }
         }
+        let manner = Manner { format: self.format, takes_apart: self.takes_apart };
         let (batch, counts) = (&mut self.batch, &mut self.counts);
-        self.groups.finish(self.scrape, self.format, |point| match point {
+        self.groups.finish(self.scrape, manner, |point| match point {
             Ok(point) => batch.push(point),
             Err(Incomplete::NoCount | Incomplete::Decreasing) => counts.incomplete += 1,
         });

@@ -26,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) track_staleness: bool,
     /// Whether lines of one series are added up, instead of the first being kept.
     pub(crate) sums_duplicates: bool,
+    /// Whether buckets that hold more than the count are taken for added up twice, and taken apart.
+    pub(crate) takes_apart: bool,
     /// Samples after relabelling; 0 is without limit.
     pub(crate) sample_limit: usize,
 }
@@ -198,6 +200,7 @@ impl Reader {
         points.honor_timestamps = self.options.honor_timestamps;
         points.track_staleness = self.options.track_staleness;
         points.sums_duplicates = self.options.sums_duplicates;
+        points.takes_apart = self.options.takes_apart;
         let mut pass = Pass {
             walk: self.places.walk(self.scrape, lines),
             points,

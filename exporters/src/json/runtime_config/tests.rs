@@ -76,7 +76,11 @@ async fn without_an_authenticator_there_is_nothing() {
     {
         let answer = api.ask(method, page, &changed()).await;
         assert_eq!(answer.status, 404);
-        assert!(answer.text.contains("set `exporters.json.auth.authenticator`"), "{}", answer.text);
+        assert!(
+            answer.text.contains("set `exporters.json.runtime_config.auth.authenticator`"),
+            "{}",
+            answer.text
+        );
     }
     assert_eq!((api.file(), api.replaced()), (None, vec![]));
 }

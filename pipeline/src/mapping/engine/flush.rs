@@ -35,7 +35,11 @@ impl Engine {
         let value = self.groups.value(group, &self.choices);
         let Some(group) = self.groups.get_mut(index) else { return };
         let value = value.and_then(|value| group.derived.apply(value, self.now));
-        let time = if is_tick || group.time == 0 { self.now } else { group.time };
+        // What was said again at a tick is not followed by what is older, or whoever keeps the last would refuse it.
+        if is_tick || group.time == 0 {
+            group.time = group.time.max(self.now);
+        }
+        let time = group.time;
         let output = group.output.clone();
         let was_out = std::mem::replace(&mut group.is_out, value.is_some());
         let start = group.start();
@@ -143,9 +147,10 @@ impl Engine {
         let unit = state.rule.unit.clone().unwrap_or_default();
         let mut metric = Metric::new(name, unit, output_kind(state, Kind::Gauge))
             .with_description(state.rule.help.clone().unwrap_or_default());
-        metric.metadata = match self.rules.is_dialect(rule) {
-            true => made_by(&self.rules.mapping(rule).name, Vec::new()),
-            false => literal(),
+        metric.metadata = if self.rules.is_dialect(rule) {
+            made_by(&self.rules.mapping(rule).name, Vec::new())
+        } else {
+            literal()
         };
         let metric = self.registry.metric(metric);
         self.registry.series(&key.resource, &key.scope, &metric, key.labels.clone()).ok()

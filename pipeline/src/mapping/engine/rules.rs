@@ -6,7 +6,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::labels::matches;
-use crate::mapping::compiled::{From, Input, Inputs, Mapping, MappingKind, NameMatch, Rule};
+use crate::mapping::builtin;
+use crate::mapping::compiled::{From, Input, Inputs, Labels, Mapping, MappingKind, NameMatch, Rule};
 use crate::mapping::live::Overlay;
 use crate::metric::{Kind, Metric};
 
@@ -60,6 +61,10 @@ impl Rules {
                 rules.detects.push((by.clone(), mapping.name.clone()));
             }
         }
+        // A schema that looks at the runners' own names must know them by itself.
+        if mappings.iter().any(|mapping| mapping.kind == MappingKind::Schema) {
+            rules.detects.extend(builtin::detects().iter().cloned());
+        }
         rules.own_count = rules.list.len();
         rules.mappings = mappings;
         rules.index();
@@ -88,7 +93,8 @@ impl Rules {
         for (&mapping, overlay) in overlays {
             let base = self.list.iter().find(|state| state.mapping == mapping).map_or(0, |state| state.base);
             for rule in &overlay.rules {
-                self.list.push(RuleState::new(Arc::new(rule.clone()), mapping, base));
+                let rule = laid_over(rule.clone(), &self.mappings[mapping].labels);
+                self.list.push(RuleState::new(Arc::new(rule), mapping, base));
             }
         }
         self.index();
@@ -213,6 +219,22 @@ impl Rules {
                     && !mapping.vocabulary.iter().any(|by| matches(by, name)))
         })
     }
+}
+
+/// The rule with the labels of its mapping under its own.
+fn laid_over(mut rule: Rule, under: &Labels) -> Rule {
+    let lay = |labels: &mut Labels| {
+        let own = std::mem::replace(labels, under.clone());
+        labels.labels.retain(|label| own.labels.iter().all(|own| own.name != label.name));
+        labels.labels.extend(own.labels);
+        labels.keep.extend(own.keep);
+    };
+    match &mut rule.inputs {
+        Inputs::Ranked(ranks) => ranks.iter_mut().flatten().for_each(|input| lay(&mut input.labels)),
+        Inputs::Constant { labels, .. } => lay(labels),
+        Inputs::Ratio { .. } | Inputs::Difference { .. } => {}
+    }
+    rule
 }
 
 impl RuleState {

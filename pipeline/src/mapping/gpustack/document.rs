@@ -62,7 +62,7 @@ pub(super) struct Entry {
     pub(super) dialect: &'static str,
     /// `None` is any, unless another range of the same runtime has the source.
     pub(super) range: Option<String>,
-    /// Without `_total`.
+    /// As it is written; a counter is meant with and without `_total`.
     pub(super) source: String,
     pub(super) target: String,
 }
@@ -74,6 +74,13 @@ const TYPES: &[(&str, Type)] = &[
     ("Summary", Type::Summary),
     ("Info", Type::Info),
 ];
+
+impl Entry {
+    /// The name of the family.
+    pub(super) fn family(&self) -> &str {
+        self.source.strip_suffix("_total").unwrap_or(&self.source)
+    }
+}
 
 impl Type {
     pub(super) fn output(self) -> OutputKind {
@@ -227,8 +234,8 @@ impl Reader {
                 for (source, target) in self.members(&at, sources) {
                     let at = place(&at, source);
                     let Some(target) = self.target(&at, source, target, families) else { continue };
-                    let source = source.strip_suffix("_total").unwrap_or(source).to_owned();
-                    entries.push(Entry { runtime: name, dialect, range: range.clone(), source, target });
+                    let (range, source) = (range.clone(), source.clone());
+                    entries.push(Entry { runtime: name, dialect, range, source, target });
                 }
             }
         }

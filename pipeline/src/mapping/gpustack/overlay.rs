@@ -11,14 +11,10 @@ use crate::mapping::version::Range;
 /// Where a runner's version is.
 const VERSION: &str = "service.version";
 
-/// Series that become a family: which of which runners.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Series that become a family.
+#[derive(Debug)]
 struct Source<'a> {
-    runtime: &'static str,
-    dialect: &'static str,
-    name: &'a str,
-    /// `None` is any.
-    within: Option<&'a str>,
+    entry: &'a Entry,
     /// Ranges that have the same source and come first.
     outside: Vec<&'a str>,
 }
@@ -29,7 +25,10 @@ pub(super) fn of(wanted: &Document, default: &Document) -> Option<Overlay> {
     for family in &wanted.families {
         let sources = wanted.sources(&family.name);
         let before = default.family(&family.name);
-        if before == Some(family) && default.sources(&family.name) == sources {
+        let sources_before = default.sources(&family.name);
+        if before == Some(family)
+            && sources_before.iter().map(Source::key).eq(sources.iter().map(Source::key))
+        {
             continue;
         }
         overlay.replaced.extend(before.map(Family::metric));
@@ -55,23 +54,34 @@ impl Document {
     fn sources(&self, target: &str) -> Vec<Source<'_>> {
         let entries = self.entries.iter().enumerate().filter(|(_, entry)| entry.target == target);
         let mut sources: Vec<_> = entries.map(|(at, entry)| self.source(at, entry)).collect();
-        sources.sort();
+        sources.sort_by(|one, other| one.key().cmp(&other.key()));
         sources
     }
 
     /// The first range that has the version and the source wins, and any of them over `*`.
     fn source<'a>(&'a self, at: usize, entry: &'a Entry) -> Source<'a> {
         let before = if entry.range.is_none() { &self.entries[..] } else { &self.entries[..at] };
-        let same = before.iter().filter(|same| same.runtime == entry.runtime && same.source == entry.source);
+        let same =
+            before.iter().filter(|same| same.runtime == entry.runtime && same.family() == entry.family());
         let mut outside: Vec<_> = same.filter_map(|same| same.range.as_deref()).collect();
         outside.sort_unstable();
-        Source {
-            runtime: entry.runtime,
-            dialect: entry.dialect,
-            name: &entry.source,
-            within: entry.range.as_deref(),
-            outside,
+        Source { entry, outside }
+    }
+}
+
+impl Source<'_> {
+    /// What makes a difference: which series, of which runners.
+    fn key(&self) -> (&str, &str, Option<&str>, &[&str]) {
+        (self.entry.runtime, self.entry.family(), self.entry.range.as_deref(), &self.outside)
+    }
+
+    fn range(&self) -> Option<Range> {
+        if self.entry.range.is_none() && self.outside.is_empty() {
+            return None;
         }
+        let read = |range: &str| Range::parse(range).expect("the document was checked");
+        let within = read(self.entry.range.as_deref().unwrap_or("*"));
+        Some(within.except(self.outside.iter().map(|range| read(range)).collect()))
     }
 }
 
@@ -107,18 +117,21 @@ fn rule(family: &Family, sources: &[Source<'_>]) -> Rule {
 
 /// Runners whose version is not known have what stands under `*`.
 fn inputs(family: &Family, source: &Source<'_>) -> Vec<Input> {
-    let mut versions = vec![(source.range(), Vec::new())];
-    if source.within.is_none() && !source.outside.is_empty() {
-        versions.push((None, vec![version_is_unknown()]));
+    let mut inputs = vec![input(family, source.entry, source.range())];
+    if source.entry.range.is_none() && !source.outside.is_empty() {
+        let conditions = vec![version_is_unknown()];
+        inputs.push(Input { conditions, ..input(family, source.entry, None) });
     }
-    let names = [source.name.to_owned(), format!("{}_total", source.name)];
-    let each = versions.iter().flat_map(|version| names.iter().map(move |name| (name, version)));
-    each.map(|(name, (version, conditions))| Input {
-        from: From::Metric(NameMatch::Exact(name.clone())),
+    inputs
+}
+
+fn input(family: &Family, entry: &Entry, version: Option<Range>) -> Input {
+    Input {
+        from: From::Metric(NameMatch::Exact(entry.source.clone())),
         is_foreign: false,
-        conditions: conditions.clone(),
-        runner: Some(Runner::Named(source.dialect.to_owned())),
-        version: version.clone(),
+        conditions: Vec::new(),
+        runner: Some(Runner::Named(entry.dialect.to_owned())),
+        version,
         take: if family.kind == Type::Info { Take::One } else { Take::Value },
         kind: None,
         unit: None,
@@ -126,18 +139,7 @@ fn inputs(family: &Family, source: &Source<'_>) -> Vec<Input> {
         offset: 0.0,
         valid: Valid::default(),
         is_accumulated_twice: false,
-        labels: labels(source.runtime),
-    })
-    .collect()
-}
-
-impl Source<'_> {
-    fn range(&self) -> Option<Range> {
-        if self.within.is_none() && self.outside.is_empty() {
-            return None;
-        }
-        let read = |range: &str| Range::parse(range).expect("the document was checked");
-        Some(read(self.within.unwrap_or("*")).except(self.outside.iter().map(|range| read(range)).collect()))
+        labels: labels(entry.runtime),
     }
 }
 

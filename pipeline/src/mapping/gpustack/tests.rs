@@ -38,7 +38,9 @@ fn becomes(overlay: &Overlay, runner: &str, version: Option<&str>, series: &str)
             (Some(_), None) => false,
         };
         let meets = |condition: &Condition| condition.test.present == Some(version.is_some());
-        name == series
+        // As the engine matches counters.
+        let family = |name: &str| name.strip_suffix("_total").unwrap_or(name).to_owned();
+        family(name) == family(series)
             && input.runner == Some(Runner::Named(runner.to_owned()))
             && range
             && input.conditions.iter().all(meets)

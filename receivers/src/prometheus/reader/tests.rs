@@ -28,6 +28,7 @@ fn options() -> Options {
         honor_timestamps: true,
         track_staleness: false,
         sums_duplicates: false,
+        takes_apart: false,
         sample_limit: 0,
     }
 }
@@ -273,6 +274,30 @@ fn the_two_may_be_added_up() {
     // Of a histogram's parts the first is kept.
     let reading = text.reading("# TYPE h histogram\nh_count 1\nh_count 2\n");
     assert_eq!(reading.counts.duplicates, 1);
+}
+
+#[test]
+fn buckets_added_up_twice_may_be_taken_apart() {
+    let body = "# TYPE h histogram\nh_bucket{le=\"1\"} 0\nh_bucket{le=\"2\"} 2\nh_bucket{le=\"3\"} 4\nh_bucket{le=\"4\"} 7\nh_bucket{le=\"+Inf\"} 4\nh_sum 9\nh_count 4\n";
+    let mut text = Fixture::new(Format::Text);
+    assert_eq!(text.reading(body).counts.incomplete, 1);
+    let options = Options { takes_apart: true, ..options() };
+    let mut text = Fixture::with(Format::Text, identity(), Vec::new(), LabelLimits::default(), options);
+    for _ in 0..2 {
+        let reading = text.reading(body);
+        let Value::Histogram(histogram) = &reading.batch.iter().next().unwrap().value else { panic!() };
+        assert_eq!((histogram.count, histogram.sum), (4, Some(9.0)));
+        assert_eq!(histogram.bucket_counts, [0, 2, 0, 1, 1]);
+    }
+    // As it should be, it is as it is; what no second accumulation explains is left out.
+    let reading = text.reading("# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"2\"} 3\nh_count 4\n");
+    let Value::Histogram(histogram) = &reading.batch.iter().next().unwrap().value else { panic!() };
+    assert_eq!(histogram.bucket_counts, [1, 2, 1]);
+    for torn in
+        ["h_bucket{le=\"1\"} 4\nh_bucket{le=\"2\"} 5\nh_count 4\n", "h_bucket{le=\"1\"} 5\nh_count 4\n"]
+    {
+        assert_eq!(text.reading(&format!("# TYPE h histogram\n{torn}")).counts.incomplete, 1, "{torn}");
+    }
 }
 
 #[test]
