@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Validate(Validate),
     /// Print the configuration that would run, defaults filled in and secrets hidden.
     PrintConfig(Source),
+    /// Look for model runners once, as the receiver `runners` does, and print what is where.
+    Discover(Discover),
     /// List receivers, processors, exporters and extensions, or show one with an example and all its keys.
     Components {
         /// The component to show, such as `otlp_http`.
@@ -148,6 +150,15 @@ pub(crate) struct Log {
 pub(crate) enum LogFormat {
     Text,
     Json,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Discover {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Args)]

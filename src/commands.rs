@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod discover;
 mod explain;
 mod instance;
 mod map;
@@ -21,6 +22,7 @@ use crate::components;
 use crate::facade::{self, Wanted};
 use crate::plan::Plan;
 
+pub(crate) use discover::discover;
 pub(crate) use explain::explain;
 pub(crate) use map::map;
 pub(crate) use run::run;

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Run(run) => commands::run(&run),
         Command::Validate(validate) => commands::validate(&validate),
         Command::PrintConfig(source) => commands::print_config(&source),
+        Command::Discover(discover) => commands::discover(&discover),
         Command::Components { name } => commands::components(name.as_deref()),
         Command::Map(map) => commands::map(&map),
         Command::Schemas { name, instance } => commands::schemas(name.as_deref(), &instance),

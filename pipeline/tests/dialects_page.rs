@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+use std::fmt::Write;
 use std::path::Path;
 
 use pipeline::mapping::builtin::DIALECTS;
@@ -38,7 +39,7 @@ fn section(name: &str, text: &str) -> String {
     let file = check(&format!("{name}.yaml"), text).unwrap().file;
     let mut section = format!("\n## {name}\n\n{}", file.about);
     if !file.detect.is_empty() {
-        section += &format!(" Known by {}.", quoted(&file.detect));
+        let _ = write!(section, " Known by {}.", quoted(&file.detect));
     }
     section += "\n\n| exposed | becomes | as | |\n|---|---|---|---|\n";
     let remarks = remarks(text);
@@ -109,7 +110,7 @@ fn exposed(input: &Input) -> String {
         take => format!("{} of {name}", format!("{take:?}").to_lowercase()),
     };
     if let Some(unit) = input.unit.as_deref().filter(|unit| *unit != "s") {
-        text += &format!(" in {}", code(unit));
+        let _ = write!(text, " in {}", code(unit));
     }
     let conditions = input.conditions.0.iter().map(|(attribute, condition)| match condition {
         Condition::OneOf(values) => format!("{} is {}", code(attribute), quoted(values)),
@@ -117,7 +118,7 @@ fn exposed(input: &Input) -> String {
     });
     let conditions: Vec<_> = conditions.collect();
     if !conditions.is_empty() {
-        text += &format!(" where {}", conditions.join(" and "));
+        let _ = write!(text, " where {}", conditions.join(" and "));
     }
     text
 }

@@ -33,7 +33,7 @@ use pipeline::telemetry::{ReceiverMetrics, ScraperMetrics};
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
-pub use discover::{Discovered, discover};
+pub use discover::{Discovered, discover, to_json};
 
 use crate::prometheus::scrape::Metrics;
 use live::Shared;
@@ -114,5 +114,21 @@ impl Receiver for RunnersReceiver {
             };
             Ok(Running { notes, work: Box::pin(work) })
         })
+    }
+}
+
+/// The body of the fuzz target: reads bytes as each answer of a runner. Nothing may panic, and no name may
+/// break a line or be long.
+pub fn fuzz_answers(bytes: &[u8]) {
+    let _ = page::read(bytes);
+    let _ = answers::is_iterations(bytes);
+    let _ = answers::is_triton(bytes);
+    let properties = answers::Properties::read(bytes);
+    let info = answers::Info::read(bytes);
+    let models = answers::Models::read(bytes).unwrap_or_default();
+    let routed = models.routed.into_iter().flatten().map(|model| model.id);
+    let names = [properties.version, properties.model, info.version, info.model, answers::version(bytes)];
+    for name in names.into_iter().chain(models.ids).chain(routed) {
+        assert!(name.len() <= answers::NAME_BYTES_MAX && !name.contains('\n'), "{name}");
     }
 }

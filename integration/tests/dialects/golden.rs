@@ -19,7 +19,8 @@ fn is_updating() -> bool {
     std::env::var_os("INFEROMETER_UPDATE").is_some()
 }
 
-/// What is made of a fixture. Times, and what is counted from now, are left out.
+/// What is made of a fixture. Times, and what is counted from now, are left out; the series of a metric are sorted, as
+/// nothing is said of their order.
 fn mapped(path: &std::path::Path) -> String {
     let output = Command::new(binary())
         .args(["map", "--output", "notation", file_name(path)])
@@ -28,16 +29,28 @@ fn mapped(path: &std::path::Path) -> String {
         .unwrap();
     assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    let lines = text.lines().map(|line| {
-        let line = without_time(line);
-        match line.split_once(" = ") {
-            Some((series, _)) if series.contains(" gen_ai.server.uptime{") && !series.contains("dynamo") => {
-                format!("{series} = (now - start)\n")
-            }
-            _ => line + "\n",
+    let mut lines: Vec<String> = text.lines().map(lasting).collect();
+    for points in lines.chunk_by_mut(|_, next| !next.starts_with("about ")) {
+        if let Some(first) = points.iter().position(|line| !is_head(line)) {
+            points[first..].sort();
         }
-    });
-    lines.collect()
+    }
+    lines.concat()
+}
+
+fn is_head(line: &str) -> bool {
+    ["resource ", "scope ", "about "].iter().any(|head| line.starts_with(head))
+}
+
+/// A line without what differs from run to run.
+fn lasting(line: &str) -> String {
+    let line = without_time(line);
+    match line.split_once(" = ") {
+        Some((series, _)) if series.contains(" gen_ai.server.uptime{") => {
+            format!("{series} = (now - start)\n")
+        }
+        _ => line + "\n",
+    }
 }
 
 #[test]
@@ -61,7 +74,7 @@ fn everything_that_is_made_of_a_page_is_as_it_was() {
 fn every_file_belongs_to_a_fixture() {
     let names: Vec<_> =
         fixtures().iter().map(|path| file_name(path).trim_end_matches(".prom").to_owned() + ".txt").collect();
-    for entry in std::fs::read_dir(folder()).unwrap() {
+    for entry in std::fs::read_dir(folder()).into_iter().flatten() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(names.contains(&name), "{name} belongs to no fixture");
     }

@@ -109,6 +109,9 @@ fn requests_tell_how_they_ended() {
             "error handler_not_exist 0.0",
             "error input_length_error 0.0",
             "error internal_engine_error 0.0",
+            "error no_queue 0.0",
+            "error not_supported 0.0",
+            "error out_of_memory 0.0",
             "error prefix_cache_conflict 0.0",
             "error session_not_exist 0.0",
             "error session_repeat 0.0",
@@ -129,7 +132,7 @@ fn requests_tell_how_they_ended() {
 #[test]
 fn a_meaning_that_stands_in_a_label_is_found() {
     let mapped = Mapped::fixture("triton-");
-    mapped.check("gen_ai.server.requests.running", "[{request}] = 1.0");
+    mapped.check("gen_ai.server.requests.running", "[{request}] = 0.0");
     mapped.check("gen_ai.server.kv_cache.utilization", "[1] = 0.4875");
     assert_eq!(mapped.points("gen_ai.server.requests.waiting").len(), 1, "of the backend only");
     let rest = mapped.points("nv_trt_llm_request_metrics");

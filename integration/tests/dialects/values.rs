@@ -13,7 +13,7 @@ fn what_is_no_number_is_absent() {
 fn unlimited_is_absent() {
     let mapped = Mapped::fixture("litellm-1.105.0-after.");
     assert_eq!(
-        mapped.all().find(|line| line.contains("inf\n") || line.contains("9223372036854775807")),
+        mapped.all().find(|line| line.ends_with("= inf") || line.ends_with("= 9223372036854775807.0")),
         None
     );
     let text = "# TYPE litellm_remaining_tokens_metric gauge\n\
@@ -53,7 +53,7 @@ fn a_share_is_never_more_than_a_whole() {
 #[test]
 fn counters_in_six_digits_are_read_as_they_are() {
     let mapped = Mapped::fixture("llamacpp-0.5.0-dev-0c1e57098-over-1e6-tokens");
-    mapped.check("gen_ai.server.prompt_tokens", "[{token}] = 1130885.0");
+    mapped.check("gen_ai.server.prompt_tokens", "[{token}] = 1130880.0");
 }
 
 #[test]
@@ -63,10 +63,22 @@ fn times_become_seconds() {
         let points = triton.points(metric);
         points.into_iter().find(|point| point.contains("model=\"tensorrt_llm\"")).unwrap().to_owned()
     };
-    assert!(of_tensorrt("gen_ai.server.request.time").ends_with(" [s] = 511.212"));
+    assert!(of_tensorrt("gen_ai.server.request.time").ends_with(" [s] = 506.120993"));
     let first = of_tensorrt("gen_ai.server.time_to_first_token");
-    assert!(first.contains("[s] = count 208 sum 18.34481 buckets 0.1:"), "{first}");
+    assert!(first.contains("[s] = count 208 sum 18.3448"), "{first}");
+    assert!(first.ends_with(" buckets 0.1:151 0.5:52 2.0:5 5.0:0 inf:0"), "{first}");
     let ray = Mapped::fixture("ray-2.60.0");
     let requests = ray.points("http.server.request.duration");
     assert!(requests[0].contains("[s] = count 30 sum 2.325 buckets "), "{requests:?}");
+}
+
+#[test]
+fn an_empty_summary_is_one_whose_quantiles_are_no_numbers() {
+    let page = "# TYPE nv_inference_queue_summary_us summary\n\
+                nv_inference_queue_summary_us_count{model=\"m\",version=\"1\"} 0\n\
+                nv_inference_queue_summary_us_sum{model=\"m\",version=\"1\"} 0\n\
+                nv_inference_queue_summary_us{model=\"m\",version=\"1\",quantile=\"0.5\"} Nan\n";
+    let mapped = Mapped::of(page);
+    assert_eq!(mapped.kinds("nv_inference_queue_summary_us"), ["summary"]);
+    mapped.check("nv_inference_queue_summary_us", "= count 0 sum 0.0 quantiles 0.5:nan");
 }

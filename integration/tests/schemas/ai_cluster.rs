@@ -94,7 +94,7 @@ fn every_id_is_shown_or_redacted_and_none_is_lost() {
     let others = ["9f1c2d3e-4a5b-4c6d-8e7fx0a1b2c3d4e5f", "0123456789012345678901234567890123456789"];
     let mut text = String::from("# TYPE \"ai_cluster.api_key.rate_limit_hits\" counter\n");
     for id in ids.iter().chain(&others) {
-        text += &format!("{{\"ai_cluster.api_key.rate_limit_hits\",key_id=\"{id}\"}} 1\n");
+        text.extend(["{\"ai_cluster.api_key.rate_limit_hits\",key_id=\"", id, "\"} 1\n"]);
     }
     let page = Page::of_text("ai_cluster", &[], &text);
     page.check(

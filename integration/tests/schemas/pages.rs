@@ -149,7 +149,7 @@ async fn a_node_that_does_not_answer_is_degraded_and_its_cluster_tells() {
     assert_eq!((status, &health["status"]), (200, &json!("healthy")));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let told = Duration::from_millis(health["timestamp"].as_u64().unwrap());
-    assert!(now.abs_diff(told) < Duration::from_secs(60), "{told:?}");
+    assert!(now.abs_diff(told) < Duration::from_mins(1), "{told:?}");
 }
 
 #[tokio::test]

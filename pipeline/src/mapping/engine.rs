@@ -198,6 +198,7 @@ impl Engine {
         // Out of its place meanwhile, as the feeds and the engine change each other.
         let Some(plan) = self.plans.get_mut(&point.series) else { return false };
         let mut path = std::mem::replace(&mut plan.path, Path::Open);
+        let is_kept = plan.stays;
         let input = point.series.clone();
         let stays = match &mut path {
             Path::Swap(feed) => match self.one_to_one(feed, point) {
@@ -209,7 +210,7 @@ impl Engine {
             },
             Path::Feeds(feeds) => {
                 self.feed_all(feeds, point);
-                self.options.keeps_originals
+                is_kept
             }
             Path::Open | Path::Keep | Path::Drop => false,
         };

@@ -89,9 +89,8 @@ impl Fetcher {
             authenticator.authorize(&mut secrets).map_err(request)?;
         }
         let answer = self.client.get(target.url.clone(), headers, secrets, self.follow_redirects).await;
-        let (response, _) = answer.map_err(|error| match is_unreachable(&*error) {
-            true => FetchError::Unreachable(chain(&*error)),
-            false => request(error),
+        let (response, _) = answer.map_err(|error| {
+            if is_unreachable(&*error) { FetchError::Unreachable(chain(&*error)) } else { request(error) }
         })?;
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status()));

@@ -108,7 +108,12 @@ mod tests {
 
     #[test]
     fn what_gives_no_point_is_counted() {
-        let recorded = read("a 1\na 2\n", Format::Text).unwrap();
-        assert_eq!((recorded.batch.len(), recorded.losses), (1, vec![("duplicate", 1)]));
+        let recorded = read("a 1\n# TYPE h histogram\nh_sum 2\n", Format::Text).unwrap();
+        assert_eq!((recorded.batch.len(), recorded.losses), (1, vec![("incomplete", 1)]));
+    }
+
+    #[test]
+    fn what_is_there_twice_is_added_up() {
+        check("a 1\na 2\n", Format::Text, &["gauge a", "= 3.0"]);
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct Info {
 /// Models that are read of a list.
 const MODELS_MAX: usize = 64;
 /// What is longer is no name.
-const NAME_BYTES_MAX: usize = 256;
+pub(crate) const NAME_BYTES_MAX: usize = 256;
 
 impl Models {
     /// `None` where it is no list of models.

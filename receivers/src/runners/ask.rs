@@ -81,9 +81,8 @@ impl Asker {
             authenticator.authorize(&mut headers).map_err(broken)?;
         }
         let answer = self.client.get_at_origin(url, headers, REDIRECTS_MAX).await;
-        let (response, url) = answer.map_err(|error| match is_unreachable(&*error) {
-            true => Silence::Unreachable(chain(&*error)),
-            false => broken(error),
+        let (response, url) = answer.map_err(|error| {
+            if is_unreachable(&*error) { Silence::Unreachable(chain(&*error)) } else { broken(error) }
         })?;
         let (head, body) = response.into_parts();
         let text = |name: &HeaderName| {

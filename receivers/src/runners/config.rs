@@ -5,7 +5,7 @@ mod excluded;
 mod tests;
 
 use std::collections::{BTreeMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use config::{Duration, Problem, Section};
@@ -132,7 +132,8 @@ impl Config {
             report("ports", "expected ports from 1 to 65535, got `0`".to_owned());
         }
         for (index, host) in self.hosts.iter().enumerate() {
-            if check_address(&join(host, 1)).is_err() {
+            let is_name = !host.contains(':') && check_address(&join(host, 1)).is_ok();
+            if !is_name && host.parse::<Ipv6Addr>().is_err() {
                 report(&format!("hosts[{index}]"), format!("expected a host without port, got `{host}`"));
             }
         }
@@ -195,11 +196,7 @@ impl Place {
 }
 
 fn join(host: &str, port: u16) -> String {
-    if host.contains(':') && !host.starts_with('[') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// Whether this process listens there.

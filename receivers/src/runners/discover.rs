@@ -4,7 +4,7 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use super::config::Config;
-use super::found::{Finding, Found};
+use super::found::{Finding, Found, Page};
 use super::probe;
 use super::watch::ASKED_AT_ONCE;
 
@@ -23,6 +23,11 @@ pub struct Discovered {
     pub paths: Vec<String>,
     /// Why nothing would be scraped; empty where something would.
     pub reason: String,
+}
+
+/// A list of these in JSON.
+pub fn to_json(discovered: &[Discovered]) -> String {
+    serde_json::to_string_pretty(discovered).expect("texts and lists of texts are JSON")
 }
 
 /// Looks around once; addresses where nobody listens are left out.
@@ -50,7 +55,7 @@ impl Discovered {
 
     fn of(found: Found) -> Self {
         let (paths, reason) = match found.scrape {
-            Ok(pages) => (pages.iter().map(|page| page.shown_path()).collect(), String::new()),
+            Ok(pages) => (pages.iter().map(Page::shown_path).collect(), String::new()),
             Err(obstacle) => (Vec::new(), obstacle.reason),
         };
         Self {

@@ -148,7 +148,7 @@ pub(crate) fn target(
     shared: &Shared,
 ) -> Result<(Target, TargetScraper), BoxError> {
     let mut config = place.job();
-    config.job_name = found.runner.name().to_owned();
+    found.runner.name().clone_into(&mut config.job_name);
     config.metrics_path.clone_from(&page.path);
     if let (true, Some(model)) = (page.is_routed, &page.model) {
         let one = |text: &str| vec![text.to_owned()];

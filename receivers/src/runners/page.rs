@@ -98,6 +98,6 @@ mod tests {
 
     #[test]
     fn a_page_may_be_cut_off() {
-        check("vllm:a 1\nvllm:b{mod", Some(&[Runner::Vllm]));
+        check("vllm:a 1\nvllm:c 1\nvllm:b{mod", Some(&[Runner::Vllm]));
     }
 }

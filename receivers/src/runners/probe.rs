@@ -164,9 +164,10 @@ impl Probe {
     /// whether there is one.
     async fn llama_cpp(&self, listed: &Answer, models: Models) -> Result<Finding, Silence> {
         let runner = Runner::LlamaCpp;
-        let properties = match listed.is_ok() {
-            true => Properties::read(&self.asker.get("/props").await?.body),
-            false => Properties::default(),
+        let properties = if listed.is_ok() {
+            Properties::read(&self.asker.get("/props").await?.body)
+        } else {
+            Properties::default()
         };
         let mut found = Found {
             runner,

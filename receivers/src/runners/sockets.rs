@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_pattern_has_stars() {
         let check = |pattern: &str, name: &str, expected| {
-            assert_eq!(is_match(pattern, name), expected, "{pattern} {name}")
+            assert_eq!(is_match(pattern, name), expected, "{pattern} {name}");
         };
         check("inference-runner-*.sock", "inference-runner-0.sock", true);
         check("inference-runner-*.sock", "inference-runner-.sock", true);

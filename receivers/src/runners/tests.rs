@@ -22,3 +22,16 @@ fn say(found: &Discovered) -> String {
     let end = format!("{}{reason}", found.paths.join(" "));
     format!("{} {version} [{}] ({}) {end}", found.runner, found.dialects.join(" "), found.models.join(","))
 }
+
+#[test]
+fn answers_that_are_cut_off_or_broken_harm_nobody() {
+    for entry in std::fs::read_dir(fake::fixtures().join("probes")).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        for end in (0..bytes.len()).step_by(97) {
+            super::fuzz_answers(&bytes[..end]);
+            let mut broken = bytes.clone();
+            broken[end] ^= 0xff;
+            super::fuzz_answers(&broken);
+        }
+    }
+}

@@ -35,7 +35,11 @@ impl Engine {
         let value = self.groups.value(group, &self.choices);
         let Some(group) = self.groups.get_mut(index) else { return };
         let value = value.and_then(|value| group.derived.apply(value, self.now));
-        let time = if is_tick || group.time == 0 { self.now } else { group.time };
+        // What was said again at a tick is not followed by what is older, or whoever keeps the last would refuse it.
+        if is_tick || group.time == 0 {
+            group.time = group.time.max(self.now);
+        }
+        let time = group.time;
         let output = group.output.clone();
         let was_out = std::mem::replace(&mut group.is_out, value.is_some());
         let start = group.start();

@@ -11,6 +11,7 @@ use super::kinds::{self, Reading, output_metric, reading};
 use super::labels::Subject;
 use super::liveness::NO_CHOICE;
 use super::rules::At;
+use crate::mapping::catalogue::{Origin, catalogue};
 use crate::mapping::compiled::{From, Inputs};
 use crate::metric::{Metric, Resource};
 use crate::registry::Full;
@@ -21,6 +22,8 @@ pub(super) struct Plan {
     /// When its last point came, in nanoseconds since 1970.
     pub(super) seen: u64,
     pub(super) path: Path,
+    /// Whether its points stay in the batch beside what is made of them.
+    pub(super) stays: bool,
 }
 
 #[derive(Debug)]
@@ -93,14 +96,15 @@ impl Engine {
         for feed in before {
             self.close(feed);
         }
+        let stays = self.options.keeps_originals || self.is_of_scraping(series, &taken);
         let path = if !is_taken {
             if self.rules.keeps_unmapped(&series.metric().name) { Path::Keep } else { Path::Drop }
         } else if feeds.is_empty() {
-            if self.options.keeps_originals { Path::Keep } else { Path::Drop }
+            if stays { Path::Keep } else { Path::Drop }
         } else {
-            self.path(feeds)
+            self.path(feeds, stays)
         };
-        Ok(Plan { seen, path })
+        Ok(Plan { seen, path, stays })
     }
 
     /// Works out the way of a series that a rule made into the rules that are made of it.
@@ -108,16 +112,23 @@ impl Engine {
         let candidates = self.rules.state(rule).consumers.iter().copied().collect();
         let (taken, _) = self.taken(series, candidates);
         let feeds = self.feeds(series, &taken, &mut Vec::new())?;
-        Ok(Plan { seen: self.now, path: Path::Feeds(feeds) })
+        Ok(Plan { seen: self.now, path: Path::Feeds(feeds), stays: false })
     }
 
-    fn path(&self, mut feeds: Vec<Feed>) -> Path {
+    /// Whether a dialect takes what no runner has made: `up` is of its target, and watched by others.
+    fn is_of_scraping(&self, series: &Series, taken: &[At]) -> bool {
+        let is_foreign = |at: &At| self.rules.input(*at).is_some_and(|input| input.is_foreign);
+        let known = catalogue().metrics.get(&series.metric().name);
+        taken.iter().any(is_foreign) && known.is_some_and(|own| own.origin == Origin::Prometheus)
+    }
+
+    fn path(&self, mut feeds: Vec<Feed>, stays: bool) -> Path {
         let is_plain = |feed: &Feed| {
             let state = self.rules.state(feed.at.rule);
             matches!(feed.target, Target::Series { .. }) && !state.is_hidden && !state.feeds_others()
         };
         if feeds.len() == 1
-            && !self.options.keeps_originals
+            && !stays
             && let Some(feed) = feeds.pop_if(|feed| is_plain(feed))
         {
             return Path::Swap(feed);
@@ -183,10 +194,14 @@ impl Engine {
         let (Some(name), Some(reading)) = (name, reading(&rule, input, series.metric())) else {
             return Ok(None);
         };
+        let is_dialect = self.rules.is_dialect(at.rule);
+        if is_dialect && self.options.keeps_originals && name == series.metric().name {
+            // The original stays, and another of its name would be taken for more of the same.
+            return Ok(None);
+        }
         let metric = output_metric(self.rules.state(at.rule), name, &reading, series.metric());
         let attributes = subject.labels(&input.labels);
         let output = self.output(at.rule, series, metric, &attributes)?;
-        let is_dialect = self.rules.is_dialect(at.rule);
         let choice = if ranks.len() > 1 {
             let resource = is_dialect.then(|| series.resource());
             self.choices.of(at.rule, resource, ranks.len())
@@ -274,7 +289,8 @@ impl Engine {
         for series in living {
             if let Some(before) = self.plans.remove(&series) {
                 let seen = before.seen;
-                let plan = self.plan(&series, Some(before)).unwrap_or(Plan { seen, path: Path::Open });
+                let plan =
+                    self.plan(&series, Some(before)).unwrap_or(Plan { seen, path: Path::Open, stays: false });
                 self.plans.insert(&series, plan);
             }
         }

@@ -175,7 +175,8 @@ pub(super) fn recorded(name: &str) -> Reply {
     let body = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let head = std::fs::read_to_string(path.with_extension("headers")).unwrap_or_default();
     // Of an answer that came after a redirect there are two heads; the last is that of the page.
-    let head = head.trim().rsplit("\n\n").next().unwrap_or_default().replace('\r', "");
+    let head = head.replace('\r', "");
+    let head = head.trim().rsplit("\n\n").next().unwrap_or_default();
     let status = head.split(' ').nth(1).map_or(200, |status| status.parse().unwrap());
     let kept = |line: &&str| {
         let line = line.to_lowercase();

@@ -138,12 +138,16 @@ async fn foreign_names_are_taken_only_from_resources_that_speak_the_dialect() {
     let mut bench = Bench::new(vec![vllm, ray]);
     let text = "resource {host=1}\ngauge up = 1\nresource {host=2}\ngauge up = 1\ngauge vllm:a = 1\n\
         resource {inferometer.runner=\"ray\"}\ngauge up = 1";
-    assert_eq!(bench.map(text), ["gauge r.up = 1", "gauge up = 1", "gauge v.a = 1", "gauge v.up = 1"]);
+    assert_eq!(
+        bench.map(text),
+        ["gauge r.up = 1", "gauge up = 1", "gauge up = 1", "gauge up = 1", "gauge v.a = 1", "gauge v.up = 1"]
+    );
     // The first resource turns out to speak both.
     let text = "resource {host=1}\ngauge vllm:a = 1\ngauge ray:x = 1";
     assert_eq!(bench.map(text), ["gauge ray:x = 1", "gauge v.a = 1"]);
     let made = bench.map("resource {host=1}\ngauge up = 1");
-    assert_eq!(made, ["gauge r.up = 1", "gauge v.up = 1"]);
+    // What is not the runner's own stays.
+    assert_eq!(made, ["gauge r.up = 1", "gauge up = 1", "gauge v.up = 1"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,6 +168,10 @@ async fn originals_stay_where_that_is_wanted() {
     let options = Options { keeps_originals: true };
     let mut bench = Bench::with(vec![schema(vec![one("b", input("a"))])], options);
     assert_eq!(bench.map("gauge a = 1\ngauge c = 2"), ["gauge a = 1", "gauge b = 1"]);
+    // One that would be made again under its own name stays what it is.
+    let corrected = Rule { kind: Some(OutputKind::Gauge), ..one("a", input("a")) };
+    let mut bench = Bench::with(vec![dialect("d", vec![corrected])], options);
+    assert_eq!(bench.map("counter a = 1"), ["counter a = 1"]);
 }
 
 #[tokio::test(start_paused = true)]
