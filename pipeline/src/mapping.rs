@@ -28,3 +28,6 @@ pub const LITERAL: &str = "prometheus.literal";
 
 /// The attribute of a resource that names the dialect its runner speaks.
 pub const RUNNER: &str = "inferometer.runner";
+
+/// The key in the metadata of a metric that a dialect has made: the name of the dialect.
+pub const DIALECT: &str = "inferometer.dialect";

@@ -101,8 +101,8 @@ pub struct Input {
     /// Whether the name lies outside the dialect's vocabulary: taken only from resources that speak the dialect.
     pub is_foreign: bool,
     pub conditions: Vec<Condition>,
-    /// Only from resources that speak this dialect.
-    pub runner: Option<String>,
+    /// Only series that come from there.
+    pub runner: Option<Runner>,
     pub version: Option<crate::mapping::version::Range>,
     pub take: Take,
     /// What the series is, whatever it says of itself.
@@ -124,6 +124,17 @@ pub enum From {
     Metric(NameMatch),
     /// Another rule of the mapping, by index, before this one.
     Rule(usize),
+}
+
+/// Whether a series comes from a runner: a dialect has made it, or its resource speaks one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Runner {
+    /// Of this dialect.
+    Named(String),
+    /// Of any.
+    Any,
+    /// From something else: an application that pushes.
+    Absent,
 }
 
 /// What is taken of a point.
@@ -190,8 +201,8 @@ pub struct Label {
     pub name: String,
     /// The first that gives something.
     pub from: Vec<Template>,
-    /// The first whose pattern fits (`*` is any text); a value that none fits stays.
-    pub translate: Vec<(Regex, String)>,
+    /// The first that fits; a value that none fits stays.
+    pub translate: Vec<(NameMatch, String)>,
     pub is_lower_tail: bool,
     pub default: Option<String>,
 }

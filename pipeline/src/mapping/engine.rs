@@ -20,7 +20,6 @@ mod relay;
 mod rules;
 mod tick;
 mod total;
-mod units;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use super::nature::{Nature, Source, taken, word};
 use super::{Meaning, Scope};
 use crate::mapping::builtin;
 use crate::mapping::catalogue::catalogue;
-use crate::mapping::compiled::{From, Input, Labels, NameMatch, OutputKind, Take};
+use crate::mapping::compiled::{From, Input, Labels, NameMatch, OutputKind, Runner, Take};
 use crate::mapping::file;
 use crate::mapping::names::{covers_prefix, is_match, literal_beginning};
 use crate::mapping::version::Range;
@@ -28,7 +28,14 @@ impl Scope<'_> {
             self.or_say(&format!("{key}.version"), range)
         });
         self.check_details(key, spec);
+        let runner = self.runner(key, spec);
         let origin = origin?;
+        if self.is_schema() && runner.is_some() && matches!(origin.from, From::Rule(_)) {
+            self.say(
+                &format!("{key}.runner"),
+                "what a rule makes is of no runner; say it at the inputs of that rule",
+            );
+        }
         let mut nature = origin.nature;
         nature.kind = spec.kind.or(nature.kind);
         nature.unit = spec.unit.clone().or(nature.unit);
@@ -47,7 +54,7 @@ impl Scope<'_> {
             from: origin.from,
             is_foreign: origin.is_foreign,
             conditions: self.conditions(&format!("{key}.where"), &spec.conditions),
-            runner: spec.runner.clone(),
+            runner,
             version,
             take: spec.take,
             kind: spec.kind,
@@ -148,15 +155,24 @@ impl Scope<'_> {
             self.say(&of("offset"), "expected a number");
         }
         self.check_valid(&of("valid"), spec.valid);
-        if let Some(runner) = &spec.runner {
-            let known: Vec<_> = builtin::DIALECTS.iter().map(|(name, _)| *name).collect();
-            if !known.contains(&runner.as_str()) && *runner != self.file.mapping {
-                let instead = config::instead(runner, &known).unwrap_or_default();
-                self.say(&of("runner"), format!("no dialect is called `{runner}`; {instead}"));
-            }
-        }
         if let Some(kind) = spec.kind.filter(|_| matches!(spec.take, Take::One)) {
             self.say(&of("type"), format!("`take: one` is the same of a {}", word(kind)));
+        }
+    }
+
+    fn runner(&self, key: &str, spec: &file::Input) -> Option<Runner> {
+        match spec.runner.as_deref()? {
+            "*" => Some(Runner::Any),
+            "none" => Some(Runner::Absent),
+            name => {
+                let known: Vec<_> = builtin::DIALECTS.iter().map(|(name, _)| *name).collect();
+                if !known.contains(&name) && name != self.file.mapping {
+                    let instead = config::instead(name, &known).unwrap_or_default();
+                    let message = format!("no dialect is called `{name}`; {instead}");
+                    self.say(&format!("{key}.runner"), message);
+                }
+                Some(Runner::Named(name.to_owned()))
+            }
         }
     }
 

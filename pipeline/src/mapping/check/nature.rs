@@ -62,7 +62,7 @@ pub(super) fn taken(name: &str, nature: Nature, take: Take) -> Result<Nature, St
         }
         Take::Age => match (is(is_distribution), &nature.unit) {
             (Some(kind), _) => Err(format!("`take: age` is of a time in seconds; `{name}` is a {kind}")),
-            (None, Some(unit)) if factor(unit, "s").is_none() => {
+            (None, Some(unit)) if factor(unit, "s") != Some(1.0) => {
                 Err(format!("`take: age` is of a time in seconds; `{name}` has the unit `{unit}`"))
             }
             (None, _) => Ok(made(OutputKind::Gauge, "s")),

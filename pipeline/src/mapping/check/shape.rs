@@ -31,6 +31,13 @@ impl Scope<'_> {
             }
             return;
         }
+        if !self.is_schema() {
+            let absent =
+                [("constant", rule.constant.is_some()), ("zero", !matches!(rule.zero, Zero::Absent))];
+            for (key, _) in absent.into_iter().filter(|(_, is_set)| *is_set) {
+                self.say(&of(key), "a dialect's metrics belong to targets, and only series tell of these; put it into a schema");
+            }
+        }
         if rule.from.is_none() && !given.is_empty() {
             self.check_without_inputs(index, rule);
         }

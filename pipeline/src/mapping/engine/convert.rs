@@ -8,6 +8,8 @@ use crate::point::{ExponentialHistogram, Histogram, Value};
 pub(super) struct Convert {
     take: Take,
     factor: f64,
+    /// 1, or what `factor` is the inverse of: to divide by a whole number is exact where it can be.
+    divisor: f64,
     offset: f64,
     valid: Valid,
     is_accumulated_twice: bool,
@@ -15,9 +17,11 @@ pub(super) struct Convert {
 
 impl Convert {
     pub(super) fn new(input: &Input, take: Take, factor: f64) -> Self {
+        let (factor, divisor) = fraction(factor);
         Self {
             take,
             factor,
+            divisor,
             offset: input.offset,
             valid: input.valid,
             is_accumulated_twice: input.is_accumulated_twice,
@@ -33,7 +37,7 @@ impl Convert {
     }
 
     fn is_same_unit(&self) -> bool {
-        self.factor == 1.0 && self.offset == 0.0
+        self.factor == 1.0 && self.divisor == 1.0 && self.offset == 0.0
     }
 
     /// `None`: the value is absent.
@@ -68,7 +72,7 @@ impl Convert {
             }
             Value::Summary(summary) => {
                 let mut summary = summary.clone();
-                summary.sum = summary.sum * self.factor + self.offset * summary.count as f64;
+                summary.sum = self.times(summary.sum) + self.offset * summary.count as f64;
                 for (_, value) in &mut summary.quantiles {
                     *value = self.line(*value);
                 }
@@ -85,8 +89,12 @@ impl Convert {
         is_valid.then(|| (value.clone(), number))
     }
 
+    fn times(&self, number: f64) -> f64 {
+        number * self.factor / self.divisor
+    }
+
     fn line(&self, number: f64) -> f64 {
-        number * self.factor + self.offset
+        self.times(number) + self.offset
     }
 
     fn scaled(&self, number: f64) -> Option<Value> {
@@ -106,7 +114,7 @@ impl Convert {
         }
         if !self.is_same_unit() {
             let count = histogram.count as f64;
-            histogram.sum = histogram.sum.map(|sum| sum * self.factor + self.offset * count);
+            histogram.sum = histogram.sum.map(|sum| self.times(sum) + self.offset * count);
             histogram.min = histogram.min.map(|min| self.line(min));
             histogram.max = histogram.max.map(|max| self.line(max));
             histogram.bounds = histogram.bounds.iter().map(|bound| self.line(*bound)).collect();
@@ -117,17 +125,28 @@ impl Convert {
     /// Bounds move by a power of the base only, which is near enough within a bucket; sums are exact.
     fn exponential(&self, histogram: &ExponentialHistogram) -> ExponentialHistogram {
         let mut histogram = histogram.clone();
-        if self.factor != 1.0 && self.factor > 0.0 {
-            let shift = (self.factor.log2() * 2f64.powi(histogram.scale)).round();
+        let factor = self.factor / self.divisor;
+        if factor != 1.0 && factor > 0.0 {
+            let shift = (factor.log2() * 2f64.powi(histogram.scale)).round();
             let shift = shift.clamp(f64::from(i32::MIN / 2), f64::from(i32::MAX / 2)) as i32;
             histogram.positive.offset = histogram.positive.offset.saturating_add(shift);
             histogram.negative.offset = histogram.negative.offset.saturating_add(shift);
-            histogram.zero_threshold *= self.factor;
-            histogram.sum = histogram.sum.map(|sum| sum * self.factor);
-            histogram.min = histogram.min.map(|min| min * self.factor);
-            histogram.max = histogram.max.map(|max| max * self.factor);
+            histogram.zero_threshold = self.times(histogram.zero_threshold);
+            histogram.sum = histogram.sum.map(|sum| self.times(sum));
+            histogram.min = histogram.min.map(|min| self.times(min));
+            histogram.max = histogram.max.map(|max| self.times(max));
         }
         histogram
+    }
+}
+
+/// What to multiply with, and what to divide by.
+fn fraction(factor: f64) -> (f64, f64) {
+    let inverse = (1.0 / factor).round();
+    if inverse >= 2.0 && inverse.is_finite() && 1.0 / inverse == factor {
+        (1.0, inverse)
+    } else {
+        (factor, 1.0)
     }
 }
 

@@ -22,6 +22,14 @@ impl Resources {
         }
     }
 
+    /// Whether it speaks any.
+    pub(super) fn speaks_any(&self, resource: &Arc<Resource>) -> bool {
+        match self.known.get(resource) {
+            Some(dialects) => !dialects.is_empty(),
+            None => told(resource).is_some(),
+        }
+    }
+
     /// Learns from the name of a series; says whether the resource was known to speak less.
     pub(super) fn learn(&mut self, resource: &Arc<Resource>, name: &str, rules: &Rules) -> bool {
         let is_known = self.known.contains_key(resource);

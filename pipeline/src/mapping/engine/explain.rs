@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use super::plan::Target;
 use super::rules::{At, fixed_name};
 use super::{Engine, Explanation, Source, Status};
-use crate::mapping::compiled::{Condition, From, Input, Inputs, NameMatch, Part, Place, Take, Template};
+use crate::mapping::compiled::{
+    Condition, From, Input, Inputs, NameMatch, Part, Place, Runner, Take, Template,
+};
 use crate::notation;
 use crate::series::Series;
 
@@ -155,8 +157,11 @@ impl Engine {
             Take::Age => " (age)",
         };
         text.push_str(take);
-        if let Some(runner) = &input.runner {
-            text.extend([" of ", runner.as_str()]);
+        match &input.runner {
+            Some(Runner::Named(name)) => text.extend([" of ", name.as_str()]),
+            Some(Runner::Any) => text.push_str(" of a runner"),
+            Some(Runner::Absent) => text.push_str(" of no runner"),
+            None => {}
         }
         if !input.conditions.is_empty() {
             let conditions: Vec<String> = input.conditions.iter().map(condition).collect();

@@ -3,7 +3,7 @@
 use super::Engine;
 use super::derive::Derived;
 use super::derive::states::state_of;
-use super::kinds::{literal, output_kind};
+use super::kinds::{literal, made_by, output_kind};
 use crate::attributes::Attributes;
 use crate::mapping::compiled::{Combine, Inputs, States};
 use crate::metric::{Kind, Metric};
@@ -147,9 +147,11 @@ impl Engine {
         let unit = state.rule.unit.clone().unwrap_or_default();
         let mut metric = Metric::new(name, unit, output_kind(state, Kind::Gauge))
             .with_description(state.rule.help.clone().unwrap_or_default());
-        if !self.rules.is_dialect(rule) {
-            metric.metadata = literal();
-        }
+        metric.metadata = if self.rules.is_dialect(rule) {
+            made_by(&self.rules.mapping(rule).name, Vec::new())
+        } else {
+            literal()
+        };
         let metric = self.registry.metric(metric);
         self.registry.series(&key.resource, &key.scope, &metric, key.labels.clone()).ok()
     }

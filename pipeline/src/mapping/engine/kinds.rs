@@ -2,10 +2,10 @@
 
 use super::convert::Convert;
 use super::rules::RuleState;
-use super::units;
 use crate::attributes::Attributes;
-use crate::mapping::LITERAL;
 use crate::mapping::compiled::{Combine, Derive, Input, OutputKind, Rule, Take};
+use crate::mapping::unit::factor;
+use crate::mapping::{DIALECT, LITERAL};
 use crate::metric::{Kind, Metric, Temporality};
 use crate::value::AnyValue;
 
@@ -30,7 +30,9 @@ pub(super) fn reading(rule: &Rule, input: &Input, metric: &Metric) -> Option<Rea
         Take::Count | Take::Sum if !is_number(metric.kind) => Kind::Sum { temporality, is_monotonic: true },
         Take::Mean if !is_number(metric.kind) => Kind::Gauge,
         Take::One => Kind::Gauge,
-        Take::Age if is_number(own) => Kind::Gauge,
+        Take::Age if is_number(own) && factor(&metric.unit, "s").is_none_or(|factor| factor == 1.0) => {
+            Kind::Gauge
+        }
         Take::Count | Take::Sum | Take::Mean | Take::Age => return None,
     };
     is_possible(rule, kind).then_some(())?;
@@ -73,17 +75,21 @@ fn is_possible(rule: &Rule, kind: Kind) -> bool {
     }
 }
 
+/// What values are multiplied with, and the unit they are in then.
 fn unit(rule: &Rule, input: &Input, metric: &Metric, take: Take) -> (f64, String) {
+    let declared = input.unit.as_deref().unwrap_or_default();
     let own = match take {
-        Take::Count | Take::One => "",
-        _ if metric.unit.is_empty() => input.unit.as_deref().unwrap_or_default(),
+        Take::Count | Take::One => "1",
+        Take::Age => "s",
+        _ if metric.unit.is_empty() => declared,
         _ => metric.unit.as_str(),
     };
     let Some(unit) = &rule.unit else {
+        let own = if matches!(take, Take::Count | Take::One) { "" } else { own };
         return (input.scale.unwrap_or(1.0), own.to_owned());
     };
-    let of_own = if own.is_empty() { None } else { units::factor(own, unit) };
-    let factor = of_own.or_else(|| units::factor(input.unit.as_deref()?, unit));
+    // A series that says something else than it is said to be is believed to be what the file says.
+    let factor = factor(own, unit).or_else(|| factor(declared, unit));
     (input.scale.or(factor).unwrap_or(1.0), unit.clone())
 }
 
@@ -97,6 +103,11 @@ pub(super) fn output_metric(state: &RuleState, name: String, reading: &Reading, 
 
 pub(super) fn literal() -> Attributes {
     Attributes::new([(LITERAL.to_owned(), AnyValue::Bool(true))])
+}
+
+/// What a dialect's metric says beside what it said before.
+pub(super) fn made_by(dialect: &str, before: Vec<(String, AnyValue)>) -> Attributes {
+    Attributes::new(before.into_iter().chain([(DIALECT.to_owned(), dialect.into())]))
 }
 
 pub(super) fn output_kind(state: &RuleState, kind: Kind) -> Kind {

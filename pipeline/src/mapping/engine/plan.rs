@@ -11,11 +11,14 @@ use super::kinds::{self, Reading, output_metric, reading};
 use super::labels::Subject;
 use super::liveness::NO_CHOICE;
 use super::rules::At;
+use crate::attributes::Attributes;
+use crate::mapping::DIALECT;
 use crate::mapping::catalogue::{Origin, catalogue};
-use crate::mapping::compiled::{From, Inputs};
+use crate::mapping::compiled::{From, Inputs, Runner};
 use crate::metric::{Metric, Resource};
 use crate::registry::Full;
 use crate::series::Series;
+use crate::value::ValueRef;
 
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -156,11 +159,11 @@ impl Engine {
         if input.is_foreign && !self.resources.speaks(resource, &self.rules.mapping(at.rule).name) {
             return false;
         }
-        if input.runner.as_ref().is_some_and(|runner| !self.resources.speaks(resource, runner)) {
+        if input.runner.as_ref().is_some_and(|runner| !self.is_of(series, runner)) {
             return false;
         }
         if let Some(range) = &input.version {
-            let version = resource.attributes.get("service.version").and_then(crate::value::ValueRef::as_str);
+            let version = resource.attributes.get("service.version").and_then(ValueRef::as_str);
             if !version.is_some_and(|version| range.contains(version)) {
                 return false;
             }
@@ -170,6 +173,16 @@ impl Engine {
         let is_possible =
             state.rule.metric.is_none() || reading(&state.rule, input, series.metric()).is_some();
         is_possible && input.conditions.iter().all(|condition| subject.meets(condition))
+    }
+
+    fn is_of(&self, series: &Series, runner: &Runner) -> bool {
+        let resource = series.resource();
+        let made_by = series.metric().metadata.get(DIALECT).and_then(ValueRef::as_str);
+        match runner {
+            Runner::Named(name) => made_by == Some(name.as_str()) || self.resources.speaks(resource, name),
+            Runner::Any => made_by.is_some() || self.resources.speaks_any(resource),
+            Runner::Absent => made_by.is_none() && !self.resources.speaks_any(resource),
+        }
     }
 
     fn feeds(&mut self, series: &Series, taken: &[At], before: &mut Vec<Feed>) -> Result<Vec<Feed>, Full> {
@@ -232,18 +245,19 @@ impl Engine {
         rule: u32,
         of: &Series,
         mut metric: Metric,
-        attributes: &crate::attributes::Attributes,
+        attributes: &Attributes,
     ) -> Result<Series, Full> {
-        if self.rules.is_dialect(rule) {
-            if self.rules.state(rule).rule.kind.is_none() && metric.kind == of.metric().kind {
-                metric.metadata = of.metric().metadata.clone();
-            }
+        let state = self.rules.state(rule);
+        if !self.rules.is_dialect(rule) {
+            metric.metadata = kinds::literal();
             let metric = self.registry.metric(metric);
-            return self.registry.series(of.resource(), of.scope(), &metric, attributes.clone());
+            return self.registry.series(&self.no_resource, &self.no_scope, &metric, attributes.clone());
         }
-        metric.metadata = kinds::literal();
+        let is_as_it_was = state.rule.kind.is_none() && metric.kind == of.metric().kind;
+        let before = if is_as_it_was { of.metric().metadata.to_pairs() } else { Vec::new() };
+        metric.metadata = kinds::made_by(&self.rules.mapping(rule).name, before);
         let metric = self.registry.metric(metric);
-        self.registry.series(&self.no_resource, &self.no_scope, &metric, attributes.clone())
+        self.registry.series(of.resource(), of.scope(), &metric, attributes.clone())
     }
 
     /// A way that is no more.

@@ -2,7 +2,8 @@
 
 use super::document::{Document, Entry, Family, Type};
 use crate::mapping::compiled::{
-    Condition, From, Input, Inputs, Label, Labels, NameMatch, Part, Place, Rule, Take, Template, Test, Valid,
+    Condition, From, Input, Inputs, Label, Labels, NameMatch, Part, Place, Rule, Runner, Take, Template,
+    Test, Valid,
 };
 use crate::mapping::live::Overlay;
 use crate::mapping::version::Range;
@@ -129,7 +130,7 @@ fn input(family: &Family, entry: &Entry, version: Option<Range>) -> Input {
         from: From::Metric(NameMatch::Exact(entry.source.clone())),
         is_foreign: false,
         conditions: Vec::new(),
-        runner: Some(entry.dialect.to_owned()),
+        runner: Some(Runner::Named(entry.dialect.to_owned())),
         version,
         take: if family.kind == Type::Info { Take::One } else { Take::Value },
         kind: None,

@@ -2,7 +2,9 @@
 
 use super::document::{Document, Type};
 use super::*;
-use crate::mapping::compiled::{Condition, From, Input, Inputs, NameMatch, OutputKind, Part, Rule, Take};
+use crate::mapping::compiled::{
+    Condition, From, Input, Inputs, NameMatch, OutputKind, Part, Rule, Runner, Take,
+};
 
 /// The default with some text in the place of other text, which must be in it.
 fn changed(from: &str, to: &str) -> String {
@@ -39,7 +41,7 @@ fn becomes(overlay: &Overlay, runner: &str, version: Option<&str>, series: &str)
         // As the engine matches counters.
         let family = |name: &str| name.strip_suffix("_total").unwrap_or(name).to_owned();
         family(name) == family(series)
-            && input.runner.as_deref() == Some(runner)
+            && input.runner == Some(Runner::Named(runner.to_owned()))
             && range
             && input.conditions.iter().all(meets)
     };
@@ -163,7 +165,9 @@ fn a_family_that_changes_its_type_leaves_its_old_name() {
 #[test]
 fn the_runtime_is_a_label_and_the_runners_own_are_kept() {
     let overlay = rules(&changed("\"llamacpp:requests_processing\"", "\"llamacpp:slots\""));
-    let input = inputs(&overlay.rules[0]).iter().find(|input| input.runner.as_deref() == Some("llama_cpp"));
+    let input = inputs(&overlay.rules[0])
+        .iter()
+        .find(|input| input.runner == Some(Runner::Named("llama_cpp".to_owned())));
     let labels = &input.unwrap().labels;
     assert_eq!(labels.labels[0].name, "runtime");
     assert_eq!(labels.labels[0].from[0].0, [Part::Text("llama.cpp".to_owned())]);

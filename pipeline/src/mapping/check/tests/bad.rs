@@ -350,3 +350,11 @@ fn everything_that_is_wrong_is_said_at_once() {
         ],
     );
 }
+
+#[test]
+fn a_dialect_has_nothing_that_no_series_brings() {
+    let rule = |keys: &str| format!("rules:\n  - {{metric: x, type: gauge, unit: '1', help: h., {keys}}}\n");
+    let words = "a dialect's metrics belong to targets";
+    bad('d', &rule("constant: 1"), &[(2, "rules[0].constant", words)]);
+    bad('d', &rule("from: {metric: 'run:x'}, zero: true"), &[(2, "rules[0].zero", words)]);
+}

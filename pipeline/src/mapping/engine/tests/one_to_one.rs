@@ -3,6 +3,7 @@
 use super::builder::*;
 use crate::mapping::compiled::*;
 use crate::mapping::engine::Options;
+use crate::mapping::names::glob;
 
 #[tokio::test(start_paused = true)]
 async fn a_series_gets_its_new_name_and_labels_and_stays_an_integer() {
@@ -19,7 +20,9 @@ async fn a_dialect_keeps_resource_and_scope_and_what_it_does_not_know() {
     let mut batch = bench.parse("resource {host=\"h\"}\nscope \"s\" \"1\"\ngauge vllm:a = 3\ngauge c = 1");
     bench.engine.process(&mut batch);
     let text = crate::notation::write(&batch);
-    assert_eq!(text, "resource {host=\"h\"}\nscope \"s\" \"1\"\ngauge b = 3\ngauge c = 1\n");
+    let expected = "resource {host=\"h\"}\nscope \"s\" \"1\"\nabout {inferometer.dialect=\"vllm\"}\ngauge b = 3\n\
+        about\ngauge c = 1\n";
+    assert_eq!(text, expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,6 +49,20 @@ async fn units_are_converted_by_the_series_own_and_else_by_the_declared() {
         made,
         ["histogram b{model=\"4\"} [ms] = count 3 sum 2500.0 min 500.0 max 1000.0 buckets 1000.0:3 inf:0"]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_divided_by_a_whole_number_is_exact() {
+    let rule = |metric, unit: &str, input| Rule { unit: Some(unit.to_owned()), ..one(metric, input) };
+    let rules = vec![rule("t", "ms", input("t")), rule("p", "1", input("p"))];
+    let mut bench = Bench::new(vec![schema(rules)]);
+    // By 0.001 and 0.01 they would be 1.1000000000000001 and 0.07 with a tail.
+    assert_eq!(
+        bench.map("gauge t [us] = 1100\ngauge p [%] = 7"),
+        ["gauge p [1] = 0.07", "gauge t [ms] = 1.1"]
+    );
+    let made = bench.map("histogram t{model=1} [us] = count 1 sum 4300.0 buckets 2900.0:0 inf:1");
+    assert_eq!(made, ["histogram t{model=\"1\"} [ms] = count 1 sum 4.3 buckets 2.9:0 inf:1"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,9 +94,9 @@ async fn parts_of_a_histogram_are_taken() {
 #[tokio::test(start_paused = true)]
 async fn the_age_of_a_time_is_counted_from_now() {
     let mut bench = Bench::new(vec![schema(vec![one("age", Input { take: Take::Age, ..input("start") })])]);
-    assert_eq!(bench.map("gauge start = 90.5"), ["gauge age = 9.5"]);
+    assert_eq!(bench.map("gauge start = 90.5"), ["gauge age [s] = 9.5"]);
     after(5).await;
-    assert_eq!(bench.map("gauge start = 90.5"), ["gauge age = 14.5"]);
+    assert_eq!(bench.map("gauge start = 90.5"), ["gauge age [s] = 14.5"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -184,8 +201,8 @@ async fn a_series_that_died_and_came_back_has_its_output_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn labels_are_the_first_that_is_there_translated_or_the_default() {
-    let anchored = |pattern| regex::Regex::new(&format!("^(?:{pattern})$")).unwrap();
-    let translate = vec![(anchored("stop"), "success".to_owned()), (anchored(".*\\.X"), "other".to_owned())];
+    let translate =
+        vec![(glob("stop").unwrap(), "success".to_owned()), (glob("*.X").unwrap(), "other".to_owned())];
     let status = Label {
         translate,
         is_lower_tail: true,
