@@ -158,8 +158,8 @@ fn families(page: &str) -> BTreeMap<String, Family> {
     let mut current = String::new();
     for line in page.lines() {
         if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
-            current = name.to_owned();
-            families.entry(current.clone()).or_default().kind = kind.to_owned();
+            name.clone_into(&mut current);
+            kind.clone_into(&mut families.entry(current.clone()).or_default().kind);
         } else if !line.starts_with('#') && line.starts_with(&current) {
             families.entry(current.clone()).or_default().series.push(labels(line));
         }
@@ -189,10 +189,7 @@ fn sources(mappings: &Value, schema: &str, metric: &str) -> String {
     let used = found["sources"].as_array().unwrap().iter();
     let used = used.filter(|source| source["is_used"] == true && source["live"].as_u64() > Some(0));
     let inputs: Vec<_> = used.filter_map(|source| source["input"].as_str()).collect();
-    match inputs.is_empty() {
-        true => String::from("nothing"),
-        false => inputs.join("; ").replace('|', "\\|"),
-    }
+    if inputs.is_empty() { String::from("nothing") } else { inputs.join("; ").replace('|', "\\|") }
 }
 
 fn compare(written: &str) -> Option<String> {

@@ -91,7 +91,7 @@ impl World {
         let go = Target::start(GO).await;
         let host = own_address(0);
         let collector = start_collector(&host, &runners, &go.address).await;
-        let application = application(&format!("http://{}", collector.address("gRPC on "))).await;
+        let application = application(&format!("http://{}", collector.address("gRPC on ")));
         // What the application pushes is preferred to what runners say of the same; were these the first, what they
         // have counted would stay.
         let has_pushed = || async {
@@ -99,7 +99,9 @@ impl World {
             page.contains("offgrid_requests_total")
         };
         wait_until("what the application pushes", has_pushed, || collector.log()).await;
-        runners.iter().for_each(|runner| runner.answer(true));
+        for runner in &runners {
+            runner.answer(true);
+        }
         let prometheus = Prometheus::start(&scraping(&host, ""));
         Self { host, collector, prometheus, recorded, runners, _go: go, _application: application }
     }
@@ -216,7 +218,7 @@ scrape_configs:
 }
 
 /// The stock SDK that pushes.
-async fn application(endpoint: &str) -> Child {
+fn application(endpoint: &str) -> Child {
     python("application.py")
         .arg(endpoint)
         .stdin(Stdio::null())

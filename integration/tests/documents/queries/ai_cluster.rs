@@ -99,7 +99,7 @@ fn outcomes(recorded: &Recorded) -> Vec<Question> {
     let [good, good_qwen, good_deepseek] = [LLAMA, QWEN, DEEPSEEK].map(|name| model(name, success));
     let [bad, bad_qwen, bad_deepseek] = [LLAMA, QWEN, DEEPSEEK].map(|name| model(name, error));
     let [llama, qwen, deepseek] = [LLAMA, QWEN, DEEPSEEK].map(|name| format!("model=\"{name}\""));
-    let nothing = |key: &str| (key.to_owned(), Number::NotANumber);
+    let nothing = |key: &str| (key.to_owned(), Number::Nothing);
     // The document divides the errors of a model by the errors of that model: where there is any it is 1, where there
     // is none it is nothing. Both are the expression's own doing.
     let by_itself =

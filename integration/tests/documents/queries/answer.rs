@@ -13,7 +13,7 @@ pub(crate) enum Number {
     /// A rate, or what is made of rates.
     About(f64),
     /// Nothing was counted that could be divided by.
-    NotANumber,
+    Nothing,
 }
 
 #[derive(Debug, Clone)]
@@ -103,7 +103,7 @@ impl Number {
         match self {
             Self::Exactly(value) => (found - value).abs() <= 1e-9 * value.abs(),
             Self::About(value) => (found - value).abs() <= TOLERANCE * value.abs(),
-            Self::NotANumber => found.is_nan(),
+            Self::Nothing => found.is_nan(),
         }
     }
 }
