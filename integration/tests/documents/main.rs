@@ -12,7 +12,7 @@ mod queries;
 mod recording;
 mod world;
 
-use integration::has_counterparts;
+use integration::{get, has_counterparts};
 
 use world::World;
 
@@ -27,5 +27,13 @@ async fn what_the_documents_ask_has_the_answers_that_the_inputs_imply() {
     faults.extend(json::check(&world).await);
     faults.extend(parsers::check(&world).await);
     faults.extend(conformance::check(&world).await);
+    faults.extend(lost(&world).await);
     assert!(faults.is_empty(), "{} faults:\n{}\n{}", faults.len(), faults.join("\n"), world.collector.log());
+}
+
+/// Points that an exporter did not take.
+async fn lost(world: &World) -> Vec<String> {
+    let own = get(&world.collector.address("own metrics at http://"), "/metrics").await.text();
+    let failed = own.lines().filter(|line| line.starts_with("otelcol_exporter_send_failed_metric_points{"));
+    failed.filter(|line| !line.ends_with(" 0")).map(str::to_owned).collect()
 }

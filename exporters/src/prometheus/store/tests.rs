@@ -60,6 +60,9 @@ fn check(points: &str, samples: &str, dropped: &[(Reason, u64)]) {
 fn the_newest_point_is_shown() {
     check("gauge a = 1 @5\ngauge a = 2 @6\ngauge a = 3 @5", "a 2", &[(Reason::OutOfOrder, 1)]);
     check("gauge a = 1 @5\ngauge a = 2 @5", "a 2", &[]);
+    // Of a schema, what comes late is no loss.
+    let of_schema = "about {prometheus.literal=true}\ngauge a = 2 @6\ngauge a = 3 @5";
+    check(of_schema, "a 2", &[]);
 }
 
 #[test]
