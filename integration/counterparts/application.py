@@ -79,6 +79,7 @@ GAUGES = [
     ("gpustack.gpu.memory.allocated", "By", {"hw.id": "0", "hw.name": "NVIDIA H100 80GB HBM3"}, 72 * GIB),
     ("offgrid.users.active", "{user}", {}, 4),
     ("offgrid.users.registered", "{user}", {}, 9),
+    ("offgrid.users.administrators", "{user}", {}, 1),
     ("process.memory.usage", "By", {"process.executable.name": "offgrid"}, 5 * GIB),
 ]
 
@@ -88,6 +89,8 @@ UPDOWNS = [
     ("hw.gpu.memory.limit", "By", {"hw.id": "0", "hw.name": "NVIDIA H100 80GB HBM3"}, 80 * GIB),
     ("hw.gpu.memory.limit", "By", {"hw.id": "1", "hw.name": "NVIDIA H100 80GB HBM3"}, 80 * GIB),
     ("http.server.active_requests", "{request}", {"http.request.method": "POST"}, 5),
+    ("go.goroutine.count", "{goroutine}", {}, 15),
+    ("go.memory.used", "By", {"go.memory.type": "other"}, 45_000_000),
     ("offgrid.rag.documents", "{document}", {}, 12),
     ("offgrid.rag.chunks", "{chunk}", {}, 340),
     ("offgrid.sessions.active", "{session}", {}, 3),

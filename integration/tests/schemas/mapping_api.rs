@@ -193,5 +193,6 @@ async fn this_machine_is_a_worker() {
     let is_cpu = |line: &&str| line.strip_prefix("cpu").is_some_and(|rest| !rest.starts_with(' '));
     assert_eq!(cores, stat.lines().filter(is_cpu).count() as f64);
     let busy = find_sample(&served.page().await, "gpustack:worker_node_cpu_utilization_rate", &[]).unwrap();
-    assert!((0.0..=100.0).contains(&busy), "{busy}");
+    // Shares of a time are sums of many small ones.
+    assert!((-1e-6..=100.0 + 1e-6).contains(&busy), "{busy}");
 }

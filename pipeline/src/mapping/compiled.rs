@@ -201,8 +201,8 @@ pub struct Label {
     pub name: String,
     /// The first that gives something.
     pub from: Vec<Template>,
-    /// The first whose pattern fits (`*` is any text); a value that none fits stays.
-    pub translate: Vec<(Regex, String)>,
+    /// The first that fits; a value that none fits stays.
+    pub translate: Vec<(NameMatch, String)>,
     pub is_lower_tail: bool,
     pub default: Option<String>,
 }

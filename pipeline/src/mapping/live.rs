@@ -1,10 +1,13 @@
 //! The engines that run, for whoever asks about them or changes their rules.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::compiled::Rule;
+use config::Problems;
+
+use super::compiled::{Mapping, MappingKind, Rule};
 use super::engine::Engine;
+use super::load_builtin;
 
 /// Rules that stand in for some of a mapping's own.
 #[derive(Debug)]
@@ -25,9 +28,23 @@ pub struct Live {
 struct State {
     engines: Vec<(String, Weak<Mutex<Engine>>)>,
     overlays: HashMap<String, Arc<Overlay>>,
+    /// Those that were asked for; processors share them.
+    dialects: HashMap<String, Arc<Mapping>>,
 }
 
 impl Live {
+    /// The built-in dialect of this name.
+    pub fn dialect(&self, name: &str) -> Result<Arc<Mapping>, Problems> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dialect) = state.dialects.get(name) {
+            return Ok(dialect.clone());
+        }
+        let loaded = load_builtin(MappingKind::Dialect, name, &BTreeMap::new())?;
+        let dialect = Arc::new(loaded.mapping);
+        state.dialects.insert(name.to_owned(), dialect.clone());
+        Ok(dialect)
+    }
+
     /// Adds the engine of the processor with this id; it is forgotten when the processor is gone.
     pub fn add(&self, id: &str, engine: &Arc<Mutex<Engine>>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,7 +13,7 @@ pub(crate) fn glob(text: &str) -> Result<NameMatch, String> {
 }
 
 /// The pattern of a glob; nothing but `*` has a meaning in it.
-pub(super) fn glob_pattern(text: &str) -> String {
+fn glob_pattern(text: &str) -> String {
     text.split('*').map(regex::escape).collect::<Vec<_>>().join(".*")
 }
 

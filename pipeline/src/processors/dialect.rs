@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::mapped::Mapped;
 use crate::component::{Context, Entry, Processor, ProcessorEntry};
 use crate::mapping::compiled::{Inputs, Mapping, MappingKind, NameMatch};
-use crate::mapping::{Options, builtin, glob, load_builtin, open};
+use crate::mapping::{Live, Options, builtin, glob, open};
 
 pub(super) const ENTRY: ProcessorEntry = Entry {
     name: "dialect",
@@ -62,19 +62,19 @@ impl Default for Config {
 
 fn build(section: &Section, context: &Context) -> Result<Processor, Problems> {
     section.build(|config: Config| {
-        let mappings = mappings(&config, section)?;
+        let mappings = mappings(&config, section, &context.mappings)?;
         let options = Options { keeps_originals: config.originals == Originals::Keep };
         Ok(Mapped::processor(mappings, options, context))
     })
 }
 
 /// The dialects that are asked for, each with the labels that are allowed.
-fn mappings(config: &Config, section: &Section) -> Result<Vec<Arc<Mapping>>, Problems> {
+fn mappings(config: &Config, section: &Section, live: &Live) -> Result<Vec<Arc<Mapping>>, Problems> {
     let mut problems = Vec::new();
     let mut mappings = Vec::new();
     for (at, path) in config.files.iter().enumerate() {
         match of_file(section, &format!("files[{at}]"), path) {
-            Ok(mapping) => mappings.push(mapping),
+            Ok(mapping) => mappings.push(Arc::new(mapping)),
             Err(Problems(found)) => problems.extend(found),
         }
     }
@@ -85,8 +85,8 @@ fn mappings(config: &Config, section: &Section) -> Result<Vec<Arc<Mapping>>, Pro
     }
     for name in names(config, section, &mut problems) {
         if own.iter().all(|own| own != name) {
-            match load_builtin(MappingKind::Dialect, name, &BTreeMap::new()) {
-                Ok(loaded) => mappings.push(loaded.mapping),
+            match live.dialect(name) {
+                Ok(mapping) => mappings.push(mapping),
                 Err(Problems(found)) => problems.extend(found),
             }
         }
@@ -98,10 +98,12 @@ fn mappings(config: &Config, section: &Section) -> Result<Vec<Arc<Mapping>>, Pro
     if mappings.is_empty() {
         return Err(section.problem("dialects", "needs at least one dialect, or `auto` for all").into());
     }
-    for mapping in &mut mappings {
-        allow(mapping, &allowed);
+    if !allowed.is_empty() {
+        for mapping in &mut mappings {
+            allow(Arc::make_mut(mapping), &allowed);
+        }
     }
-    Ok(mappings.into_iter().map(Arc::new).collect())
+    Ok(mappings)
 }
 
 fn of_file(section: &Section, key: &str, path: &Path) -> Result<Mapping, Problems> {
@@ -173,7 +175,7 @@ mod tests {
 
     fn of(yaml: &str) -> Result<Vec<Arc<Mapping>>, String> {
         let section = Section::from_yaml("processors.dialect", yaml).unwrap();
-        let made = section.build(|config: Config| mappings(&config, &section));
+        let made = section.build(|config: Config| mappings(&config, &section, &Live::default()));
         made.map_err(|problems| problems.to_string())
     }
 

@@ -12,7 +12,7 @@ use super::*;
 const PROTECTED: bool = true;
 
 struct Api {
-    api: RuntimeConfig,
+    served: RuntimeConfig,
     live: Arc<Live>,
     folder: TempDir,
 }
@@ -31,13 +31,13 @@ impl Api {
         let live = Arc::new(Live::default());
         let file = Some(folder.path().join("mapping.json"));
         let settings = Settings { file, is_protected, section: "exporters.json".to_owned() };
-        Self { api: RuntimeConfig::new(settings, live.clone()), live, folder }
+        Self { served: RuntimeConfig::new(settings, live.clone()), live, folder }
     }
 
     /// The same folder after a restart.
     async fn restarted(self) -> Self {
         let api = Self::over(self.folder, PROTECTED);
-        api.api.load().await.unwrap();
+        api.served.load().await.unwrap();
         api
     }
 
@@ -52,7 +52,7 @@ impl Api {
     async fn ask_as(&self, content_type: &str, method: Method, page: Page, body: String) -> Answer {
         let request = Request::builder().method(method).header(CONTENT_TYPE, content_type).body(()).unwrap();
         let (head, ()) = request.into_parts();
-        let response = self.api.answer(page, &head, Full::new(Bytes::from(body))).await;
+        let response = self.served.answer(page, &head, Full::new(Bytes::from(body))).await;
         let status = response.status().as_u16();
         let text = response.into_body().collect().await.unwrap().to_bytes();
         Answer { status, text: String::from_utf8(text.to_vec()).unwrap() }
@@ -159,8 +159,8 @@ async fn a_change_that_cannot_be_kept_is_not_made() {
     assert!(api.replaced().is_empty());
     assert_eq!(fs::read_dir(api.folder.path()).unwrap().count(), 1, "nothing lies beside it");
 
-    let settings = Settings { file: None, ..api.api.settings.clone() };
-    let answer = Api { api: RuntimeConfig::new(settings, api.live.clone()), ..api };
+    let settings = Settings { file: None, ..api.served.settings.clone() };
+    let answer = Api { served: RuntimeConfig::new(settings, api.live.clone()), ..api };
     let answer = answer.ask(Method::POST, Page::Config, &changed()).await;
     assert_eq!(answer.status, 404);
     assert!(answer.text.contains("set `exporters.json.runtime_config.file`"), "{}", answer.text);
@@ -179,7 +179,7 @@ async fn a_file_that_cannot_be_used_is_told_at_the_start() {
         (" ".repeat(BODY_BYTES_MAX + 1), "is larger than"),
     ] {
         fs::write(path.join("mapping.json"), text).unwrap();
-        let error = api.api.load().await.unwrap_err().to_string();
+        let error = api.served.load().await.unwrap_err().to_string();
         assert!(error.contains("mapping.json") && error.contains(expected), "{error}");
     }
 }

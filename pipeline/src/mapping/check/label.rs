@@ -3,9 +3,8 @@
 use super::{Scope, joined};
 use crate::mapping::compiled::{Label, Labels, NameMatch, Part, Place, Template};
 use crate::mapping::file::{self, LabelMap, Ordered, Rule};
-use crate::mapping::names::{glob_pattern, is_legal};
+use crate::mapping::names::{glob, is_legal};
 use crate::mapping::template::{Fillings, parse, place, unknown_parameter};
-use crate::relabel::anchored;
 
 /// What labels are read from.
 #[derive(Debug, Clone, Copy)]
@@ -77,9 +76,8 @@ impl Scope<'_> {
             }
             file::Label::Map(map) => {
                 let from = self.label_source(key, map, groups)?;
-                let translate = map.translate.0.iter().filter_map(|(glob, value)| {
-                    let pattern = self
-                        .or_say(&joined(&format!("{key}.translate"), glob), anchored(&glob_pattern(glob)));
+                let translate = map.translate.0.iter().filter_map(|(text, value)| {
+                    let pattern = self.or_say(&joined(&format!("{key}.translate"), text), glob(text));
                     Some((pattern?, value.clone()))
                 });
                 Some(Label {

@@ -4,6 +4,7 @@ use regex::Captures;
 
 use crate::attributes::Attributes;
 use crate::mapping::compiled::{Condition, Label, Labels, NameMatch, Part, Place, Template, Test};
+use crate::mapping::names::is_match;
 use crate::series::Series;
 use crate::value::ValueRef;
 
@@ -94,7 +95,7 @@ pub(super) fn fixed(labels: &Labels) -> Vec<(String, String)> {
 }
 
 fn translated(label: &Label, text: String) -> String {
-    match label.translate.iter().find(|(pattern, _)| pattern.is_match(&text)) {
+    match label.translate.iter().find(|(glob, _)| is_match(glob, &text)) {
         Some((_, translation)) => translation.clone(),
         None if label.is_lower_tail => text.rsplit('.').next().unwrap_or_default().to_lowercase(),
         None => text,

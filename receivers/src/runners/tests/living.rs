@@ -255,7 +255,7 @@ async fn where_the_collector_itself_listens_nobody_is_asked() {
         Listen { endpoint: "127.0.0.1:0".to_owned(), path: "/metrics".to_owned(), ..Listen::default() };
     let served = context.net.serve(listen, Arc::new(Own(asked.clone()))).await.unwrap();
     let vllm = vllm().await;
-    let ports = format!("{}, {}", served.address.port(), vllm.port());
+    let ports = format!("{}, {}", served.address.tcp().unwrap().port(), vllm.port());
     let mut running = Running::start_with(&ports, "", &context, Term::default()).await;
     assert_eq!(running.notes, [format!("vllm at {}", vllm.address)]);
     let twice =
@@ -264,7 +264,8 @@ async fn where_the_collector_itself_listens_nobody_is_asked() {
     running.stop().await;
     assert_eq!(asked.load(Ordering::Relaxed), 0);
     // Another collector only knows it by its answer.
-    let section = Section::from_yaml("", &format!("{{ports: [{}]}}", served.address.port())).unwrap();
+    let section =
+        Section::from_yaml("", &format!("{{ports: [{}]}}", served.address.tcp().unwrap().port())).unwrap();
     let found = super::discover(&section.read().unwrap()).await;
     assert_eq!(found[0].reason, "a collector such as this one");
 }

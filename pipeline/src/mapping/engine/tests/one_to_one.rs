@@ -3,6 +3,7 @@
 use super::builder::*;
 use crate::mapping::compiled::*;
 use crate::mapping::engine::Options;
+use crate::mapping::names::glob;
 
 #[tokio::test(start_paused = true)]
 async fn a_series_gets_its_new_name_and_labels_and_stays_an_integer() {
@@ -203,8 +204,8 @@ async fn a_series_that_died_and_came_back_has_its_output_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn labels_are_the_first_that_is_there_translated_or_the_default() {
-    let anchored = |pattern| regex::Regex::new(&format!("^(?:{pattern})$")).unwrap();
-    let translate = vec![(anchored("stop"), "success".to_owned()), (anchored(".*\\.X"), "other".to_owned())];
+    let translate =
+        vec![(glob("stop").unwrap(), "success".to_owned()), (glob("*.X").unwrap(), "other".to_owned())];
     let status = Label {
         translate,
         is_lower_tail: true,
