@@ -17,7 +17,7 @@ mod template;
 pub mod unit;
 pub mod version;
 
-pub use engine::{Engine, Explanation, Options, Source, Status};
+pub use engine::{Engine, Explanation, LeftOut, Options, Source, Status};
 pub use live::{Live, Overlay};
 pub use load::{Loaded, check, fuzz, load, load_builtin, open};
 pub(crate) use names::glob;

@@ -35,6 +35,7 @@ pub struct ScraperMetrics {
 pub struct ProcessorMetrics {
     incoming: Counter<u64>,
     outgoing: Counter<u64>,
+    dropped: Counter<u64>,
     attributes: [KeyValue; 2],
 }
 
@@ -165,6 +166,11 @@ impl ProcessorMetrics {
                 "Points that came into the processor.",
             ),
             outgoing: counter(meter, "otelcol_processor_outgoing_items", "Points that left the processor."),
+            dropped: counter(
+                meter,
+                "inferometer_processor_dropped_metric_points",
+                "Points a processor had a use for and could not use, by reason.",
+            ),
             attributes: [KeyValue::new("processor", id.to_owned()), KeyValue::new("otel_signal", "metrics")],
         }
     }
@@ -173,6 +179,14 @@ impl ProcessorMetrics {
     pub fn processed(&self, incoming: u64, outgoing: u64) {
         self.incoming.add(incoming, &self.attributes);
         self.outgoing.add(outgoing, &self.attributes);
+    }
+
+    /// `reason` is one of a few fixed words: `conflict`, `series_limit`.
+    pub fn dropped(&self, points: u64, reason: &'static str) {
+        if points > 0 {
+            let [processor, signal] = &self.attributes;
+            self.dropped.add(points, &[processor.clone(), signal.clone(), KeyValue::new("reason", reason)]);
+        }
     }
 }
 

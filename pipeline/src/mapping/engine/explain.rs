@@ -2,15 +2,52 @@
 
 use std::collections::HashSet;
 
-use super::plan::Target;
+use super::Engine;
+use super::plan::{Feed, Target};
 use super::rules::{At, fixed_name};
-use super::{Engine, Explanation, Source, Status};
 use crate::mapping::compiled::{
     Condition, From, Input, Inputs, NameMatch, Part, Place, Runner, Take, Template,
 };
+use crate::metric::Kind;
 use crate::notation;
 use crate::series::Series;
 
+/// One metric of an engine's mappings, for people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    pub mapping: String,
+    pub metric: String,
+    /// Where the rule stands: `ainode.yaml:31`.
+    pub place: String,
+    pub series: usize,
+    pub sources: Vec<Source>,
+}
+
+/// One element of `from`, or an operand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// As in the file: ``gen_ai.server.request.duration (count) where `error.type` ``.
+    pub input: String,
+    /// How many series feed it now.
+    pub live: usize,
+    /// Whether the metric is made of this one now.
+    pub is_used: bool,
+}
+
+/// What feeds a metric, or what is missing for it to exist.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    pub status: Status,
+    /// The series that feed it, in the notation, at most 100: `vllm:num_requests_running{model_name="x"}`.
+    pub inputs: Vec<String>,
+    /// The series it has, in the notation, at most 100.
+    pub outputs: Vec<String>,
+    /// What stands in the way, and what is left out, in sentences; empty where the metric exists and nothing is.
+    pub missing: Vec<String>,
+}
+
+/// More series are not named in a sentence.
+const NAMED_MAX: usize = 3;
 /// More series are not listed.
 const LISTED_MAX: usize = 100;
 
@@ -133,8 +170,48 @@ impl Engine {
         };
         let inputs = feeding.iter().filter(|(at, _)| at.rule == rule).map(|(_, series)| series).collect();
         let outputs = self.outputs(rule);
-        let missing = if outputs.is_empty() { missing(&status) } else { Vec::new() };
+        let mut missing = if outputs.is_empty() { missing(&status) } else { Vec::new() };
+        missing.extend(self.left_out_of(rule));
         Explanation { inputs: listed(inputs), outputs: listed(outputs.iter().collect()), missing, status }
+    }
+
+    /// What the rule is meant to take, and does not.
+    fn left_out_of(&self, rule: u32) -> Vec<String> {
+        let (mut refused, mut unfit) = (Vec::new(), Vec::new());
+        let is_refused = |feed: &Feed| match &feed.target {
+            Target::Series { output, token } => {
+                let is_active = self.choices.is_active(feed.choice, feed.at.rank);
+                let is_owned = self.owners.has(output) && !self.owners.is_owner(output, *token);
+                feed.at.rule == rule && feed.is_live && is_active && is_owned
+            }
+            Target::Member(_) => false,
+        };
+        for series in self.plans.living() {
+            let plan = self.plans.get(&series);
+            if plan.is_some_and(|plan| plan.path.feeds().iter().any(is_refused)) {
+                refused.push(format!("`{}`", named(&series)));
+            }
+            let mut candidates = self.rules.candidates(series.metric()).into_iter();
+            if candidates
+                .any(|at| at.rule == rule && self.is_meant(at, &series) && !self.is_possible(at, &series))
+            {
+                unfit.push(format!("`{}`, a {}", named(&series), word(series.metric().kind)));
+            }
+        }
+        let listed = |why: &str, mut series: Vec<String>, between: &str| {
+            let more = series.len().saturating_sub(NAMED_MAX);
+            series.sort();
+            series.truncate(NAMED_MAX);
+            let rest = if more > 0 { format!("{between}and {more} more") } else { String::new() };
+            (!series.is_empty()).then(|| format!("Left out, as {why}: {}{rest}.", series.join(between)))
+        };
+        let invalid = self.rules.state(rule).invalid;
+        let points = if invalid == 1 { "point" } else { "points" };
+        let invalid =
+            (invalid > 0).then(|| format!("Left out, as they had no valid value: {invalid} {points}."));
+        let refused = listed("another has the series that they would become", refused, ", ");
+        let unfit = listed("the rule makes nothing of what they are", unfit, "; ");
+        [refused, unfit, invalid].into_iter().flatten().collect()
     }
 
     fn described(&self, rule: u32, input: &Input) -> String {
@@ -228,4 +305,15 @@ fn named(series: &Series) -> String {
     let mut line = String::new();
     notation::write_series(&mut line, series);
     line
+}
+
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Gauge => "gauge",
+        Kind::Sum { is_monotonic: true, .. } => "counter",
+        Kind::Sum { is_monotonic: false, .. } => "updown",
+        Kind::Histogram { .. } => "histogram",
+        Kind::ExponentialHistogram { .. } => "exponential histogram",
+        Kind::Summary => "summary",
+    }
 }

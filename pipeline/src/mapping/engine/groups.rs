@@ -8,14 +8,19 @@ use super::members::{Member, Members};
 use super::rules::At;
 use super::total;
 use crate::mapping::compiled::{Combine, OutputKind, Rule};
-use crate::metric::{Kind, Temporality};
+use crate::metric::Kind;
 use crate::point::{Histogram, Point, Value};
 use crate::series::Series;
 
-/// New members this long after a change-over count from what they have: the group has had their share.
-const CHANGE_OVER: u64 = 300_000_000_000;
 /// For this long a sum stays that nothing has fed.
 const SUM_KEPT: u64 = 24 * 3600 * 1_000_000_000;
+
+/// Whether a member's rank has the metric, and when it last changed over from one to another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turn {
+    pub(super) is_active: bool,
+    pub(super) changed_at: u64,
+}
 
 /// Where a group belongs.
 #[derive(Debug, Clone, Copy)]
@@ -107,14 +112,14 @@ impl Groups {
     }
 
     /// Takes a point of a member into account.
-    pub(super) fn contribute(&mut self, member: u32, point: &Point, value: Option<Value>, is_active: bool) {
+    pub(super) fn contribute(&mut self, member: u32, point: &Point, value: Option<Value>, turn: Turn) {
         let member = self.members.get_mut(member);
         let Some(Some(group)) = self.list.get_mut(member.group as usize) else { return };
         group.time = group.time.max(point.time_unix_nano);
         group.seen = member.seen;
         if group.is_sum {
             if let Some(value) = value {
-                group.add(member, point, value, is_active);
+                group.add(member, point, value, turn);
             }
         } else {
             member.take_latest(value);
@@ -173,12 +178,10 @@ impl Groups {
     /// Forgets members that were not heard of for an hour, and groups of which nothing is left. Gives the
     /// outputs that have ended with them.
     pub(super) fn sweep(&mut self, now: u64) -> Vec<(u32, Series)> {
-        let gone = self.members.sweep(now);
-        for (group, member) in gone {
-            if let Some(group) = self.get_mut(group) {
-                group.members.retain(|other| *other != member);
-            }
+        for group in self.list.iter_mut().flatten() {
+            group.members.retain(|member| !self.members.get(*member).is_over(now));
         }
+        self.members.sweep(now);
         let is_over = |group: &Group| {
             let kept = if group.is_sum && !group.place.is_dialect { SUM_KEPT } else { 0 };
             group.members.is_empty() && !group.is_zero && group.seen.saturating_add(kept) < now
@@ -194,14 +197,14 @@ impl Groups {
             for member in &group.members {
                 self.members.remove(*member);
             }
-            if let Some(touched) = self.touched.get_mut(group.place.rule as usize) {
-                touched.retain(|touched| *touched != index as u32);
-            }
             self.by_output.remove(&(group.place.rule, group.output.clone()));
             self.free.push(index as u32);
             if group.is_out {
                 ended.extend(group.outputs().map(|output| (group.place.rule, output.clone())));
             }
+        }
+        for touched in &mut self.touched {
+            touched.retain(|index| self.list[*index as usize].is_some());
         }
         ended
     }
@@ -236,10 +239,10 @@ impl Group {
         own.into_iter().chain(derived.into_iter().flatten())
     }
 
-    fn add(&mut self, member: &mut Member, point: &Point, value: Value, is_active: bool) {
+    fn add(&mut self, member: &mut Member, point: &Point, value: Value, turn: Turn) {
         let has_restarted = point.start_unix_nano > member.start && member.start != 0;
-        let is_first = member.last.is_none();
         member.start = member.start.max(point.start_unix_nano);
+<<<<<<< HEAD
         let is_delta = point.series.metric().kind.temporality() == Some(Temporality::Delta);
         if is_active {
             if self.rank.is_some_and(|rank| rank != member.at.rank) {
@@ -249,19 +252,33 @@ impl Group {
                     self.total = Some(total::increase(&value, Some(&value)));
                     self.start = point.time_unix_nano;
                 }
+=======
+        if turn.is_active {
+            if self.rank.replace(member.at.rank).is_some_and(|rank| rank != member.at.rank) {
+                self.changed_at = Some(turn.changed_at);
+>>>>>>> a2
             }
-            self.rank = Some(member.at.rank);
-            let is_known = self.changed_at.is_some_and(|at| member.seen < at.saturating_add(CHANGE_OVER));
-            let before = member.last.as_ref().filter(|_| !has_restarted && !is_delta);
-            if is_delta || !is_first || !is_known {
+            if member.is_delta || !self.has_counted(member) {
+                let before = member.last.as_ref().filter(|_| !has_restarted && !member.is_delta);
                 total::add(&mut self.total, total::increase(&value, before));
             }
+            member.fed = member.seen;
             let start = if point.start_unix_nano == 0 { member.seen } else { point.start_unix_nano };
             if self.start == 0 || (!self.is_out && start < self.start) {
                 self.start = start;
             }
         }
         member.last = Some(value);
+    }
+
+    /// Whether what a member brings with its first point after a change-over was counted by way of the source
+    /// before: all that one has which came with the change-over, or nothing but what it grew by if it was live.
+    fn has_counted(&self, member: &Member) -> bool {
+        let Some(changed_at) = self.changed_at.filter(|at| member.fed < *at) else { return false };
+        match member.last {
+            None => member.since <= changed_at,
+            Some(_) => member.woken >= changed_at,
+        }
     }
 
     /// The start of its points: fixed once one is out, as a later one would say that it began anew.

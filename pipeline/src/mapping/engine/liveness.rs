@@ -23,6 +23,9 @@ struct Choice {
     /// A rank, and how many series of it are live.
     live: SmallVec<[u32; 4]>,
     active: Option<u16>,
+    /// How often it has changed over, and when last.
+    changes: u32,
+    changed_at: u64,
     is_used: bool,
 }
 
@@ -33,7 +36,8 @@ impl Choices {
         if let Some(&choice) = self.by_key.get(&key) {
             return choice;
         }
-        let made = Choice { live: SmallVec::from_elem(0, ranks), active: None, is_used: true };
+        let live = SmallVec::from_elem(0, ranks);
+        let made = Choice { live, active: None, changes: 0, changed_at: 0, is_used: true };
         let choice = if let Some(choice) = self.free.pop() {
             self.entries[choice as usize] = made;
             choice
@@ -45,10 +49,31 @@ impl Choices {
         choice
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
     /// Whether the metric is made of this rank.
     #[inline]
     pub(super) fn is_active(&self, choice: u32, rank: u16) -> bool {
         choice == NO_CHOICE || self.entries[choice as usize].active == Some(rank)
+    }
+
+    /// How often the metric has changed over.
+    pub(super) fn changes(&self, choice: u32) -> u32 {
+        if choice == NO_CHOICE { 0 } else { self.entries[choice as usize].changes }
+    }
+
+    /// Whether the metric has not changed over since there were so many changes.
+    #[inline]
+    pub(super) fn is_as_before(&self, choice: u32, changes: u32) -> bool {
+        choice == NO_CHOICE || self.entries[choice as usize].changes == changes
+    }
+
+    /// When the metric has changed over last.
+    pub(super) fn changed_at(&self, choice: u32) -> u64 {
+        if choice == NO_CHOICE { 0 } else { self.entries[choice as usize].changed_at }
     }
 
     /// Whether the rule is made of this rank anywhere.
@@ -57,23 +82,23 @@ impl Choices {
     }
 
     /// A series of the rank has become live; says whether the metric changes over.
-    pub(super) fn wake(&mut self, choice: u32, rank: u16) -> bool {
-        self.count(choice, rank, |live| live + 1)
+    pub(super) fn wake(&mut self, choice: u32, rank: u16, now: u64) -> bool {
+        self.count(choice, rank, now, |live| live + 1)
     }
 
     /// A series of the rank is live no more.
-    pub(super) fn sleep(&mut self, choice: u32, rank: u16) -> bool {
-        self.count(choice, rank, |live: u32| live.saturating_sub(1))
+    pub(super) fn sleep(&mut self, choice: u32, rank: u16, now: u64) -> bool {
+        self.count(choice, rank, now, |live: u32| live.saturating_sub(1))
     }
 
-    fn count(&mut self, choice: u32, rank: u16, count: impl Fn(u32) -> u32) -> bool {
+    fn count(&mut self, choice: u32, rank: u16, now: u64, count: impl Fn(u32) -> u32) -> bool {
         if choice == NO_CHOICE {
             return false;
         }
         let choice = &mut self.entries[choice as usize];
         let live = &mut choice.live[usize::from(rank)];
         *live = count(*live);
-        choice.choose()
+        choice.choose(now)
     }
 
     /// Counts anew: everything until [`Choices::choose`] is told by [`Choices::recount`].
@@ -93,9 +118,9 @@ impl Choices {
         choice.live[usize::from(rank)] += u32::from(is_live);
     }
 
-    pub(super) fn choose(&mut self) {
+    pub(super) fn choose(&mut self, now: u64) {
         for choice in &mut self.entries {
-            choice.choose();
+            choice.choose(now);
         }
     }
 
@@ -113,10 +138,13 @@ impl Choices {
 
 impl Choice {
     /// The first that is live; where none is, it stays as it was.
-    fn choose(&mut self) -> bool {
+    fn choose(&mut self, now: u64) -> bool {
         let best = self.live.iter().position(|live| *live > 0).map(|rank| rank as u16);
         let active = best.or(self.active);
         let has_changed = active != self.active;
+        if has_changed && self.active.is_some() {
+            (self.changes, self.changed_at) = (self.changes.wrapping_add(1), now);
+        }
         self.active = active;
         has_changed
     }

@@ -22,8 +22,10 @@ pub(super) struct Member {
     pub(super) is_delta: bool,
     pub(super) is_live: bool,
     pub(super) seen: u64,
-    /// When it was heard of first.
+    /// When it was heard of first, when it became live last, and when it fed its group last.
     pub(super) since: u64,
+    pub(super) woken: u64,
+    pub(super) fed: u64,
     /// When its value was 1 or more last.
     pub(super) loud: Option<u64>,
     pub(super) start: u64,
@@ -58,6 +60,8 @@ impl Members {
             is_live: false,
             seen: now,
             since: now,
+            woken: now,
+            fed: 0,
             loud: None,
             start: 0,
             last: None,
@@ -91,6 +95,11 @@ impl Members {
         u128::from(low.hash_one(identity)) | (u128::from(high.hash_one(identity)) << 64)
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
     pub(super) fn get(&self, member: u32) -> &Member {
         &self.list[member as usize]
     }
@@ -112,19 +121,36 @@ impl Members {
         }
     }
 
-    /// Removes those that were silent for long; gives them with their groups.
-    pub(super) fn sweep(&mut self, now: u64) -> Vec<(u32, u32)> {
-        let is_over = |member: &Member| !member.is_live && member.seen.saturating_add(KEPT) < now;
-        let over: Vec<u32> =
-            self.by_key.values().copied().filter(|member| is_over(self.get(*member))).collect();
-        for &member in &over {
-            self.remove(member);
-        }
-        over.into_iter().map(|member| (self.get(member).group, member)).collect()
+    /// Removes those that were silent for long.
+    pub(super) fn sweep(&mut self, now: u64) {
+        let Self { by_key, list, free, .. } = self;
+        by_key.retain(|_, &mut index| {
+            let member = &mut list[index as usize];
+            let is_over = member.is_over(now);
+            if is_over {
+                member.last = None;
+                free.push(index);
+            }
+            !is_over
+        });
     }
 }
 
 impl Member {
+    /// Whether it was silent for long.
+    pub(super) fn is_over(&self, now: u64) -> bool {
+        !self.is_live && self.seen.saturating_add(KEPT) < now
+    }
+
+    /// Makes it live; says whether it was not.
+    pub(super) fn wake(&mut self, now: u64) -> bool {
+        let has_woken = !std::mem::replace(&mut self.is_live, true);
+        if has_woken {
+            self.woken = now;
+        }
+        has_woken
+    }
+
     /// The value of a gauge.
     pub(super) fn take_latest(&mut self, value: Option<Value>) {
         let number = value.as_ref().and_then(super::convert::number);

@@ -19,23 +19,45 @@ struct Owner {
     is_confirmed: bool,
 }
 
+/// How it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Acquired {
+    /// The feed had it.
+    Own,
+    /// Nobody had it.
+    Free,
+    /// Another had it.
+    Taken,
+    /// Another has it.
+    Refused,
+}
+
 impl Owners {
-    /// Takes the output for a feed where nobody has it, or where whoever has it is `superseded`.
+    /// Takes the output for a feed where nobody has it, or where whoever has it is superseded.
     pub(super) fn acquire(
         &mut self,
         output: &Series,
         token: u64,
         (at, choice): (At, u32),
-        superseded: bool,
-    ) -> bool {
+        is_superseded: bool,
+    ) -> Acquired {
         if let Some(owner) = self.by_output.get_mut(output) {
-            if owner.token != token && superseded {
-                (owner.token, owner.at, owner.choice) = (token, at, choice);
+            if owner.token == token {
+                return Acquired::Own;
             }
-            return owner.token == token;
+            if !is_superseded {
+                return Acquired::Refused;
+            }
+            (owner.token, owner.at, owner.choice) = (token, at, choice);
+            return Acquired::Taken;
         }
         self.by_output.insert(output.clone(), Owner { token, at, choice, is_confirmed: true });
-        true
+        Acquired::Free
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.by_output.len()
     }
 
     pub(super) fn is_owner(&self, output: &Series, token: u64) -> bool {

@@ -48,6 +48,8 @@ pub(super) struct Feed {
     /// Of a one-to-one feed: live, and whose the output is; where no choice is, the two are one.
     pub(super) is_live: bool,
     pub(super) is_owner: bool,
+    /// How often the choice had changed over when it became the owner.
+    pub(super) changes: u32,
     /// `None`: values stay as they are.
     pub(super) convert: Option<Box<Convert>>,
     pub(super) target: Target,
@@ -154,6 +156,18 @@ impl Engine {
     }
 
     fn takes(&self, at: At, series: &Series) -> bool {
+        self.is_possible(at, series) && self.is_meant(at, series)
+    }
+
+    /// Whether the rule can make something of what the series is.
+    pub(super) fn is_possible(&self, at: At, series: &Series) -> bool {
+        let rule = &self.rules.state(at.rule).rule;
+        let input = self.rules.input(at);
+        rule.metric.is_none() || input.is_some_and(|input| reading(rule, input, series.metric()).is_some())
+    }
+
+    /// Whether the input is of such series, whatever they are.
+    pub(super) fn is_meant(&self, at: At, series: &Series) -> bool {
         let Some(input) = self.rules.input(at) else { return false };
         let resource = series.resource();
         if input.is_foreign && !self.resources.speaks(resource, &self.rules.mapping(at.rule).name) {
@@ -169,10 +183,7 @@ impl Engine {
             }
         }
         let subject = Subject::new(series, None);
-        let state = self.rules.state(at.rule);
-        let is_possible =
-            state.rule.metric.is_none() || reading(&state.rule, input, series.metric()).is_some();
-        is_possible && input.conditions.iter().all(|condition| subject.meets(condition))
+        input.conditions.iter().all(|condition| subject.meets(condition))
     }
 
     fn is_of(&self, series: &Series, runner: &Runner) -> bool {
@@ -227,7 +238,7 @@ impl Engine {
         } else {
             Target::Series { output, token: self.groups.members.token(series, at) }
         };
-        Ok(Some(Feed { at, choice, is_live: false, is_owner: false, convert, target }))
+        Ok(Some(Feed { at, choice, is_live: false, is_owner: false, changes: 0, convert, target }))
     }
 
     fn member(&mut self, series: &Series, at: At, choice: u32, made: (Series, &Reading)) -> u32 {
@@ -264,7 +275,7 @@ impl Engine {
     fn close(&mut self, feed: Feed) {
         match feed.target {
             Target::Series { output, token } => {
-                if feed.is_live && self.choices.sleep(feed.choice, feed.at.rank) {
+                if feed.is_live && self.choices.sleep(feed.choice, feed.at.rank, self.now) {
                     self.groups.touch_all(feed.at.rule);
                 }
                 if self.owners.is_owner(&output, token) {

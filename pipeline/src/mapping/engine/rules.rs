@@ -36,6 +36,8 @@ pub(super) struct RuleState {
     pub(super) is_hidden: bool,
     pub(super) consumers: Vec<At>,
     pub(super) operand_of: Vec<(u32, Side)>,
+    /// Points whose values were none, or not valid.
+    pub(super) invalid: u64,
 }
 
 #[derive(Debug, Default)]
@@ -169,6 +171,11 @@ impl Rules {
         &self.list[rule as usize]
     }
 
+    /// A point has no value for the rule.
+    pub(super) fn count_invalid(&mut self, rule: u32) {
+        self.list[rule as usize].invalid += 1;
+    }
+
     pub(super) fn input(&self, at: At) -> Option<&Input> {
         match &self.state(at.rule).rule.inputs {
             Inputs::Ranked(ranks) => ranks.get(usize::from(at.rank))?.get(usize::from(at.input)),
@@ -240,7 +247,16 @@ fn laid_over(mut rule: Rule, under: &Labels) -> Rule {
 impl RuleState {
     fn new(rule: Arc<Rule>, mapping: usize, base: u32) -> Self {
         let is_hidden = rule.is_hidden;
-        Self { rule, mapping, base, is_off: false, is_hidden, consumers: Vec::new(), operand_of: Vec::new() }
+        Self {
+            rule,
+            mapping,
+            base,
+            is_off: false,
+            is_hidden,
+            consumers: Vec::new(),
+            operand_of: Vec::new(),
+            invalid: 0,
+        }
     }
 
     /// Whether its inputs are put together: a value a group, and not a series in, a series out.

@@ -1,6 +1,12 @@
 mod builder;
+mod change_over;
+mod deltas;
 mod derived;
+mod distributions;
+mod explained;
 mod histories;
+mod memory;
 mod one_to_one;
+mod overlays;
 mod runners;
 mod sums;

@@ -1,5 +1,7 @@
 //! What time does: sources end, and what nobody sends any more is said again.
 
+use std::collections::HashSet;
+
 use super::Engine;
 use super::groups::{Place, zero};
 use super::kinds::{literal, output_kind, output_metric, reading};
@@ -26,6 +28,7 @@ impl Engine {
     /// and markers of what has ended. Called at the start and every few seconds.
     pub fn tick(&mut self) -> Batch {
         self.now = self.now.max(self.clock.unix_nano());
+        self.handover.begin();
         self.count_live();
         for (output, rule) in self.owners.unconfirmed() {
             self.end_now(rule, output);
@@ -38,16 +41,21 @@ impl Engine {
         }
         self.constants();
         self.flush(true);
-        self.ended
-            .extend(before.into_iter().filter(|one| !self.fixed.contains(one)).map(|(_, series)| series));
-        let made = std::mem::take(&mut self.made);
+        self.settle(&mut Vec::new());
+        let fixed: HashSet<&Series> = self.fixed.iter().map(|(_, series)| series).collect();
+        let unfixed = before.into_iter().map(|(_, series)| series).filter(|series| !fixed.contains(series));
+        self.ended.extend(unfixed);
+        let mut made = std::mem::take(&mut self.made);
         let ended = std::mem::take(&mut self.ended);
         // What has come back meanwhile, or is made in another way now, has not ended.
-        let is_back =
-            |series: &Series| self.owners.has(series) || made.iter().any(|point| point.series == *series);
-        let ended = ended.iter().filter(|series| !is_back(series));
-        let markers: Vec<Point> = ended.map(|series| Point::stale(series.clone(), self.now)).collect();
-        made.into_iter().chain(markers).collect()
+        let mut is_there: HashSet<Series> = HashSet::new();
+        if !ended.is_empty() {
+            is_there.extend(made.iter().map(|point| point.series.clone()));
+        }
+        let ended =
+            ended.into_iter().filter(|series| !self.owners.has(series) && is_there.insert(series.clone()));
+        made.extend(ended.map(|series| Point::stale(series, self.now)));
+        made.into_iter().collect()
     }
 
     /// Forgets what belongs to series that are gone.
@@ -93,7 +101,7 @@ impl Engine {
                 self.choices.recount(group.place.choice, member.at.rank, member.is_live);
             }
         }
-        self.choices.choose();
+        self.choices.choose(self.now);
     }
 
     /// The output of a one-to-one rule has nobody any more.

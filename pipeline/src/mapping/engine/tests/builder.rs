@@ -23,7 +23,11 @@ impl Bench {
     }
 
     pub(super) fn with(mappings: Vec<Mapping>, options: Options) -> Self {
-        let registry = Arc::new(Registry::new(100_000));
+        Self::of(mappings, options, 100_000)
+    }
+
+    pub(super) fn of(mappings: Vec<Mapping>, options: Options, live_max: usize) -> Self {
+        let registry = Arc::new(Registry::new(live_max));
         let mappings = mappings.into_iter().map(Arc::new).collect();
         let engine = Engine::new(mappings, options, registry.clone(), Clock::starting_at(START));
         Self { engine, registry, held: Vec::new() }
@@ -114,6 +118,11 @@ pub(super) fn one(metric: &str, input: Input) -> Rule {
 
 pub(super) fn sum(metric: &str, input: Input) -> Rule {
     Rule { combine: Some(Combine::Sum), ..one(metric, input) }
+}
+
+/// The first input while it is live, and else the second.
+pub(super) fn ranked(metric: &str, first: &str, second: &str) -> Rule {
+    rule(metric, vec![vec![input(first)], vec![input(second)]])
 }
 
 /// All of a series of this name; its label `model` stays.

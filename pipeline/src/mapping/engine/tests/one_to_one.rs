@@ -72,7 +72,10 @@ async fn what_is_no_number_or_not_valid_is_absent() {
         Bench::new(vec![schema(vec![one("b", input("a")), one("d", Input { valid, ..input("c") })])]);
     assert!(bench.map("gauge a = nan\ngauge c = -1\ngauge c = 9\ngauge c = inf").is_empty());
     assert_eq!(bench.map("gauge a = 1.5\ngauge c = 0"), ["gauge b = 1.5", "gauge d = 0"]);
+    // What was there ends, once.
+    assert_eq!(bench.map("gauge a = inf\ngauge c = nan"), ["gauge b = stale", "gauge d = stale"]);
     assert!(bench.map("gauge a = inf\ngauge c = nan").is_empty());
+    assert_eq!(bench.map("gauge a = 2.5"), ["gauge b = 2.5"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,7 +91,7 @@ async fn parts_of_a_histogram_are_taken() {
     let made = bench.map("histogram h = count 4 sum 2.0 buckets 1.0:4 inf:0");
     assert_eq!(made, ["counter n = 4", "counter s = 2.0", "gauge m = 0.5", "gauge o = 1"]);
     let made = bench.map("histogram h = count 0 sum 0.0 buckets 1.0:0 inf:0");
-    assert_eq!(made, ["counter n = 0", "counter s = 0.0", "gauge o = 1"]);
+    assert_eq!(made, ["counter n = 0", "counter s = 0.0", "gauge m = stale", "gauge o = 1"]);
 }
 
 #[tokio::test(start_paused = true)]
