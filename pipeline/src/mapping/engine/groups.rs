@@ -242,21 +242,14 @@ impl Group {
     fn add(&mut self, member: &mut Member, point: &Point, value: Value, turn: Turn) {
         let has_restarted = point.start_unix_nano > member.start && member.start != 0;
         member.start = member.start.max(point.start_unix_nano);
-<<<<<<< HEAD
-        let is_delta = point.series.metric().kind.temporality() == Some(Temporality::Delta);
-        if is_active {
-            if self.rank.is_some_and(|rank| rank != member.at.rank) {
-                self.changed_at = Some(member.seen);
+        if turn.is_active {
+            if self.rank.replace(member.at.rank).is_some_and(|rank| rank != member.at.rank) {
+                self.changed_at = Some(turn.changed_at);
                 // Over the few bounds that two sources share, or none, nothing could be told of either.
                 if self.total.as_ref().is_some_and(|total| !total::can_go_on(total, &value)) {
                     self.total = Some(total::increase(&value, Some(&value)));
                     self.start = point.time_unix_nano;
                 }
-=======
-        if turn.is_active {
-            if self.rank.replace(member.at.rank).is_some_and(|rank| rank != member.at.rank) {
-                self.changed_at = Some(turn.changed_at);
->>>>>>> a2
             }
             if member.is_delta || !self.has_counted(member) {
                 let before = member.last.as_ref().filter(|_| !has_restarted && !member.is_delta);

@@ -27,19 +27,6 @@ async fn a_later_start_says_that_a_counter_began_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-<<<<<<< HEAD
-async fn a_change_over_goes_on_from_the_value_with_the_increases_of_the_new_source() {
-    let ranked = rule("b", vec![vec![input("first")], vec![input("second")]]);
-    let mut bench = Bench::new(vec![schema(vec![Rule { combine: Some(Combine::Sum), ..ranked }])]);
-    assert_eq!(bench.map("counter second = 100"), ["counter b = 100"]);
-    assert_eq!(bench.map("counter first{host=1} = 90"), ["counter b = 100"]);
-    assert_eq!(bench.map("counter first{host=2} = 10\ncounter second = 101"), ["counter b = 100"]);
-    assert_eq!(bench.map("counter first{host=1} = 95\ncounter second = 105"), ["counter b = 105"]);
-    let ended = "counter first{host=1} = stale\ncounter first{host=2} = stale\ncounter second = 107";
-    assert_eq!(bench.map(ended), ["counter b = 107"]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_histogram_begins_anew_with_a_source_of_other_bounds() {
     let ranked = rule("b", vec![vec![input("first")], vec![input("second")]]);
     let mut bench = Bench::new(vec![schema(vec![Rule { combine: Some(Combine::Sum), ..ranked }])]);
@@ -52,8 +39,6 @@ async fn a_histogram_begins_anew_with_a_source_of_other_bounds() {
 }
 
 #[tokio::test(start_paused = true)]
-=======
->>>>>>> a2
 async fn gauges_are_put_together_over_what_lives() {
     let check = |combine, expected: &str, left: &str| {
         let mut bench =
