@@ -16,7 +16,7 @@ use pipeline::{Attributes, Batch, Clock, Kind, Metric, Point, Registry, Temporal
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
-const SERIES: [usize; 2] = [10_000, 100_000];
+const SERIES: [usize; 3] = [1_000, 10_000, 100_000];
 
 fn rule(from: &str, combine: Option<Combine>, derive: Option<Derive>) -> Rule {
     let labels = Labels { labels: Vec::new(), keep: vec![NameMatch::Exact("instance".to_owned())] };

@@ -129,15 +129,21 @@ impl Engine {
         let mut points: Vec<Point> = std::mem::take(batch).into_iter().collect();
         let (mut kept, mut is_planned) = (0, false);
         for index in 0..points.len() {
-            if !is_planned && self.is_open(&points[index].series) {
+            let mut stays = self.map(&mut points[index], kept);
+            if stays.is_none() && !is_planned {
                 self.plan_all(&points[index..]);
                 is_planned = true;
+                stays = self.map(&mut points[index], kept);
             }
-            if self.map(&mut points[index], kept) {
-                if kept < index {
-                    points.swap(kept, index);
+            match stays {
+                Some(true) => {
+                    if kept < index {
+                        points.swap(kept, index);
+                    }
+                    kept += 1;
                 }
-                kept += 1;
+                Some(false) => {}
+                None => self.left_out.full += 1,
             }
         }
         points.truncate(kept);
@@ -148,21 +154,16 @@ impl Engine {
         *batch = points.into_iter().collect();
     }
 
-    fn is_open(&self, series: &Series) -> bool {
-        self.plans.get(series).is_none_or(|plan| matches!(plan.path, Path::Open))
-    }
-
-    /// Whether the point stays in the batch, perhaps as another's; so many stay before it.
+    /// Whether the point stays in the batch, perhaps as another's, where so many stay before it; `None` where that is
+    /// to be worked out.
     #[inline]
-    fn map(&mut self, point: &mut Point, kept: usize) -> bool {
-        let Some(plan) = self.plans.get_mut(&point.series) else {
-            self.left_out.full += 1;
-            return false;
-        };
+    fn map(&mut self, point: &mut Point, kept: usize) -> Option<bool> {
+        let plan = self.plans.get_mut(&point.series)?;
         plan.seen = self.now;
         match &plan.path {
-            Path::Keep => true,
-            Path::Drop => false,
+            Path::Keep => Some(true),
+            Path::Drop => Some(false),
+            Path::Open => None,
             Path::Swap(feed)
                 if feed.convert.is_none()
                     && feed.is_owner
@@ -173,9 +174,9 @@ impl Engine {
                 if let Target::Series { output, .. } = &feed.target {
                     point.series = output.clone();
                 }
-                true
+                Some(true)
             }
-            Path::Swap(_) | Path::Feeds(_) | Path::Open => self.map_slowly(point, kept),
+            Path::Swap(_) | Path::Feeds(_) => Some(self.map_slowly(point, kept)),
         }
     }
 
@@ -198,11 +199,7 @@ impl Engine {
                 self.feed_all(feeds, point);
                 is_kept
             }
-            Path::Open => {
-                self.left_out.full += 1;
-                false
-            }
-            Path::Keep | Path::Drop => false,
+            Path::Open | Path::Keep | Path::Drop => false,
         };
         if let Some(plan) = self.plans.get_mut(&input) {
             plan.path = path;
