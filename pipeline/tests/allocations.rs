@@ -3,6 +3,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -12,9 +13,10 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, number_data_point,
 };
+use pipeline::mapping::{Engine, Options, load};
 use pipeline::otlp::{Decoder, encode};
 use pipeline::wire::put_bytes;
-use pipeline::{Batch, Registry};
+use pipeline::{Batch, Clock, Registry};
 use prost::Message;
 
 /// The system's allocator, which counts for each thread.
@@ -119,6 +121,34 @@ fn a_number_point_met_before_costs_no_allocation() {
     check(1, 10_000);
     check(100, 100);
     check(10_000, 1);
+}
+
+/// Ten thousand gauges through a schema with one rule.
+#[track_caller]
+fn check_mapping(rule: &str, made: usize) {
+    let text = format!(
+        "mapping: test\nkind: schema\nabout: A test.\ninputs: {{metric.0: {{type: gauge, unit: '1', about: i.}}}}\nrules: [{rule}]\n"
+    );
+    let mapping = load("test.yaml", &text, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems}"));
+    let registry = Arc::new(Registry::new(100_000));
+    let decoder = Decoder::new(registry.clone());
+    let mut engine =
+        Engine::new(vec![Arc::new(mapping.mapping)], Options::default(), registry, Clock::system());
+    let bytes = request(1, 10_000);
+    let mut batches: Vec<_> = (0..4).map(|_| decoder.decode(&bytes).expect("a good request").batch).collect();
+    let mut last = batches.pop().expect("four were made");
+    batches.iter_mut().for_each(|batch| engine.process(batch));
+    let mapping = allocations(|| engine.process(&mut last));
+    assert_eq!(last.len(), made);
+    assert!(mapping < 25, "{mapping} allocations to map 10,000 points");
+}
+
+#[test]
+fn a_mapped_point_met_before_costs_no_allocation() {
+    let head = "metric: m, type: gauge, unit: '1', help: h., from: {metric: metric.0}";
+    check_mapping(&format!("{{{head}, keep: ['*']}}"), 10_000);
+    check_mapping(&format!("{{{head}, combine: sum}}"), 1);
+    check_mapping("{metric: m, type: gauge, unit: '1', help: h., from: {metric: up}}", 0);
 }
 
 /// Fields of two bytes each, a million times, inside these fields.
