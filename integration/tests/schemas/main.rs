@@ -6,6 +6,7 @@ mod ai_cluster;
 mod ainode;
 mod alerts;
 mod dashboards;
+mod every_runner;
 mod golden;
 mod gpustack;
 mod mapping_api;
