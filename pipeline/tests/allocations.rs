@@ -137,7 +137,9 @@ fn check_mapping(rule: &str, made: usize) {
     let bytes = request(1, 10_000);
     let mut batches: Vec<_> = (0..4).map(|_| decoder.decode(&bytes).expect("a good request").batch).collect();
     let mut last = batches.pop().expect("four were made");
-    batches.iter_mut().for_each(|batch| engine.process(batch));
+    for batch in &mut batches {
+        engine.process(batch);
+    }
     let mapping = allocations(|| engine.process(&mut last));
     assert_eq!(last.len(), made);
     assert!(mapping < 25, "{mapping} allocations to map 10,000 points");
