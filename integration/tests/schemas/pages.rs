@@ -37,6 +37,14 @@ impl Served {
         (response.status, serde_json::from_slice(&response.body).unwrap_or_default())
     }
 
+    /// The page once it says `value` under `pointer`: it is an exporter of its own, and has a point a moment
+    /// before or after the page of the metrics.
+    async fn json_that_says(&self, path: &str, pointer: &str, value: Value) -> (u16, Value) {
+        let holds = || async { self.json(path).await.1.pointer(pointer) == Some(&value) };
+        wait_until(&format!("{value} under {pointer} of {path}"), holds, || self.collector.log()).await;
+        self.json(path).await
+    }
+
     async fn text(&self) -> String {
         let log = self.collector.log();
         let end = format!("/{}/metrics", self.schema);
@@ -56,7 +64,7 @@ async fn ainode_answers_as_documented() {
     let runner = Target::start(fixture(VLLM)).await;
     let served = Served::start("ainode", &[job("vllm", &runner.address, "")]).await;
     served.wait_for_line("ainode_requests_total 40").await;
-    let (status, requests) = served.json("/api/metrics/requests").await;
+    let (status, requests) = served.json_that_says("/api/metrics/requests", "/total", json!(40)).await;
     assert_eq!(status, 200);
     assert!(requests["tokens_per_second"].is_number(), "{requests}");
     let expected = json!({
@@ -83,7 +91,8 @@ async fn ainode_tells_gpus_in_mebibytes() {
     let expected = json!({
         "utilization_percent": 50, "memory_used_mb": 1024, "memory_total_mb": 81920, "temperature_c": null,
     });
-    assert_eq!(served.json("/api/metrics/gpu").await, (200, expected));
+    let gpu = served.json_that_says("/api/metrics/gpu", "/utilization_percent", json!(50)).await;
+    assert_eq!(gpu, (200, expected));
 }
 
 #[tokio::test]
@@ -91,7 +100,7 @@ async fn offgrid_answers_as_documented() {
     let own = Target::start(fixture("apps/offgrid.constructed.prom")).await;
     let served = Served::start("offgrid", &[offgrid_job(&own.address)]).await;
     served.wait_for_line("offgrid_model_loaded 1").await;
-    let (status, stats) = served.json("/v1/system/stats").await;
+    let (status, stats) = served.json_that_says("/v1/system/stats", "/models_loaded", json!(1)).await;
     let expected = json!({
         "cpu_percent": null, "memory_bytes": 52428800, "memory_total": null, "heap_alloc": 52428800,
         "goroutines": null, "gc_cycles": null, "models_loaded": 1, "rag_documents": 5, "active_sessions": 3,
@@ -113,10 +122,12 @@ async fn offgrid_is_ready_while_a_model_is_loaded() {
     let runner = Target::start(fixture(VLLM)).await;
     let served = Served::start("offgrid", &[job("vllm", &runner.address, "")]).await;
     served.wait_for_line("offgrid_model_loaded 1").await;
-    assert_eq!(served.json("/ready").await, (200, json!({"status": "ready"})));
+    let ready = served.json_that_says("/ready", "/status", json!("ready")).await;
+    assert_eq!(ready, (200, json!({"status": "ready"})));
     runner.serve(503, "", "");
     served.wait_for_line("offgrid_model_loaded 0").await;
-    assert_eq!(served.json("/ready").await, (503, json!({"status": "not_ready"})));
+    let not_ready = served.json_that_says("/ready", "/status", json!("not_ready")).await;
+    assert_eq!(not_ready, (503, json!({"status": "not_ready"})));
 }
 
 #[tokio::test]
@@ -136,7 +147,7 @@ async fn a_node_that_does_not_answer_is_degraded_and_its_cluster_tells() {
     other.serve(500, "", "");
     served.wait_for_line("ai_cluster_cluster_nodes_total{status=\"degraded\"} 1").await;
     served.wait_for_line("ai_cluster_cluster_nodes_total{status=\"healthy\"} 1").await;
-    let (status, body) = served.json("/cluster/status").await;
+    let (status, body) = served.json_that_says("/cluster/status", "/stats/healthyNodes", json!(1)).await;
     assert_eq!(status, 200);
     assert_eq!(body["stats"]["totalNodes"], json!(2));
     assert_eq!(body["stats"]["healthyNodes"], json!(1));
@@ -158,6 +169,5 @@ async fn nodes_are_called_as_their_targets_say() {
     let relabel = ", relabel_configs: [{target_label: node_id, replacement: worker_1}]";
     let served = Served::start("ai_cluster", &[job("workers", &runner.address, relabel)]).await;
     served.wait_for_line("ai_cluster_cluster_active_requests{node_id=\"worker_1\"} 7").await;
-    let (_, body) = served.json("/cluster/status").await;
-    assert_eq!(body["nodes"][0]["id"], json!("worker_1"), "{body}");
+    served.json_that_says("/cluster/status", "/nodes/0/id", json!("worker_1")).await;
 }
