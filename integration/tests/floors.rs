@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Each crate with what it may use of ours; the root may use all but `integration`.
-const FLOORS: [(&str, &[&str]); 6] = [
+const FLOORS: [(&str, &[&str]); 7] = [
     ("inferometer-config", &[]),
     ("inferometer-pipeline", &["inferometer-config"]),
     ("inferometer-receivers", &["inferometer-config", "inferometer-pipeline"]),
@@ -14,6 +14,7 @@ const FLOORS: [(&str, &[&str]); 6] = [
         &["inferometer-config", "inferometer-pipeline", "inferometer-receivers", "inferometer-exporters"],
     ),
     ("inferometer-integration", &[]),
+    ("inferometer-fake-nvml", &[]),
 ];
 
 #[test]

@@ -10,7 +10,6 @@ mod cpu;
 mod disk;
 mod filesystem;
 mod host;
-mod identity;
 mod load;
 mod lookup;
 mod memory;
@@ -21,8 +20,6 @@ mod probe;
 mod process;
 mod process_stat;
 mod processes;
-mod recorder;
-mod root;
 mod system;
 
 #[cfg(test)]
@@ -44,6 +41,7 @@ use tracing::{error, warn};
 
 use self::config::Config;
 use self::host::{Host, Plan};
+use crate::machine::root::{numbers, value_of};
 
 pub(crate) const ENTRY: ReceiverEntry = Entry {
     name: "host_metrics",
@@ -213,5 +211,5 @@ pub fn fuzz_files(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let _ = (mounts::parse(&text), process_stat::Stat::parse(&text));
     let name = text.split_whitespace().next().unwrap_or_default();
-    let _ = (root::numbers(&text), root::value_of(&text, name));
+    let _ = (numbers(&text), value_of(&text, name));
 }

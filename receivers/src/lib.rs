@@ -1,8 +1,11 @@
 //! The ways in. Each is one file or folder here and one entry in [`RECEIVERS`].
 
 mod host_metrics;
+mod machine;
+mod nvml;
 mod otlp;
 pub mod prometheus;
+mod recorder;
 pub mod runners;
 
 use pipeline::component::ReceiverEntry;
@@ -12,4 +15,4 @@ pub use host_metrics::fuzz_files;
 
 /// Every receiver there is.
 pub const RECEIVERS: &[ReceiverEntry] =
-    &[host_metrics::ENTRY, otlp::ENTRY, prometheus::ENTRY, runners::ENTRY];
+    &[host_metrics::ENTRY, nvml::ENTRY, otlp::ENTRY, prometheus::ENTRY, runners::ENTRY];

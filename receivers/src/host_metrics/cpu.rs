@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use pipeline::Kind;
 
 use super::host::Part;
-use super::recorder::{Definition, Label, Recorder, UP_DOWN};
-use super::root::{Root, numbers};
+use crate::machine::root::{Root, numbers};
+use crate::recorder::{Definition, Label, Recorder, UP_DOWN};
 
 /// The kernel counts in hundredths of a second towards user space, on every architecture we run on.
 pub(super) const TICKS_PER_SECOND: f64 = 100.0;

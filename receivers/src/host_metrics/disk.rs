@@ -6,8 +6,8 @@ use super::config::{Devices, DiskConfig};
 use super::cpu::pressure;
 use super::host::Part;
 use super::lookup::{Choice, List, Message};
-use super::recorder::{Definition, Label, Recorder, UP_DOWN};
-use super::root::{Root, numbers};
+use crate::machine::root::{Root, numbers};
+use crate::recorder::{Definition, Label, Recorder, UP_DOWN};
 
 const IO: usize = 0;
 const OPERATIONS: usize = 1;

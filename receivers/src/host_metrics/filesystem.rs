@@ -9,8 +9,8 @@ use super::host::Part;
 use super::lookup::{Choice, List, Message};
 use super::mounts::{self, Mount};
 use super::probe::{self, PATIENCE, Probe, Space};
-use super::recorder::{Definition, Label, Recorder, UP_DOWN};
-use super::root::Root;
+use crate::machine::root::Root;
+use crate::recorder::{Definition, Label, Recorder, UP_DOWN};
 
 const USAGE: usize = 0;
 const LIMIT: usize = 1;

@@ -1,6 +1,7 @@
 //! What is read of the host, in order, and what becomes of a scraper that fails.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use pipeline::component::Context;
 use pipeline::telemetry::ScraperMetrics;
@@ -9,9 +10,10 @@ use tracing::{info, warn};
 
 use super::config::{Config, Scrapers, Switches};
 use super::lookup::{Choice, Message};
-use super::recorder::{Definition, Owner, Recorder, Selection};
-use super::root::{Root, value_of};
-use super::{cpu, disk, filesystem, identity, load, memory, network, paging, process, processes, system};
+use super::{cpu, disk, filesystem, load, memory, network, paging, process, processes, system};
+use crate::machine::identity;
+use crate::machine::root::{Root, value_of};
+use crate::recorder::{Definition, Owner, Recorder, Selection};
 
 /// One part of the host.
 pub(super) trait Part: Send {
@@ -175,7 +177,7 @@ impl PartPlan {
 impl Host {
     pub(super) fn new(plan: &Plan, context: &Context) -> Self {
         let resource = context.registry.resource(identity::resource(&plan.root));
-        let owner = Owner { id: 0, resource, start_unix_nano: 0 };
+        let owner = Owner { id: 0, resource, attributes: Arc::default(), start_unix_nano: 0 };
         let scope = Scope {
             name: "inferometer/receivers/host_metrics".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -3,8 +3,8 @@
 use pipeline::Kind;
 
 use super::host::Part;
-use super::recorder::{Definition, Recorder};
-use super::root::Root;
+use crate::machine::root::Root;
+use crate::recorder::{Definition, Recorder};
 
 pub(super) static METRICS: &[Definition] = &[
     Definition {

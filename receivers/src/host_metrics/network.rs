@@ -5,8 +5,8 @@ use pipeline::Kind;
 use super::config::{Interfaces, NetworkConfig};
 use super::host::Part;
 use super::lookup::{Choice, List, Message};
-use super::recorder::{Definition, Label, Recorder, UP_DOWN};
-use super::root::{Root, numbers};
+use crate::machine::root::{Root, numbers};
+use crate::recorder::{Definition, Label, Recorder, UP_DOWN};
 
 const IO: usize = 0;
 const PACKETS: usize = 1;

@@ -3,8 +3,8 @@
 use pipeline::Kind;
 
 use super::host::Part;
-use super::recorder::{Definition, Label, Recorder, UP_DOWN};
-use super::root::{Root, value_of};
+use crate::machine::root::{Root, value_of};
+use crate::recorder::{Definition, Label, Recorder, UP_DOWN};
 
 const USAGE: usize = 0;
 const UTILIZATION: usize = 1;

@@ -10,8 +10,8 @@ use super::cpu::TICKS_PER_SECOND;
 use super::host::Part;
 use super::lookup::{Choice, List, Message};
 use super::process_stat::Stat;
-use super::recorder::{Definition, Label, Owner, Recorder, UP_DOWN};
-use super::root::{Root, value_of};
+use crate::machine::root::{Root, value_of};
+use crate::recorder::{Definition, Label, Owner, Recorder, UP_DOWN};
 
 const CPU_TIME: usize = 0;
 const MEMORY: usize = 1;
@@ -167,7 +167,12 @@ fn owner(id: u64, stat: &Stat<'_>, host: &Owner, recorder: &Recorder) -> Owner {
         0 => 0,
         boot => boot.saturating_add(after_boot),
     };
-    Owner { id, resource: recorder.registry().resource(resource), start_unix_nano }
+    Owner {
+        id,
+        resource: recorder.registry().resource(resource),
+        attributes: std::sync::Arc::default(),
+        start_unix_nano,
+    }
 }
 
 fn record_stat(stat: &Stat<'_>, recorder: &mut Recorder) {

@@ -6,8 +6,8 @@ use pipeline::Kind;
 
 use super::host::Part;
 use super::process_stat::Stat;
-use super::recorder::{Definition, Label, Recorder, UP_DOWN};
-use super::root::{Root, value_of};
+use crate::machine::root::{Root, value_of};
+use crate::recorder::{Definition, Label, Recorder, UP_DOWN};
 
 const COUNT: usize = 0;
 const CREATED: usize = 1;

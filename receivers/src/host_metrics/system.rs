@@ -3,8 +3,8 @@
 use pipeline::Kind;
 
 use super::host::Part;
-use super::recorder::{Definition, Label, Recorder};
-use super::root::Root;
+use crate::machine::root::Root;
+use crate::recorder::{Definition, Label, Recorder};
 
 const UPTIME: usize = 0;
 const KERNEL: usize = 1;

@@ -6,7 +6,7 @@ use sysinfo::System;
 use super::root::Root;
 
 /// The host's resource, by the semantic conventions for hosts and operating systems.
-pub(super) fn resource(root: &Root) -> Resource {
+pub(crate) fn resource(root: &Root) -> Resource {
     let mut pairs =
         vec![("os.type", "linux".to_owned()), ("host.arch", arch(&System::cpu_arch()).to_owned())];
     pairs.extend(host_name(root).map(|name| ("host.name", name)));

@@ -9,36 +9,36 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// The host's file system.
 #[derive(Debug, Clone)]
-pub(super) struct Root {
+pub(crate) struct Root {
     path: PathBuf,
     /// Whether it is mounted for us to look at, and is not our own.
-    pub(super) is_mounted: bool,
+    pub(crate) is_mounted: bool,
 }
 
 impl Root {
-    pub(super) fn new(root_path: &str) -> Self {
+    pub(crate) fn new(root_path: &str) -> Self {
         let is_mounted = !matches!(root_path, "" | "/");
         let path = PathBuf::from(if is_mounted { root_path } else { "/" });
         Self { path, is_mounted }
     }
 
-    pub(super) fn path(&self, relative: &str) -> PathBuf {
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.path.join(relative.trim_start_matches('/'))
     }
 
     /// Reads a file; what is not UTF-8 in it is replaced.
-    pub(super) fn read(&self, relative: &str) -> Result<String, String> {
+    pub(crate) fn read(&self, relative: &str) -> Result<String, String> {
         let path = self.path(relative);
         read(&path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))
     }
 
     /// Reads a file that not every kernel has.
-    pub(super) fn read_optional(&self, relative: &str) -> Option<String> {
+    pub(crate) fn read_optional(&self, relative: &str) -> Option<String> {
         read(&self.path(relative)).ok()
     }
 
     /// Reads what each process sees for itself: as the host's first process does, where the root is mounted.
-    pub(super) fn read_of_namespace(&self, file: &str) -> Result<String, String> {
+    pub(crate) fn read_of_namespace(&self, file: &str) -> Result<String, String> {
         if self.is_mounted
             && let Some(text) = self.read_optional(&format!("proc/1/{file}"))
         {
@@ -48,7 +48,7 @@ impl Root {
     }
 
     /// The numbers of all processes.
-    pub(super) fn process_ids(&self) -> Result<Vec<u32>, String> {
+    pub(crate) fn process_ids(&self) -> Result<Vec<u32>, String> {
         let path = self.path("proc");
         let entries =
             path.read_dir().map_err(|error| format!("cannot list `{}`: {error}", path.display()))?;
@@ -65,12 +65,12 @@ fn read(path: &Path) -> std::io::Result<String> {
 }
 
 /// The numbers of a line, as far as they are numbers.
-pub(super) fn numbers(text: &str) -> Vec<u64> {
+pub(crate) fn numbers(text: &str) -> Vec<u64> {
     text.split_ascii_whitespace().map_while(|word| word.parse().ok()).collect()
 }
 
 /// The value behind a name in a file of `name value` lines.
-pub(super) fn value_of(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn value_of(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| {
         let rest = line.strip_prefix(name)?;
         let rest = rest.strip_prefix(':').unwrap_or(rest);

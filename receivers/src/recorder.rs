@@ -13,45 +13,47 @@ use pipeline::{
 
 /// A metric a scraper can give.
 #[derive(Debug)]
-pub(super) struct Definition {
-    pub(super) name: &'static str,
+pub(crate) struct Definition {
+    pub(crate) name: &'static str,
     /// The OpenTelemetry Collector's name, where it has another; switches know both.
-    pub(super) alias: &'static str,
-    pub(super) unit: &'static str,
-    pub(super) kind: Kind,
-    pub(super) is_default: bool,
-    pub(super) description: &'static str,
+    pub(crate) alias: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) is_default: bool,
+    pub(crate) description: &'static str,
 }
 
 /// A sum that goes up and down.
-pub(super) const UP_DOWN: Kind = Kind::Sum { temporality: Temporality::Cumulative, is_monotonic: false };
+pub(crate) const UP_DOWN: Kind = Kind::Sum { temporality: Temporality::Cumulative, is_monotonic: false };
 
 /// The value of an attribute of a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Label<'a> {
+pub(crate) enum Label<'a> {
     Text(&'a str),
     Int(i64),
 }
 
 /// The attributes of a reading; the same in the same order each time.
-pub(super) type Labels<'a> = &'a [(&'static str, Label<'a>)];
+pub(crate) type Labels<'a> = &'a [(&'static str, Label<'a>)];
 
 /// A scraper's metrics, and which of them are on.
 #[derive(Debug, Clone)]
-pub(super) struct Selection {
-    pub(super) definitions: &'static [Definition],
-    pub(super) is_on: Arc<[bool]>,
+pub(crate) struct Selection {
+    pub(crate) definitions: &'static [Definition],
+    pub(crate) is_on: Arc<[bool]>,
 }
 
 /// What a reading belongs to; `id` tells it from the others without comparing it.
 #[derive(Debug, Clone)]
-pub(super) struct Owner {
-    pub(super) id: u64,
-    pub(super) resource: Arc<Resource>,
-    pub(super) start_unix_nano: u64,
+pub(crate) struct Owner {
+    pub(crate) id: u64,
+    pub(crate) resource: Arc<Resource>,
+    /// On every series, beside the labels of the reading.
+    pub(crate) attributes: Arc<[(&'static str, AnyValue)]>,
+    pub(crate) start_unix_nano: u64,
 }
 
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     registry: Arc<Registry>,
     scope: Arc<Scope>,
     hasher: RandomState,
@@ -69,10 +71,10 @@ pub(super) struct Recorder {
 
 /// What a scraper gave.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) scraped: u64,
-    pub(super) errored: u64,
-    pub(super) errors: Vec<String>,
+pub(crate) struct Tally {
+    pub(crate) scraped: u64,
+    pub(crate) errored: u64,
+    pub(crate) errors: Vec<String>,
 }
 
 /// How many different errors of a scrape are kept for the log.
@@ -95,7 +97,7 @@ enum OwnedLabel {
 }
 
 impl Recorder {
-    pub(super) fn new(registry: Arc<Registry>, scope: Scope, owner: Owner) -> Self {
+    pub(crate) fn new(registry: Arc<Registry>, scope: Scope, owner: Owner) -> Self {
         Self {
             scope: registry.scope(scope),
             registry,
@@ -111,53 +113,53 @@ impl Recorder {
         }
     }
 
-    pub(super) fn begin(&mut self, time_unix_nano: u64) {
+    pub(crate) fn begin(&mut self, time_unix_nano: u64) {
         self.scrape += 1;
         self.time_unix_nano = time_unix_nano;
         self.batch = Batch::with_capacity(self.known.len());
     }
 
     /// Prepares for the readings of one scraper, which belong to the host unless it says otherwise.
-    pub(super) fn turn_to(&mut self, selection: &Selection, owner: &Owner) {
+    pub(crate) fn turn_to(&mut self, selection: &Selection, owner: &Owner) {
         self.selection = selection.clone();
         self.owner = owner.clone();
         self.tally = Tally::default();
     }
 
     /// From now on readings belong to `owner`.
-    pub(super) fn own(&mut self, owner: Owner) {
+    pub(crate) fn own(&mut self, owner: Owner) {
         self.owner = owner;
     }
 
-    pub(super) fn owner(&self) -> &Owner {
+    pub(crate) fn owner(&self) -> &Owner {
         &self.owner
     }
 
-    pub(super) fn registry(&self) -> &Registry {
+    pub(crate) fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    pub(super) fn is_on(&self, metric: usize) -> bool {
+    pub(crate) fn is_on(&self, metric: usize) -> bool {
         self.selection.is_on.get(metric).copied().unwrap_or(false)
     }
 
-    pub(super) fn is_any_on(&self, metrics: &[usize]) -> bool {
+    pub(crate) fn is_any_on(&self, metrics: &[usize]) -> bool {
         metrics.iter().any(|metric| self.is_on(*metric))
     }
 
     /// Counts what could not be read; the reading itself is left out.
-    pub(super) fn error(&mut self, points: u64, message: String) {
+    pub(crate) fn error(&mut self, points: u64, message: String) {
         self.tally.errored += points;
         if self.tally.errors.len() < ERRORS_MAX && !self.tally.errors.contains(&message) {
             self.tally.errors.push(message);
         }
     }
 
-    pub(super) fn take_tally(&mut self) -> Tally {
+    pub(crate) fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.tally)
     }
 
-    pub(super) fn int(&mut self, metric: usize, labels: Labels<'_>, value: u64) {
+    pub(crate) fn int(&mut self, metric: usize, labels: Labels<'_>, value: u64) {
         // What does not fit cannot be a true reading of anything.
         match i64::try_from(value) {
             Ok(value) => self.record(metric, labels, Value::Int(value)),
@@ -166,7 +168,7 @@ impl Recorder {
         }
     }
 
-    pub(super) fn double(&mut self, metric: usize, labels: Labels<'_>, value: f64) {
+    pub(crate) fn double(&mut self, metric: usize, labels: Labels<'_>, value: f64) {
         if value.is_finite() {
             self.record(metric, labels, Value::Double(value));
         }
@@ -198,13 +200,15 @@ impl Recorder {
         let metric = Metric::new(definition.name, definition.unit, definition.kind)
             .with_description(definition.description);
         let metric = self.registry.metric(metric);
-        let attributes = Attributes::new(labels.iter().map(|(key, label)| {
+        let own = self.owner.attributes.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+        let of_reading = labels.iter().map(|(key, label)| {
             let value = match label {
                 Label::Text(text) => AnyValue::from(*text),
                 Label::Int(number) => AnyValue::Int(*number),
             };
             ((*key).to_owned(), value)
-        }));
+        });
+        let attributes = Attributes::new(own.chain(of_reading));
         let series = match self.registry.series(&self.owner.resource, &self.scope, &metric, attributes) {
             Ok(series) => series,
             Err(full) => {
@@ -225,7 +229,7 @@ impl Recorder {
     }
 
     /// Ends the scrape: what was there the last time and is not now gets a stale marker, and is forgotten.
-    pub(super) fn finish(&mut self) -> Batch {
+    pub(crate) fn finish(&mut self) -> Batch {
         let (scrape, time) = (self.scrape, self.time_unix_nano);
         let batch = &mut self.batch;
         self.known.retain(|known| {
@@ -244,12 +248,12 @@ impl Recorder {
     }
 
     /// Takes over series that another has recorded: those that the next scrape does not have have ended.
-    pub(super) fn inherit(&mut self, series: Vec<Series>) {
+    pub(crate) fn inherit(&mut self, series: Vec<Series>) {
         self.inherited.extend(series);
     }
 
     /// The series that are there, and nothing remembered any more.
-    pub(super) fn drain(&mut self) -> Vec<Series> {
+    pub(crate) fn drain(&mut self) -> Vec<Series> {
         let known = self.known.drain().map(|known| known.series);
         known.chain(self.inherited.drain(..)).collect::<HashSet<_>>().into_iter().collect()
     }
