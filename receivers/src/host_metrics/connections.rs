@@ -54,7 +54,7 @@ const DEAR: Duration = Duration::from_millis(1);
 const SHARE: u32 = 10_000;
 
 /// What is dear is read again after this at the latest.
-const HOLDS_MAX: Duration = Duration::from_secs(60);
+const HOLDS_MAX: Duration = Duration::from_mins(1);
 
 impl Connections {
     pub(super) fn read(&mut self, root: &Root, recorder: &mut Recorder) {

@@ -39,8 +39,9 @@ fn every_metric_is_one_of_the_conventions_or_a_table_of_the_kernel() {
 fn the_page_has_every_metric() {
     let mut tables = String::new();
     for (scraper, definitions) in scrapers::all() {
-        tables +=
-            &format!("### `{scraper}`\n\n| metric | unit | kind | on | what |\n|---|---|---|---|---|\n");
+        let heading = format!("### `{scraper}`\n\n");
+        tables += &heading;
+        tables += "| metric | unit | kind | on | what |\n|---|---|---|---|---|\n";
         for definition in definitions {
             let Definition { name, alias, unit, is_default, description, .. } = definition;
             let also = if alias.is_empty() { String::new() } else { format!(" (`{alias}`)") };
