@@ -6,6 +6,7 @@
 mod board;
 mod config;
 mod groups;
+mod owners;
 
 use ::config::{Problems, Section};
 use futures_util::FutureExt;
