@@ -5,6 +5,7 @@
 
 mod board;
 mod config;
+mod fields;
 mod groups;
 mod owners;
 
