@@ -8,14 +8,13 @@ use nvml_wrapper::{Device, Nvml};
 use nvml_wrapper_sys::bindings::{nvmlDevice_t, nvmlReturn_t};
 
 use super::fields::Fields;
-use super::owners::Owners;
+use super::owners::{self, Owners};
 use crate::machine::root::Root;
 
 /// A board, or an instance of one, for as long as its handle is good.
 pub(super) struct Board {
     nvml: Arc<Nvml>,
-    handle: nvmlDevice_t,
-    instance: Option<Instance>,
+    place: Place,
     machine: Machine,
     /// The values of fields, asked for all groups at once.
     pub(super) fields: Fields,
@@ -25,6 +24,15 @@ pub(super) struct Board {
     failures: BTreeMap<&'static str, u32>,
     /// Set where a call said that the board, or the driver, is no longer there.
     is_lost: bool,
+}
+
+/// Which of the machine's boards or instances it is.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) handle: nvmlDevice_t,
+    pub(super) instance: Option<Instance>,
+    /// By what the kubelet knows it.
+    pub(super) device: owners::Device,
 }
 
 /// Where an instance of MIG is.
@@ -42,16 +50,10 @@ pub(super) struct Machine {
 }
 
 impl Board {
-    pub(super) fn new(
-        nvml: Arc<Nvml>,
-        handle: nvmlDevice_t,
-        instance: Option<Instance>,
-        machine: Machine,
-    ) -> Self {
+    pub(super) fn new(nvml: Arc<Nvml>, place: Place, machine: Machine) -> Self {
         Self {
             nvml,
-            handle,
-            instance,
+            place,
             machine,
             fields: Fields::default(),
             unsupported: BTreeSet::new(),
@@ -75,7 +77,7 @@ impl Board {
         }
         #[expect(unsafe_code, reason = "the wrapper has no other way from a handle to a device")]
         // SAFETY: the handle is of this `Nvml`, and is valid until the driver says that it is not, which is an answer.
-        let device = unsafe { Device::new(self.handle, &self.nvml) };
+        let device = unsafe { Device::new(self.place.handle, &self.nvml) };
         match question(&device) {
             Ok(answer) => Some(answer),
             Err(NvmlError::FailedToLoadSymbol(_) | NvmlError::FunctionNotFound | NvmlError::NotSupported) => {
@@ -97,7 +99,11 @@ impl Board {
 
     /// What of MIG this is; `None` for a board as a whole.
     pub(super) fn instance(&self) -> Option<Instance> {
-        self.instance
+        self.place.instance
+    }
+
+    pub(super) fn device(&self) -> Option<&owners::Device> {
+        Some(&self.place.device)
     }
 
     pub(super) fn machine(&self) -> &Machine {

@@ -1,10 +1,31 @@
 //! What is read of a board, in groups that are switched, and have their intervals, each by itself.
 
+mod c2c;
+mod clocks;
+mod ecc;
+mod fabric;
+mod fans;
+mod gpm;
+mod limits;
+mod memory;
+mod nvlink;
+mod pcie;
+mod power;
+mod processes;
+mod state;
+mod temperature;
+mod utilization;
+
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
+
+use pipeline::{Kind, Temporality};
 
 use super::board::Board;
 use super::fields::{Field, FieldValue};
-use crate::recorder::{Definition, Labels, Recorder, Selection};
+use crate::recorder::{Definition, Label, Labels, Recorder, Selection, UP_DOWN};
 
 /// A group of metrics that are read together.
 #[derive(Debug)]
@@ -62,7 +83,60 @@ pub(super) enum Scale {
 }
 
 /// Every group there is.
-pub(super) const GROUPS: &[Group] = &[];
+pub(super) const GROUPS: &[Group] = &[
+    utilization::GROUP,
+    memory::GROUP,
+    temperature::GROUP,
+    power::GROUP,
+    power::ENERGY,
+    clocks::GROUP,
+    clocks::THROTTLE,
+    state::PERFORMANCE,
+    limits::GROUP,
+    pcie::GROUP,
+    nvlink::GROUP,
+    c2c::GROUP,
+    fabric::FABRIC,
+    ecc::GROUP,
+    ecc::RETIREMENT,
+    state::RECOVERY_GROUP,
+    fans::GROUP,
+    state::MODES,
+    fabric::MIG,
+    processes::GROUP,
+    gpm::GROUP,
+];
+
+/// At the receiver's own interval.
+const EACH_TIME: Duration = Duration::ZERO;
+const EACH_TEN_SECONDS: Duration = Duration::from_secs(10);
+const EACH_MINUTE: Duration = Duration::from_secs(60);
+
+const TRANSMIT: Labels<'static> = &[("network.io.direction", Label::Text("transmit"))];
+const RECEIVE: Labels<'static> = &[("network.io.direction", Label::Text("receive"))];
+
+const fn gauge(name: &'static str, unit: &'static str, description: &'static str) -> Definition {
+    Definition { name, alias: "", unit, kind: Kind::Gauge, is_default: true, description }
+}
+
+const fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Definition {
+    let kind = Kind::Sum { temporality: Temporality::Cumulative, is_monotonic: true };
+    Definition { kind, ..gauge(name, unit, description) }
+}
+
+const fn up_down(name: &'static str, unit: &'static str, description: &'static str) -> Definition {
+    Definition { kind: UP_DOWN, ..gauge(name, unit, description) }
+}
+
+/// Left out where it is not asked for: it costs much, or few want it.
+const fn opt_in(definition: Definition) -> Definition {
+    Definition { is_default: false, ..definition }
+}
+
+/// What a structure of the library's begins with, that it may be longer in a later version.
+const fn versioned<T>(version: u32) -> u32 {
+    size_of::<T>() as u32 | version << 24
+}
 
 /// Asks for the fields of all groups that are read in a round, by one call; their readers find the answers there.
 pub(super) fn fetch<'a>(board: &mut Board, due: impl IntoIterator<Item = (&'a Group, &'a Selection)>) {
@@ -72,6 +146,13 @@ pub(super) fn fetch<'a>(board: &mut Board, due: impl IntoIterator<Item = (&'a Gr
         readings.filter(|reading| selection.is_on[reading.metric]).map(|reading| reading.field)
     });
     board.fetch(wanted);
+}
+
+/// Records a share in percent; what is above all there is is no reading of it.
+fn percent(recorder: &mut Recorder, metric: usize, labels: Labels<'_>, percent: Option<u32>) {
+    if let Some(percent) = percent.filter(|percent| *percent <= 100) {
+        recorder.double(metric, labels, f64::from(percent) / 100.0);
+    }
 }
 
 /// Records fields that were fetched.
