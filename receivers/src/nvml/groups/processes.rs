@@ -11,7 +11,6 @@ use pipeline::AnyValue;
 
 use super::super::board::Board;
 use super::{Group, Of, Reader, gauge, memory, up_down};
-use crate::machine::root::Root;
 use crate::recorder::{Definition, Label, Recorder};
 
 const MEMORY: usize = 0;
@@ -202,12 +201,8 @@ fn is_there(board: &Board, pid: u32) -> bool {
 
 fn record(pid: u32, bytes: Option<u64>, busy: Option<Busy>, board: &Board, recorder: &mut Recorder) {
     let machine = board.machine();
-    // A number that we do not know to be the host's may be that of another process for us.
-    let is_ours = machine.owners.is_alive(pid) == Some(true);
-    let name = is_ours.then(|| executable(&machine.root, pid)).flatten();
     let attributes = machine.owners.attributes_on(pid, board.device());
     let mut labels = vec![("process.pid", Label::Int(pid.into()))];
-    labels.extend(name.as_deref().map(|name| ("process.executable.name", Label::Text(name))));
     labels.extend(attributes.iter().filter_map(|(key, value)| {
         let label = match value {
             AnyValue::String(text) => Label::Text(text),
@@ -226,15 +221,6 @@ fn record(pid: u32, bytes: Option<u64>, busy: Option<Busy>, board: &Board, recor
         recorder.double(UTILIZATION, &labels, share);
         labels.pop();
     }
-}
-
-/// The name of the process's program: of its file, where we may see it, else what it calls itself.
-fn executable(root: &Root, pid: u32) -> Option<String> {
-    let file = std::fs::read_link(root.path(&format!("proc/{pid}/exe"))).ok();
-    let name = file.and_then(|file| file.file_name()?.to_str().map(str::to_owned));
-    // A program that was replaced while it runs is marked so behind its name.
-    let name = name.map(|name| name.trim_end_matches(" (deleted)").to_owned());
-    name.or_else(|| Some(root.read_optional(&format!("proc/{pid}/comm"))?.trim_end().to_owned()))
 }
 
 #[cfg(test)]

@@ -24,8 +24,9 @@ const TIME: u64 = 1_700_000_000_000_000_000;
 
 /// A machine: a library and its script, and the files of its host.
 struct World {
-    folder: TempDir,
     nvml: Arc<Nvml>,
+    /// Goes last: the library writes into it when it is let go of.
+    folder: TempDir,
 }
 
 /// A board of a machine, and what reads it.
@@ -156,5 +157,6 @@ fn line(point: &Point) -> String {
 /// The first board of a machine, read once.
 #[track_caller]
 fn check(script: &str, groups: &[&str], on: &[&str], expected: &[&str]) {
-    assert_eq!(World::new(script).board(groups, on).lines(), expected);
+    let world = World::new(script);
+    assert_eq!(world.board(groups, on).lines(), expected);
 }

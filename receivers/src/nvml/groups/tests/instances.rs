@@ -25,7 +25,8 @@ gpus:
 
 #[test]
 fn a_divided_board_does_not_tell_what_its_instances_do() {
-    let mut scene = World::new(DIVIDED).board(&["utilization", "temperature", "power", "processes"], &[]);
+    let world = World::new(DIVIDED);
+    let mut scene = world.board(&["utilization", "temperature", "power", "processes"], &[]);
     let expected = ["hw.temperature hw.sensor_location=gpu 45", "hw.power 350.0"];
     assert_eq!(scene.lines(), expected);
     assert_eq!(scene.lines(), expected);

@@ -1,5 +1,7 @@
 //! What drivers do that nobody expects, and processes.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 /// A board that has these keys, and a name.
@@ -124,6 +126,46 @@ fn what_is_not_supported_is_asked_once() {
 }
 
 #[test]
+fn a_call_that_newer_boards_no_longer_answer_is_made_once() {
+    let script = "faults: [{call: nvmlDeviceGetTemperatureThreshold, code: 26}]\n".to_owned()
+        + &gpu("temperature: {thresholds: {slowdown: 89}, margins: {slowdown: -2}}");
+    let world = World::new(&script);
+    let mut scene = world.board(&["limits"], &[]);
+    let expected =
+        ["nvidia.gpu.temperature.margin.limit hw.limit_type=high.degraded hw.sensor_location=gpu -2"];
+    assert_eq!(scene.lines(), expected);
+    assert_eq!(scene.lines(), expected);
+    // One for each threshold.
+    assert_eq!(calls(world, scene)["nvmlDeviceGetTemperatureThreshold"], 4);
+}
+
+#[test]
+fn a_board_that_is_lost_is_not_asked_on() {
+    let script = "faults: [{call: nvmlDeviceGetPowerUsage, code: 15}]\n".to_owned()
+        + &gpu("temperature: {gpu: 40}, power: {usage: 1000, energy: 5}");
+    let world = World::new(&script);
+    let mut scene = world.board(&["temperature", "power", "energy"], &[]);
+    assert_eq!(scene.lines(), ["hw.temperature hw.sensor_location=gpu 40"]);
+    assert!(!calls(world, scene).contains_key("nvmlDeviceGetTotalEnergyConsumption"));
+}
+
+#[test]
+fn utilization_is_the_mean_since_the_last_reading() {
+    let world = World::new(&gpu("utilization: {gpu: {steps: [10, 90], every: 250ms}, memory: 1}"));
+    let mut scene = world.board(&["utilization"], &[]);
+    for _ in 0..1000 {
+        let lines = scene.lines();
+        assert!(lines[0].starts_with("hw.gpu.utilization 0."), "{lines:?}");
+        // What it is at a moment is one or the other.
+        if !["hw.gpu.utilization 0.1", "hw.gpu.utilization 0.9"].contains(&lines[0].as_str()) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    panic!("no reading was a mean");
+}
+
+#[test]
 fn links_of_the_fifth_generation_count_other_errors() {
     let keys = "nvlink: {links: 2, version: 7}, fields: [{id: 221, scope: 0, value: 3, type: unsigned_long_long},
       {id: 221, scope: 1, value: 4, type: unsigned_long_long}, {id: 208, scope: 1, value: 1, type: unsigned_long_long}]";
@@ -199,9 +241,67 @@ fn a_process_is_told_once_however_many_lists_it_is_in() {
 fn of_many_processes_those_with_the_most_memory_are_told() {
     let processes: Vec<_> = (1..=300).map(|pid| format!("{{pid: {pid}, memory: {pid}}}")).collect();
     let script = gpu(&format!("processes: {{compute: [{}]}}", processes.join(", ")));
-    let lines = World::new(&script).board(&["processes"], &[]).lines();
+    let world = World::new(&script);
+    let lines = world.board(&["processes"], &[]).lines();
     let memory: Vec<_> = lines.iter().filter(|line| line.contains("memory.usage")).collect();
     assert_eq!(memory.len(), 256);
     assert!(lines.contains(&"hw.gpu.process.memory.usage process.pid=45 45".to_owned()));
     assert!(!lines.contains(&"hw.gpu.process.memory.usage process.pid=44 44".to_owned()));
+}
+
+#[test]
+fn a_process_is_told_with_its_owner_and_not_once_it_is_gone() {
+    let keys = "processes: {compute: [{pid: 70, memory: 300}, {pid: 71, memory: 400}]}";
+    let stat = "70 (python3) S 1 70 70 0 -1 4 1 0 0 0 7 8 0 0 20 0 2 0 100 9\n";
+    let world = World::new(&gpu(keys))
+        .with("proc/2/comm", "kthreadd\n")
+        .with("proc/70/stat", stat)
+        .with("proc/70/cgroup", "0::/system.slice/vllm.service\n");
+    let mut scene = world.board(&["processes"], &[]);
+    let process = "process.executable.name=python3 process.pid=70 systemd.unit=vllm.service";
+    let expected = [
+        format!("hw.gpu.process.memory.usage {process} 300"),
+        format!("hw.gpu.process.utilization {process} 0.0"),
+        format!("hw.gpu.process.utilization hw.gpu.task=memory {process} 0.0"),
+        format!("hw.gpu.process.utilization hw.gpu.task=encoder {process} 0.0"),
+        format!("hw.gpu.process.utilization hw.gpu.task=decoder {process} 0.0"),
+    ];
+    assert_eq!(scene.lines(), expected);
+    fs::remove_dir_all(world.folder.path().join("host/proc/70")).unwrap();
+    let gone = scene.lines();
+    assert_eq!(gone.len(), 5);
+    assert!(gone.iter().all(|line| line.ends_with(" STALE")), "{gone:?}");
+}
+
+#[test]
+fn fields_are_asked_by_one_call_and_those_that_are_not_there_once() {
+    let keys = "temperature: {memory: 50}, power: {average: 1000}, ecc: {volatile: {corrected: {total: 1}}}";
+    let world = World::new(&gpu(keys));
+    let mut scene = world.board(&["temperature", "power", "throttle", "ecc", "retirement", "recovery"], &[]);
+    let lines = scene.lines();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(scene.lines(), lines);
+    assert_eq!(calls(world, scene)["nvmlDeviceGetFieldValues"], 2);
+}
+
+#[test]
+fn a_call_that_is_not_supported_is_made_once() {
+    let world = World::new(&gpu("temperature: {gpu: 40}"));
+    let mut scene = world.board(&["power", "temperature", "gpm"], &[]);
+    for _ in 0..3 {
+        scene.lines();
+    }
+    let calls = calls(world, scene);
+    assert_eq!(calls["nvmlDeviceGetTemperature"], 3);
+    assert_eq!(calls["nvmlDeviceGetPowerUsage"], 1);
+    assert_eq!(calls["nvmlGpmQueryDeviceSupport"], 1);
+}
+
+/// How often each function was called until the library was let go of.
+fn calls(world: World, scene: Scene) -> BTreeMap<String, u64> {
+    let World { folder, nvml } = world;
+    drop((scene, nvml));
+    let text = fs::read_to_string(folder.path().join("libnvidia-ml.calls")).unwrap();
+    let calls = text.lines().filter_map(|line| line.split_once(": "));
+    calls.map(|(name, count)| (name.to_owned(), count.parse().unwrap())).collect()
 }

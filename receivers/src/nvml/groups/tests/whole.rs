@@ -34,8 +34,8 @@ gpus:
   ecc:
     mode: 1
     pending: 1
-    volatile: {corrected: {total: 2, dram: 2}, uncorrected: {total: 0, dram: 0}}
-    aggregate: {corrected: {total: 12}, uncorrected: {total: 1}}
+    volatile: {corrected: {total: 2, dram: 2}, uncorrected: {total: 0, dram: 0, sram: 0}}
+    aggregate: {corrected: {total: 12, sram: 3}, uncorrected: {total: 1, sram: 1}}
   rows: {corrected: 1, uncorrected: 0, pending: 0, failed: 0}
   modes: {persistence: 1, compute: 3, accounting: 0, display_active: 0, virtualization: 1}
   mig: {mode: 0, pending: 0, max: 7}
@@ -150,7 +150,8 @@ fn a_board_tells_what_holds_its_clocks_down() {
         "display_clock_setting 0",
     ];
     let reasons = reasons.map(|reason| format!("{key} {key}={reason}"));
-    let lines = World::new(H100).board(&["throttle"], &[key]).lines();
+    let world = World::new(H100);
+    let lines = world.board(&["throttle"], &[key]).lines();
     assert_eq!(lines, [times.as_slice(), &reasons].concat());
 }
 
@@ -191,7 +192,7 @@ fn a_board_tells_its_errors_and_modes() {
     check(
         H100,
         &["ecc", "retirement", "modes", "fans"],
-        &["nvidia.gpu.ecc.location.errors"],
+        &["nvidia.gpu.ecc.location.errors", "nvidia.gpu.ecc.sram.errors"],
         &[
             "hw.errors error.type=corrected 2",
             "hw.errors error.type=uncorrected 0",
@@ -199,6 +200,11 @@ fn a_board_tells_its_errors_and_modes() {
             "nvidia.gpu.ecc.errors.aggregate error.type=uncorrected 1",
             "nvidia.gpu.ecc.location.errors error.type=corrected nvidia.gpu.memory.location=device_memory 2",
             "nvidia.gpu.ecc.location.errors error.type=uncorrected nvidia.gpu.memory.location=device_memory 0",
+            "nvidia.gpu.ecc.location.errors error.type=uncorrected nvidia.gpu.memory.location=sram 0",
+            "nvidia.gpu.ecc.sram.errors error.type=corrected 3",
+            "nvidia.gpu.ecc.sram.errors error.type=uncorrected_parity 1",
+            "nvidia.gpu.ecc.sram.errors error.type=uncorrected_secded 0",
+            "nvidia.gpu.ecc.sram.threshold_exceeded 0",
             "nvidia.gpu.memory.rows.remapped error.type=corrected 1",
             "nvidia.gpu.memory.rows.remapped error.type=uncorrected 0",
             "nvidia.gpu.memory.rows.pending 0",
@@ -276,7 +282,8 @@ fn a_consumers_board_tells_less() {
         "hw.fan.speed_ratio hw.sensor_location=fan1 0.31",
         "hw.fan.speed hw.sensor_location=fan1 910",
     ];
-    let mut scene = World::new(RTX).board(&groups, &[]);
+    let world = World::new(RTX);
+    let mut scene = world.board(&groups, &[]);
     assert_eq!(scene.lines(), expected);
     assert_eq!(scene.lines(), expected);
 }
