@@ -1,6 +1,7 @@
 //! The processes on a board or an instance, and what each of them holds and does.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use nvml_wrapper::Device;
 use nvml_wrapper::enums::device::UsedGpuMemory;
@@ -44,10 +45,15 @@ pub(super) const GROUP: Group = Group {
 /// The processes of a board that are told; of more, those with the least memory are left out.
 const PROCESSES_MAX: usize = 256;
 
+/// The driver takes samples more often than this; who reads it more often than it does finds none, and not nobody busy.
+const SAMPLED_WITHIN: Duration = Duration::from_secs(2);
+
 #[derive(Default)]
 struct Processes {
     /// When the newest sample that was read was taken, in the driver's microseconds.
     last_sample: Option<u64>,
+    /// What was read, and when, where samples were found.
+    last: Option<(Instant, BTreeMap<u32, Busy>)>,
 }
 
 /// What a process did, as shares of the time since the last reading.
@@ -107,7 +113,14 @@ impl Processes {
                 samples => samples,
             }
         })?;
-        Some(self.shares(&samples))
+        let shares = self.shares(&samples);
+        if !shares.is_empty() {
+            self.last = Some((Instant::now(), shares.clone()));
+        }
+        match &self.last {
+            Some((time, last)) if time.elapsed() < SAMPLED_WITHIN => Some(last.clone()),
+            _ => Some(shares),
+        }
     }
 
     fn shares(&mut self, samples: &[ProcessUtilizationSample]) -> BTreeMap<u32, Busy> {
