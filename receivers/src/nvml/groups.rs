@@ -184,3 +184,8 @@ fn record_fields(readings: &[FieldReading], board: &Board, recorder: &mut Record
         }
     }
 }
+
+/// Whether the board has no memory of its own, and uses the machine's.
+pub(super) fn has_unified_memory(board: &mut Board) -> bool {
+    memory::is_unified(board)
+}
