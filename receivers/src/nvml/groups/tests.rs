@@ -86,8 +86,8 @@ impl World {
         let owners = Arc::new(Owners::new(&root, None));
         let uuid = device.as_ref().unwrap_or(&whole).uuid().unwrap();
         let device = Device { uuid, minor_number: Some(0), gpu_instance };
-        let board =
-            Board::new(self.nvml.clone(), Place { handle, instance, device }, Machine { root, owners });
+        let place = Place { handle, instance, device };
+        let board = Board::new(self.nvml.clone(), place, Machine { root, owners }, Arc::default());
         let registry = Arc::new(Registry::new(10_000));
         let resource = registry.resource(Resource::default());
         let owner = Owner { id: 1, resource, attributes: Arc::default(), start_unix_nano: 0 };
