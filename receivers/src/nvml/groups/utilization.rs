@@ -8,19 +8,23 @@ use nvml_wrapper::struct_wrappers::device::Sample;
 use nvml_wrapper_sys::bindings::{nvmlDevice_t, nvmlReturn_t};
 
 use super::super::board::Board;
-use super::{Group, Of, Reader, gauge, percent};
+use super::{Group, Of, Reader, percent};
 use crate::recorder::{Definition, Label, Labels, Recorder};
 
 const WHOLE: usize = 0;
 const MEMORY: usize = 1;
 
 const METRICS: &[Definition] = &[
-    gauge(
+    Definition::gauge(
         "hw.gpu.utilization",
         "1",
         "How busy a GPU is, 0 to 1; without hw.gpu.task the whole, else encoder, decoder, jpeg, ofa.",
     ),
-    gauge("nvidia.gpu.memory.io.utilization", "1", "Share of time the memory was read or written."),
+    Definition::gauge(
+        "nvidia.gpu.memory.io.utilization",
+        "1",
+        "Share of time the memory was read or written.",
+    ),
 ];
 
 pub(super) const GROUP: Group = Group {
