@@ -7,6 +7,7 @@
 mod board;
 mod choice;
 mod config;
+mod events;
 mod fault;
 mod fields;
 mod groups;
@@ -14,6 +15,7 @@ mod health;
 mod identity;
 mod instances;
 mod keeper;
+mod kernel_log;
 mod library;
 mod life;
 mod owners;
