@@ -43,6 +43,8 @@ pub(super) const GROUP: Group = Group {
 struct Utilization {
     /// When the newest sample that was read was taken, in the driver's microseconds.
     last_sample: Option<u64>,
+    /// Whether the board has memory of its own; not known until it matters.
+    has_memory: Option<bool>,
 }
 
 const ENCODER: Labels<'static> = &[("hw.gpu.task", Label::Text("encoder"))];
@@ -56,8 +58,14 @@ impl Reader for Utilization {
         let mean = if recorder.is_on(WHOLE) { self.mean(board) } else { None };
         // A board says nothing of itself while it is divided, though it may still have samples of before.
         if let Some(rates) = rates {
-            recorder.double(WHOLE, &[], mean.unwrap_or(f64::from(rates.gpu) / 100.0));
-            percent(recorder, MEMORY, &[], Some(rates.memory));
+            match mean {
+                Some(mean) => recorder.double(WHOLE, &[], mean),
+                None => percent(recorder, WHOLE, &[], Some(rates.gpu)),
+            }
+            // A board that uses the machine's memory says 0 whatever it does.
+            let is_told =
+                rates.memory > 0 || *self.has_memory.get_or_insert_with(|| !super::has_unified_memory(board));
+            percent(recorder, MEMORY, &[], is_told.then_some(rates.memory));
         }
         if !recorder.is_on(WHOLE) {
             return;
@@ -96,9 +104,11 @@ impl Utilization {
             .iter()
             .filter(is_new)
             .filter_map(|sample| match sample.value {
-                SampleValue::U32(value) => (value <= 100).then_some(value),
-                SampleValue::F64(_) | SampleValue::U64(_) | SampleValue::I64(_) => None,
+                SampleValue::U32(value) => Some(value),
+                SampleValue::U64(value) => u32::try_from(value).ok(),
+                SampleValue::F64(_) | SampleValue::I64(_) => None,
             })
+            .filter(|percent| *percent <= 100)
             .collect();
         let sum: u32 = values.iter().sum();
         (!values.is_empty()).then(|| f64::from(sum) / (values.len() as f64 * 100.0))
