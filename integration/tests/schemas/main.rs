@@ -6,6 +6,7 @@ mod ai_cluster;
 mod ainode;
 mod alerts;
 mod dashboards;
+mod dcgm_exporter;
 mod every_runner;
 mod golden;
 mod gpustack;
