@@ -5,7 +5,9 @@
 
 mod board;
 mod config;
+mod fields;
 mod groups;
+mod owners;
 
 use ::config::{Problems, Section};
 use futures_util::FutureExt;

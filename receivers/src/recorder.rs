@@ -88,6 +88,11 @@ struct Known {
     labels: Box<[(&'static str, OwnedLabel)]>,
     series: Series,
     last_scrape: u64,
+    /// What a counter stood at, to see when it begins anew.
+    last: Value,
+    last_unix_nano: u64,
+    /// Since when it counts, where it has begun anew; else 0.
+    start_unix_nano: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -168,6 +173,11 @@ impl Recorder {
         }
     }
 
+    /// As [`Recorder::int`], of what may be below zero.
+    pub(crate) fn signed(&mut self, metric: usize, labels: Labels<'_>, value: i64) {
+        self.record(metric, labels, Value::Int(value));
+    }
+
     pub(crate) fn double(&mut self, metric: usize, labels: Labels<'_>, value: f64) {
         if value.is_finite() {
             self.record(metric, labels, Value::Double(value));
@@ -181,22 +191,30 @@ impl Recorder {
         let definition = &self.selection.definitions[metric];
         let hash = self.hasher.hash_one((std::ptr::from_ref(definition), self.owner.id, labels));
         let is_same = |known: &Known| known.is(definition, self.owner.id, labels);
+        let mut start_unix_nano = if definition.kind == Kind::Gauge { 0 } else { self.owner.start_unix_nano };
         let series = if let Some(known) = self.known.find_mut(hash, is_same) {
             if known.last_scrape == self.scrape {
                 return self.error(1, format!("two readings of `{}` at once", definition.name));
             }
             known.last_scrape = self.scrape;
+            known.see(&value, self.time_unix_nano);
+            start_unix_nano = start_unix_nano.max(known.start_unix_nano);
             known.series.clone()
         } else {
-            let Some(series) = self.resolve(definition, labels, hash) else { return };
+            let Some(series) = self.resolve(definition, labels, hash, &value) else { return };
             series
         };
-        let start_unix_nano = if definition.kind == Kind::Gauge { 0 } else { self.owner.start_unix_nano };
         self.tally.scraped += 1;
         self.batch.push(Point { start_unix_nano, ..Point::new(series, self.time_unix_nano, value) });
     }
 
-    fn resolve(&mut self, definition: &'static Definition, labels: Labels<'_>, hash: u64) -> Option<Series> {
+    fn resolve(
+        &mut self,
+        definition: &'static Definition,
+        labels: Labels<'_>,
+        hash: u64,
+        value: &Value,
+    ) -> Option<Series> {
         let metric = Metric::new(definition.name, definition.unit, definition.kind)
             .with_description(definition.description);
         let metric = self.registry.metric(metric);
@@ -223,6 +241,9 @@ impl Recorder {
             labels: labels.iter().map(|(key, label)| (*key, label.into())).collect(),
             series: series.clone(),
             last_scrape: self.scrape,
+            last: value.clone(),
+            last_unix_nano: self.time_unix_nano,
+            start_unix_nano: 0,
         };
         self.known.insert_unique(hash, known, |known| known.hash);
         Some(series)
@@ -260,6 +281,22 @@ impl Recorder {
 }
 
 impl Known {
+    /// Remembers a reading. A counter that has gone back began anew after the last one.
+    fn see(&mut self, value: &Value, time_unix_nano: u64) {
+        if matches!(self.metric.kind, Kind::Sum { is_monotonic: true, .. }) {
+            let has_gone_back = match (&self.last, value) {
+                (Value::Int(last), Value::Int(value)) => value < last,
+                (Value::Double(last), Value::Double(value)) => value < last,
+                _ => false,
+            };
+            if has_gone_back {
+                self.start_unix_nano = self.last_unix_nano;
+            }
+            self.last = value.clone();
+        }
+        self.last_unix_nano = time_unix_nano;
+    }
+
     fn is(&self, metric: &Definition, owner: u64, labels: Labels<'_>) -> bool {
         std::ptr::eq(self.metric, metric)
             && self.owner == owner
