@@ -9,7 +9,7 @@ mod dashboards;
 mod dcgm_exporter;
 mod every_runner;
 mod golden;
-mod gpu_alerts;
+mod gpus;
 mod gpustack;
 mod mapping_api;
 mod model_runner;

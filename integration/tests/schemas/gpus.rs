@@ -1,4 +1,4 @@
-//! The alerts for GPUs and their machines: each is valid, fires and resolves, and asks for what there is.
+//! Alerts and a dashboard for GPUs and their machines: they are valid, ask for what there is, and alerts fire and resolve.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -130,4 +130,53 @@ async fn alerts_fire_and_resolve() {
             assert_eq!(code, Some(0), "{said}");
         }
     }
+}
+
+/// The expressions of the dashboard.
+fn expressions() -> Vec<String> {
+    let path = root().join("integration/dashboards/gpus.json");
+    let dashboard: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut ids = BTreeSet::new();
+    let mut expressions = Vec::new();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "an id is there twice");
+        for source in panel["targets"].as_array().unwrap().iter().chain([panel]) {
+            assert_eq!(source["datasource"]["uid"], "${datasource}", "{}", panel["title"]);
+            expressions.extend(source["expr"].as_str().map(str::to_owned));
+        }
+    }
+    expressions
+}
+
+#[test]
+fn every_panel_asks_for_what_there_is() {
+    let own = own_names();
+    let expressions = expressions();
+    assert!(expressions.len() > 20, "{expressions:?}");
+    for expression in expressions {
+        let asked = names(&expression);
+        assert!(!asked.is_empty(), "{expression}");
+        for name in asked {
+            assert!(own.contains(&name), "nothing is called {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_panel_can_be_parsed() {
+    if !has_counterparts() {
+        return;
+    }
+    let expressions = expressions().into_iter().enumerate();
+    let rules: Vec<_> = expressions
+        .map(|(at, expression)| {
+            let expression = expression.replace("$__rate_interval", "1m");
+            serde_json::json!({"record": format!("x{at}"), "expr": expression})
+        })
+        .collect();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let groups = serde_json::json!({"groups": [{"name": "dashboard", "rules": rules}]});
+    std::fs::write(file.path(), groups.to_string()).unwrap();
+    let (code, said) = promtool(&["check", "rules", file.path().to_str().unwrap()], None).await;
+    assert_eq!(code, Some(0), "{said}");
 }
