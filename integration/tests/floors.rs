@@ -7,7 +7,8 @@ use std::process::Command;
 const FLOORS: [(&str, &[&str]); 7] = [
     ("inferometer-config", &[]),
     ("inferometer-pipeline", &["inferometer-config"]),
-    ("inferometer-receivers", &["inferometer-config", "inferometer-pipeline"]),
+    // The last in tests alone: their GPUs.
+    ("inferometer-receivers", &["inferometer-config", "inferometer-pipeline", "inferometer-fake-nvml"]),
     ("inferometer-exporters", &["inferometer-config", "inferometer-pipeline"]),
     (
         "inferometer",

@@ -21,6 +21,10 @@ mod tests;
 
 use std::time::Duration;
 
+use nvml_wrapper::error::NvmlError;
+use nvml_wrapper_sys::bindings::{
+    nvmlReturn_enum_NVML_ERROR_ARGUMENT_VERSION_MISMATCH, nvmlReturn_enum_NVML_ERROR_DEPRECATED,
+};
 use pipeline::{Kind, Temporality};
 
 use super::board::Board;
@@ -148,6 +152,16 @@ pub(super) fn fetch<'a>(board: &mut Board, due: impl IntoIterator<Item = (&'a Gr
     board.fetch(wanted);
 }
 
+/// What an answer to a call with a kind or a version in it means where the driver does not know that one.
+fn never(error: NvmlError) -> NvmlError {
+    const VERSION: u32 = nvmlReturn_enum_NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    const DEPRECATED: u32 = nvmlReturn_enum_NVML_ERROR_DEPRECATED;
+    match error {
+        NvmlError::InvalidArg | NvmlError::UnexpectedVariant(VERSION | DEPRECATED) => NvmlError::NotSupported,
+        error => error,
+    }
+}
+
 /// Records a share in percent; what is above all there is is no reading of it.
 fn percent(recorder: &mut Recorder, metric: usize, labels: Labels<'_>, percent: Option<u32>) {
     if let Some(percent) = percent.filter(|percent| *percent <= 100) {
@@ -169,4 +183,9 @@ fn record_fields(readings: &[FieldReading], board: &Board, recorder: &mut Record
             Scale::ByReader => {}
         }
     }
+}
+
+/// Whether the board has no memory of its own, and uses the machine's.
+pub(super) fn has_unified_memory(board: &mut Board) -> bool {
+    memory::is_unified(board)
 }

@@ -10,12 +10,12 @@ use crate::script::Gpu;
 use crate::world::{Answer, Code};
 
 texts! {
-    nvmlDeviceGetName(board) = written(board.instance().map_or(&board.gpu().name, |instance| &instance.name));
-    nvmlDeviceGetUUID(board) = written(board.instance().map_or(&board.gpu().uuid, |instance| &instance.uuid));
-    nvmlDeviceGetSerial(board) = board.whole().and_then(|board| written(&board.gpu().serial));
-    nvmlDeviceGetVbiosVersion(board) = board.whole().and_then(|board| written(&board.gpu().vbios));
-    nvmlDeviceGetInforomImageVersion(board) = board.whole().and_then(|board| written(&board.gpu().inforom));
-    nvmlDeviceGetBoardPartNumber(board) = board.whole().and_then(|board| written(&board.gpu().part_number));
+    nvmlDeviceGetName(board) = written(board.instance().map_or(&board.gpu().name, |instance| &instance.name).as_ref());
+    nvmlDeviceGetUUID(board) = written(board.instance().map_or(&board.gpu().uuid, |instance| &instance.uuid).as_ref());
+    nvmlDeviceGetSerial(board) = board.whole().and_then(|board| written(board.gpu().serial.as_ref()));
+    nvmlDeviceGetVbiosVersion(board) = board.whole().and_then(|board| written(board.gpu().vbios.as_ref()));
+    nvmlDeviceGetInforomImageVersion(board) = board.whole().and_then(|board| written(board.gpu().inforom.as_ref()));
+    nvmlDeviceGetBoardPartNumber(board) = board.whole().and_then(|board| written(board.gpu().part_number.as_ref()));
 }
 
 readings! {
@@ -37,8 +37,8 @@ answers! {
 }
 
 /// A text that is there; `none` says that it is not.
-fn written(text: &Option<String>) -> Answer<String> {
-    text.clone().filter(|text| text != "none").ok_or(Code::NOT_SUPPORTED)
+fn written(text: Option<&String>) -> Answer<String> {
+    text.cloned().filter(|text| text != "none").ok_or(Code::NOT_SUPPORTED)
 }
 
 fn number(value: Option<u32>) -> crate::script::Reading {
@@ -47,7 +47,7 @@ fn number(value: Option<u32>) -> crate::script::Reading {
 
 /// The parts of a place such as `00000000:0A:00.0`.
 fn pci(gpu: &Gpu) -> Answer<nvmlPciInfo_t> {
-    let id = written(&gpu.pci)?;
+    let id = written(gpu.pci.as_ref())?;
     let part = |text: Option<&str>| text.and_then(|text| u32::from_str_radix(text, 16).ok());
     let mut parts = id.split([':', '.']);
     let (Some(domain), Some(bus), Some(device)) =
@@ -98,7 +98,8 @@ unsafe extern "C" fn nvmlDeviceGetInforomVersion(
     version: *mut c_char,
     length: c_uint,
 ) -> nvmlReturn_t {
-    let found = ask("nvmlDeviceGetInforomVersion", device).and_then(|board| written(&board.gpu().inforom));
+    let found =
+        ask("nvmlDeviceGetInforomVersion", device).and_then(|board| written(board.gpu().inforom.as_ref()));
     // SAFETY: the caller has room.
     unsafe { put_text(found, version, length) }
 }
@@ -111,7 +112,7 @@ unsafe extern "C" fn nvmlDeviceGetGspFirmwareVersion(
     version: *mut c_char,
 ) -> nvmlReturn_t {
     let found = ask("nvmlDeviceGetGspFirmwareVersion", device);
-    let found = found.and_then(|board| written(&board.gpu().gsp_firmware));
+    let found = found.and_then(|board| written(board.gpu().gsp_firmware.as_ref()));
     // SAFETY: NVML says how much room there must be.
     unsafe { put_text(found, version, 64) }
 }
@@ -125,7 +126,7 @@ unsafe extern "C" fn nvmlDeviceGetGspFirmwareMode(
     is_default: *mut c_uint,
 ) -> nvmlReturn_t {
     let found = ask("nvmlDeviceGetGspFirmwareMode", device);
-    let found = found.and_then(|board| written(&board.gpu().gsp_firmware)).map(|_| (1, 1));
+    let found = found.and_then(|board| written(board.gpu().gsp_firmware.as_ref())).map(|_| (1, 1));
     // SAFETY: the caller has room.
     unsafe { put_both(found, is_enabled, is_default) }
 }

@@ -111,6 +111,7 @@ pub(crate) struct Mig {
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "NVML calls them so")]
 pub(crate) struct Instance {
     /// Its index; its place in the list without it.
     pub(crate) slot: Option<u32>,

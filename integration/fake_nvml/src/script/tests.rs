@@ -54,3 +54,15 @@ fn a_wrong_key_is_named_with_its_place() {
     refused("gpus: [{processes: {compute: [{pid: me}]}}]", "or `self`");
     refused("gpus: [", "");
 }
+
+#[test]
+fn what_the_readme_shows_is_a_script() {
+    let readme = include_str!("../../README.md");
+    let blocks: Vec<_> =
+        readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let [script, gpu] = blocks[..] else { panic!("{} examples", blocks.len()) };
+    Script::parse(&script.replace("base: {...}", "base: {}")).unwrap();
+    let indented: String = gpu.lines().map(|line| format!("  {line}\n")).collect();
+    let script = Script::parse(&format!("base:\n{indented}gpus: 1\n")).unwrap();
+    assert_eq!(script.gpus[0].instances().len(), 1);
+}

@@ -5,7 +5,7 @@ use nvml_wrapper::enum_wrappers::device::Clock;
 
 use super::super::board::Board;
 use super::super::fields::Field;
-use super::{FieldReading, Group, Of, Reader, Scale, counter, gauge, opt_in, record_fields};
+use super::{FieldReading, Group, Of, Reader, Scale, counter, gauge, never, opt_in, record_fields};
 use crate::recorder::{Definition, Label, Labels, Recorder};
 
 const METRICS: &[Definition] = &[gauge(
@@ -127,7 +127,9 @@ const REASONS: [(ThrottleReasons, &str); 9] = [
 impl Reader for Clocks {
     fn read(&mut self, board: &mut Board, recorder: &mut Recorder) {
         for clock in &CLOCKS {
-            if let Some(megahertz) = board.ask(clock.call, |device| device.clock_info(clock.kind)) {
+            if let Some(megahertz) =
+                board.ask(clock.call, |device| device.clock_info(clock.kind).map_err(never))
+            {
                 recorder.int(0, clock.labels, u64::from(megahertz) * HERTZ);
             }
         }

@@ -7,7 +7,9 @@ use nvml_wrapper_sys::bindings::nvmlEccSramErrorStatus_t;
 
 use super::super::board::Board;
 use super::super::fields::Field;
-use super::{FieldReading, Group, Of, Reader, Scale, counter, gauge, opt_in, record_fields, versioned};
+use super::{
+    FieldReading, Group, Of, Reader, Scale, counter, gauge, never, opt_in, record_fields, versioned,
+};
 use crate::recorder::{Definition, Label, Labels, Recorder};
 
 const ERRORS: usize = 0;
@@ -212,7 +214,9 @@ fn locations(board: &mut Board, recorder: &mut Recorder) {
             (uncorrected, MemoryError::Uncorrected, "uncorrected"),
         ] {
             let count = board.ask(call, |device| {
-                device.memory_error_counter(error.clone(), EccCounter::Volatile, location.clone())
+                device
+                    .memory_error_counter(error.clone(), EccCounter::Volatile, location.clone())
+                    .map_err(never)
             });
             if let Some(count) = count {
                 let place = ("nvidia.gpu.memory.location", Label::Text(place));
@@ -241,6 +245,6 @@ fn sram(device: &Device<'_>) -> Result<nvmlEccSramErrorStatus_t, NvmlError> {
         bThresholdExceeded: 0,
     };
     // SAFETY: the handle is of this device, and the structure is of the version that it names.
-    nvml_try(unsafe { ask(device.handle(), &raw mut status) })?;
+    nvml_try(unsafe { ask(device.handle(), &raw mut status) }).map_err(never)?;
     Ok(status)
 }

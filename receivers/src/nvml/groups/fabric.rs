@@ -5,7 +5,7 @@ use nvml_wrapper::error::{NvmlError, nvml_sym, nvml_try};
 use nvml_wrapper_sys::bindings::{nvmlGpuFabricInfo_v2_t, nvmlGpuFabricInfo_v3_t};
 
 use super::super::board::Board;
-use super::{Group, Of, Reader, gauge, versioned};
+use super::{Group, Of, Reader, gauge, never, versioned};
 use crate::recorder::{Definition, Label, Recorder};
 
 const FABRIC_METRICS: &[Definition] =
@@ -75,6 +75,6 @@ fn state(device: &Device<'_>) -> Result<u8, NvmlError> {
         healthSummary: 0,
     };
     // SAFETY: the handle is of this device, and the structure is at least as long as the version that it names.
-    nvml_try(unsafe { ask(device.handle(), &raw mut info) })?;
+    nvml_try(unsafe { ask(device.handle(), &raw mut info) }).map_err(never)?;
     Ok(info.state)
 }

@@ -5,7 +5,7 @@ use nvml_wrapper::enum_wrappers::device::TemperatureThreshold;
 use super::super::board::Board;
 use super::super::fields::Field;
 use super::clocks::{CLOCKS, HERTZ};
-use super::{FieldReading, Group, Of, Reader, Scale, gauge};
+use super::{FieldReading, Group, Of, Reader, Scale, gauge, never};
 use crate::recorder::{Definition, Label, Labels, Recorder};
 
 const TEMPERATURE: usize = 0;
@@ -80,7 +80,8 @@ impl Reader for Limits {
         power(board, recorder);
         if recorder.is_on(CLOCK) {
             for clock in &CLOCKS {
-                let megahertz = board.ask(clock.limit_call, |device| device.max_clock_info(clock.kind));
+                let megahertz =
+                    board.ask(clock.limit_call, |device| device.max_clock_info(clock.kind).map_err(never));
                 if let Some(megahertz) = megahertz {
                     recorder.int(CLOCK, clock.labels, u64::from(megahertz) * HERTZ);
                 }
@@ -102,7 +103,7 @@ impl Reader for Limits {
 fn temperatures(board: &mut Board, recorder: &mut Recorder) {
     if recorder.is_on(TEMPERATURE) {
         for (call, threshold, labels) in THRESHOLDS {
-            let degrees = board.ask(call, |device| device.temperature_threshold(threshold));
+            let degrees = board.ask(call, |device| device.temperature_threshold(threshold).map_err(never));
             // Nothing happens at 0 degrees: that is how a board says that it has no such threshold.
             if let Some(degrees) = degrees.filter(|degrees| *degrees > 0) {
                 recorder.int(TEMPERATURE, labels, degrees.into());

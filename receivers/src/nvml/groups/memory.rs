@@ -120,6 +120,11 @@ fn machine_total(board: &Board) -> Option<u64> {
     value_of(&text, "MemTotal")?.checked_mul(1024)
 }
 
+/// Whether the board has no memory of its own.
+pub(super) fn is_unified(board: &mut Board) -> bool {
+    board.ask(CALL, own).is_none() && board.is_unsupported(CALL) && is_integrated(board)
+}
+
 /// Whether the board shares the machine's memory. One that is divided, or lost, has none to tell for other reasons.
 fn is_integrated(board: &mut Board) -> bool {
     let is_whole = board.instance().is_none();

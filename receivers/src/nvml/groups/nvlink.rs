@@ -6,7 +6,7 @@ use nvml_wrapper_sys::bindings::NVML_NVLINK_MAX_LINKS as LINKS_MAX;
 use super::super::board::Board;
 use super::super::fields::Field;
 use super::{
-    FieldReading, Group, Of, RECEIVE, Reader, Scale, TRANSMIT, counter, gauge, opt_in, record_fields,
+    FieldReading, Group, Of, RECEIVE, Reader, Scale, TRANSMIT, counter, gauge, never, opt_in, record_fields,
 };
 use crate::recorder::{Definition, Label, Labels, Recorder};
 
@@ -199,8 +199,9 @@ impl Link {
         }
         if recorder.is_on(LINK_ERRORS) && !self.is_of_fifth_generation() {
             for (call, counter, name) in COUNTERS {
-                let count =
-                    board.ask(call, |device| device.link_wrapper_for(self.number).error_counter(counter));
+                let count = board.ask(call, |device| {
+                    device.link_wrapper_for(self.number).error_counter(counter).map_err(never)
+                });
                 if let Some(count) = count {
                     recorder.int(LINK_ERRORS, &[link, ("error.type", Label::Text(name))], count);
                 }

@@ -1,6 +1,7 @@
 //! The processes on a board or an instance, and what each of them holds and does.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use nvml_wrapper::Device;
 use nvml_wrapper::enums::device::UsedGpuMemory;
@@ -10,7 +11,6 @@ use pipeline::AnyValue;
 
 use super::super::board::Board;
 use super::{Group, Of, Reader, gauge, memory, up_down};
-use crate::machine::root::Root;
 use crate::recorder::{Definition, Label, Recorder};
 
 const MEMORY: usize = 0;
@@ -44,10 +44,15 @@ pub(super) const GROUP: Group = Group {
 /// The processes of a board that are told; of more, those with the least memory are left out.
 const PROCESSES_MAX: usize = 256;
 
+/// The driver takes samples more often than this; who reads it more often than it does finds none, and not nobody busy.
+const SAMPLED_WITHIN: Duration = Duration::from_secs(2);
+
 #[derive(Default)]
 struct Processes {
     /// When the newest sample that was read was taken, in the driver's microseconds.
     last_sample: Option<u64>,
+    /// What was read, and when, where samples were found.
+    last: Option<(Instant, BTreeMap<u32, Busy>)>,
 }
 
 /// What a process did, as shares of the time since the last reading.
@@ -107,7 +112,14 @@ impl Processes {
                 samples => samples,
             }
         })?;
-        Some(self.shares(&samples))
+        let shares = self.shares(&samples);
+        if !shares.is_empty() {
+            self.last = Some((Instant::now(), shares.clone()));
+        }
+        match &self.last {
+            Some((time, last)) if time.elapsed() < SAMPLED_WITHIN => Some(last.clone()),
+            _ => Some(shares),
+        }
     }
 
     fn shares(&mut self, samples: &[ProcessUtilizationSample]) -> BTreeMap<u32, Busy> {
@@ -189,12 +201,8 @@ fn is_there(board: &Board, pid: u32) -> bool {
 
 fn record(pid: u32, bytes: Option<u64>, busy: Option<Busy>, board: &Board, recorder: &mut Recorder) {
     let machine = board.machine();
-    // A number that we do not know to be the host's may be that of another process for us.
-    let is_ours = machine.owners.is_alive(pid) == Some(true);
-    let name = is_ours.then(|| executable(&machine.root, pid)).flatten();
     let attributes = machine.owners.attributes_on(pid, board.device());
     let mut labels = vec![("process.pid", Label::Int(pid.into()))];
-    labels.extend(name.as_deref().map(|name| ("process.executable.name", Label::Text(name))));
     labels.extend(attributes.iter().filter_map(|(key, value)| {
         let label = match value {
             AnyValue::String(text) => Label::Text(text),
@@ -213,15 +221,6 @@ fn record(pid: u32, bytes: Option<u64>, busy: Option<Busy>, board: &Board, recor
         recorder.double(UTILIZATION, &labels, share);
         labels.pop();
     }
-}
-
-/// The name of the process's program: of its file, where we may see it, else what it calls itself.
-fn executable(root: &Root, pid: u32) -> Option<String> {
-    let file = std::fs::read_link(root.path(&format!("proc/{pid}/exe"))).ok();
-    let name = file.and_then(|file| file.file_name()?.to_str().map(str::to_owned));
-    // A program that was replaced while it runs is marked so behind its name.
-    let name = name.map(|name| name.trim_end_matches(" (deleted)").to_owned());
-    name.or_else(|| Some(root.read_optional(&format!("proc/{pid}/comm"))?.trim_end().to_owned()))
 }
 
 #[cfg(test)]

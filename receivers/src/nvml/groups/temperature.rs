@@ -7,7 +7,7 @@ use nvml_wrapper_sys::bindings::nvmlMarginTemperature_t;
 
 use super::super::board::Board;
 use super::super::fields::{Field, FieldValue};
-use super::{FieldReading, Group, Of, Reader, Scale, gauge, versioned};
+use super::{FieldReading, Group, Of, Reader, Scale, gauge, never, versioned};
 use crate::recorder::{Definition, Label, Labels, Recorder};
 
 const TEMPERATURE: usize = 0;
@@ -72,7 +72,7 @@ fn margin(device: &Device<'_>) -> Result<i32, NvmlError> {
     let version = versioned::<nvmlMarginTemperature_t>(1);
     let mut margin = nvmlMarginTemperature_t { version, marginTemperature: 0 };
     // SAFETY: the handle is of this device, and the structure is of the version that it names.
-    nvml_try(unsafe { ask(device.handle(), &raw mut margin) })?;
+    nvml_try(unsafe { ask(device.handle(), &raw mut margin) }).map_err(never)?;
     Ok(margin.marginTemperature)
 }
 
