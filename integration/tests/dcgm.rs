@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use integration::{Collector, Prometheus, has_counterparts, request, root, wait_until, with_pipeline};
 
@@ -134,4 +135,103 @@ async fn the_dashboard_has_its_answers_of_boards_that_are_pushed() {
         ("DCGM_FI_PROF_GR_ENGINE_ACTIVE", Values::from([("0", 0.94), ("2/1", 0.0), ("2/7", 0.5)])),
     ]));
     check(&prometheus, &world, &collector).await;
+}
+
+/// Four GPUs that stand still: an H100 that a model keeps busy, an idle one, an L40S, and an H100 with MIG.
+const MACHINE: &str = r#"
+driver: {version: "580.95.05", nvml: "13.580.95.05", cuda: 13000}
+events:
+  - {gpu: 1, xid: 31}
+base:
+  name: NVIDIA H100 80GB HBM3
+  architecture: 9
+  events: 0x8
+  memory: {total: 85520809984, used: 1073741824, reserved: 556793856}
+  utilization: {gpu: 0, memory: 0, encoder: 0, decoder: 0}
+  temperature: {gpu: 31, memory: 35}
+  power: {usage: 71500, energy: 5000500, limit: {requested: 700000, enforced: 700000, default: 700000, min: 200000, max: 700000}}
+  clocks: {graphics: 345, sm: 345, memory: 2619, video: 765, max: {graphics: 1980, sm: 1980, memory: 2619, video: 1545}}
+  gpm: {1: 0, 2: 0, 3: 0, 5: 0, 10: 0}
+gpus:
+  - utilization: {gpu: 97, memory: 61, encoder: 0, decoder: 0}
+    memory: {total: 85520809984, used: 76772540416, reserved: 556793856}
+    temperature: {gpu: 64, memory: 75}
+    power: {usage: 655250, energy: {grow: 655250, from: 1000}, limit: {requested: 700000, enforced: 700000, default: 700000, min: 200000, max: 700000}}
+    clocks: {graphics: 1980, sm: 1980, memory: 2619, video: 1545, max: {graphics: 1980, sm: 1980, memory: 2619, video: 1545}}
+    gpm: {1: 96, 2: 88, 3: 41, 5: 62.5, 10: 70}
+  - {}
+  - name: NVIDIA L40S
+    architecture: 8
+    memory: {total: 48305799168, used: 1048576, reserved: 626000000}
+    temperature: {gpu: 29}
+    gpm: null
+  - memory: {total: 85520809984, used: 20971520000, reserved: 556793856}
+    mig:
+      mode: 1
+      max: 7
+      instances:
+        - {gpu_instance: 7, compute_instance: 0, memory: {total: 10468982784, used: 4194304000}, multiprocessors: 16, memory_mib: 9984, gpm: {1: 50, 5: 12.5}}
+        - {gpu_instance: 1, compute_instance: 0, memory: {total: 42412802048, used: 16777216000}, multiprocessors: 60, memory_mib: 40448, gpm: {1: 0, 5: 0}}
+"#;
+
+/// A copy of the library, with its script beside it.
+fn library(folder: &Path) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folders = test.ancestors().skip(1).take(2);
+    let built = folders.map(|folder| folder.join("libfake_nvml.so")).find(|path| path.exists());
+    let library = folder.join("nvml.so");
+    std::fs::copy(built.expect("cargo has built the library"), &library).unwrap();
+    std::fs::write(folder.join("nvml.yaml"), MACHINE).unwrap();
+    library
+}
+
+#[tokio::test]
+async fn the_dashboard_has_its_answers_of_gpus_that_are_read() {
+    if !has_counterparts() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let library = library(folder.path());
+    let section = format!(
+        "{{library_path: '{}', collection_interval: 1s, xid: {{kernel_log: false}}}}",
+        library.display()
+    );
+    let collector = Collector::spawn(&with_pipeline(&[("nvml", &section)], &[]), &ARGUMENTS);
+    collector.wait_for_log("INFO ready").await;
+    let prometheus = prometheus_of(&collector);
+    let world = World(BTreeMap::from([
+        ("DCGM_FI_DEV_GPU_TEMP", Values::from([("0", 64.0), ("1", 31.0), ("2", 29.0), ("3", 31.0)])),
+        ("DCGM_FI_DEV_POWER_USAGE", Values::from([("0", 655.25), ("1", 71.5), ("2", 71.5), ("3", 71.5)])),
+        ("DCGM_FI_DEV_SM_CLOCK", Values::from([("0", 1980.0), ("1", 345.0), ("2", 345.0), ("3", 345.0)])),
+        ("DCGM_FI_DEV_GPU_UTIL", Values::from([("0", 97.0), ("1", 0.0), ("2", 0.0)])),
+        (
+            "DCGM_FI_DEV_FB_USED",
+            Values::from([
+                ("0", 73_216.0),
+                ("1", 1024.0),
+                ("2", 1.0),
+                ("3", 20_000.0),
+                ("3/1", 16_000.0),
+                ("3/7", 4000.0),
+            ]),
+        ),
+        (
+            "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE",
+            Values::from([("0", 0.625), ("1", 0.0), ("3/1", 0.0), ("3/7", 0.125)]),
+        ),
+        (
+            "DCGM_FI_PROF_GR_ENGINE_ACTIVE",
+            Values::from([("0", 0.96), ("1", 0.0), ("3/1", 0.0), ("3/7", 0.5)]),
+        ),
+    ]));
+    check(&prometheus, &world, &collector).await;
+
+    // What no panel asks for, and alerts do.
+    let told = "DCGM_FI_DEV_XID_ERRORS{gpu=\"1\", err_code=\"31\", UUID=\"GPU-00000001-0000-4000-8000-000000000000\", \
+                modelName=\"NVIDIA H100 80GB HBM3\", device=\"nvidia1\", DCGM_FI_DRIVER_VERSION=\"580.95.05\"}";
+    let is_told = || async { prometheus.values(told).await.iter().any(|(_, value)| *value == 31.0) };
+    wait_until("the error that the driver reported", is_told, || collector.log()).await;
+    let energy = "increase(DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{gpu=\"0\"}[1m]) > 0";
+    let grows = || async { !prometheus.values(energy).await.is_empty() };
+    wait_until("energy that grows", grows, || collector.log()).await;
 }
