@@ -7,6 +7,7 @@
 mod board;
 mod choice;
 mod config;
+mod events;
 mod fault;
 mod fields;
 mod groups;
@@ -14,6 +15,7 @@ mod health;
 mod identity;
 mod instances;
 mod keeper;
+mod kernel_log;
 mod library;
 mod life;
 mod owners;
@@ -97,8 +99,16 @@ impl Receiver for Nvml {
             self.term.claim(CLAIM);
             let notes = vec![self.plan.describe()];
             let Self { plan, context, term } = *self;
-            let initial_delay = plan.initial_delay;
-            let (watcher, keeper) = assemble(plan, context, output, term);
+            let (initial_delay, socket) = (plan.initial_delay, plan.socket.clone());
+            let pod_resources = socket.is_some().then(PodResources::default);
+            let owners = Owners::new(&plan.root, pod_resources.clone());
+            let (watcher, keeper) = assemble(plan, owners, context, output, term);
+            let to_end = stop.clone();
+            let asks = async move {
+                if let (Some(pod_resources), Some(socket)) = (pod_resources, socket) {
+                    pod_resources.keep_asking(&socket, to_end).await;
+                }
+            };
             let work = async move {
                 if stop.run_until_cancelled(tokio::time::sleep(initial_delay)).await.is_some() {
                     // Not joined: a call into the driver may never return.
@@ -108,7 +118,7 @@ impl Receiver for Nvml {
                         tracing::error!(%error, "no thread can be started for the GPUs");
                     }
                 }
-                watcher.run(stop).await;
+                tokio::join!(watcher.run(stop), asks);
             };
             Ok(Running { notes, work: work.boxed() })
         }
@@ -116,14 +126,12 @@ impl Receiver for Nvml {
     }
 }
 
-fn assemble(plan: Plan, context: Context, output: Output, term: Term) -> (Watcher, Keeper) {
+fn assemble(plan: Plan, owners: Owners, context: Context, output: Output, term: Term) -> (Watcher, Keeper) {
     let (to_watcher, messages) = tokio::sync::mpsc::channel::<Message>(MESSAGES_MAX);
     let (to_keeper, words) = mpsc::channel::<Word>();
-    let pod_resources = plan.socket.is_some().then(PodResources::default);
-    let owners = Arc::new(Owners::new(&plan.root, pod_resources));
     let shared = Arc::new(Shared {
         host: crate::machine::identity::resource(&plan.root),
-        machine: Machine { root: plan.root.clone(), owners },
+        machine: Machine { root: plan.root.clone(), owners: Arc::new(owners) },
         plan,
         context,
         to_watcher,

@@ -7,3 +7,6 @@
 mod abi;
 mod script;
 mod world;
+
+/// The script of a machine to look at: four GPUs that three runners are on.
+pub const DEMO: &str = include_str!("../scripts/demo.yaml");

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::{Choice, Pattern};
 use super::groups::{GROUPS, Group};
+use super::owners::pod_resources::SOCKET;
 use crate::machine::root::Root;
 use crate::recorder::Selection;
 
@@ -123,9 +124,6 @@ pub(super) struct GroupPlan {
     pub(super) selection: Selection,
     pub(super) interval: time::Duration,
 }
-
-/// Where the kubelet listens, below the host's root.
-const SOCKET: &str = "var/lib/kubelet/pod-resources/kubelet.sock";
 
 /// A problem and the key it is at.
 type Message = (String, String);

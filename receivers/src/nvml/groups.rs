@@ -37,6 +37,7 @@ pub(super) struct Group {
     /// Its key under `groups`.
     pub(super) name: &'static str,
     /// What it is for, in the documentation.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the page of the groups is written by a test"))]
     pub(super) about: &'static str,
     pub(super) metrics: &'static [Definition],
     /// The fields that it wants; see [`fetch`].

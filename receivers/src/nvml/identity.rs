@@ -118,17 +118,18 @@ impl Identity {
         }
     }
 
-    /// The owner of the board's readings.
-    pub(super) fn owner(&self, resource: &Arc<Resource>) -> Owner {
-        self.owned(&self.uuid, &[], resource)
+    /// The owner of the board's readings; `more` are attributes beside those that tell it from others.
+    pub(super) fn owner(&self, more: &Attributes, resource: &Arc<Resource>) -> Owner {
+        self.owned(&self.uuid, more, resource)
     }
 
     /// The owner of an instance's readings.
-    pub(super) fn owner_of(&self, instance: &Found, resource: &Arc<Resource>) -> Owner {
-        let mut more = vec![
+    pub(super) fn owner_of(&self, instance: &Found, more: &Attributes, resource: &Arc<Resource>) -> Owner {
+        let mut more = more.to_vec();
+        more.extend([
             ("hw.parent", AnyValue::from(self.uuid.as_str())),
             ("nvidia.gpu.mig.gpu_instance.id", AnyValue::Int(instance.gpu_instance.into())),
-        ];
+        ]);
         let compute = instance.compute_instance.map(|id| AnyValue::Int(id.into()));
         more.extend(compute.map(|id| ("nvidia.gpu.mig.compute_instance.id", id)));
         let profile = instance.profile.as_deref().map(AnyValue::from);

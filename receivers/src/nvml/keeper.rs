@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use nvml_wrapper::Nvml;
 use tracing::{error, info, warn};
 
+use super::events::{self, Listed};
 use super::fault::{Fault, Reach, UNKNOWN, code, reach};
 use super::identity::Versions;
+use super::kernel_log;
 use super::library;
 use super::life::{Life, Message, Pace, Shared, WAIT_MAX, Word};
 use super::pulse::{Pulse, Signal};
@@ -37,6 +39,13 @@ pub(super) enum Said {
     Away(Fault),
 }
 
+/// A life, with the threads it is to have.
+struct Begun {
+    life: Arc<Life>,
+    pulses: Vec<Arc<Pulse>>,
+    listed: mpsc::Receiver<Listed>,
+}
+
 /// Why a life is over.
 enum End {
     Stop,
@@ -55,7 +64,7 @@ impl Keeper {
             let begun = Instant::now();
             let fault = match self.begin() {
                 Err(fault) => Some(fault),
-                Ok((life, boards)) => match self.live(life, boards) {
+                Ok(begun) => match self.live(begun) {
                     End::Stop => return,
                     End::Again(fault) => fault,
                 },
@@ -86,7 +95,7 @@ impl Keeper {
             || library::has_hardware(&plan.root)
     }
 
-    fn begin(&mut self) -> Result<(Arc<Life>, Vec<Arc<Pulse>>), Fault> {
+    fn begin(&mut self) -> Result<Begun, Fault> {
         let path = &self.shared.plan.library_path;
         let nvml = self.pulse.during("nvmlInit", || library::open(path))?;
         let count = self.pulse.during("nvmlDeviceGetCount", || nvml.device_count());
@@ -105,6 +114,7 @@ impl Keeper {
         };
         self.generation += 1;
         let resource = self.shared.context.registry.resource(versions.on(&self.shared.host));
+        let (to_events, listed) = mpsc::channel();
         let life = Life {
             generation: self.generation,
             nvml: Arc::new(nvml),
@@ -112,15 +122,16 @@ impl Keeper {
             resource,
             ended: Signal::default(),
             to_keeper: self.to_keeper.clone(),
+            to_events,
         };
-        Ok((Arc::new(life), (0..count).map(|_| Arc::default()).collect()))
+        Ok(Begun { life: Arc::new(life), pulses: (0..count).map(|_| Arc::default()).collect(), listed })
     }
 
     fn close(&self, nvml: Nvml) {
         self.pulse.during("nvmlShutdown", || drop(nvml));
     }
 
-    fn live(&mut self, life: Arc<Life>, pulses: Vec<Arc<Pulse>>) -> End {
+    fn live(&mut self, Begun { life, pulses, listed }: Begun) -> End {
         let generation = life.generation;
         let begun = Message::Begun { generation, resource: life.resource.clone(), pulses: pulses.clone() };
         if self.shared.to_watcher.blocking_send(begun).is_err() {
@@ -129,16 +140,25 @@ impl Keeper {
         let mut standing = Standing(vec![None; pulses.len()]);
         for (index, pulse) in (0_u32..).zip(pulses) {
             let worker = Worker { shared: self.shared.clone(), life: life.clone(), index, pulse };
-            if let Err(error) =
-                thread::Builder::new().name(format!("gpu-{index}")).spawn(move || worker.run())
-            {
-                error!(receiver = self.shared.context.id, index, %error, "no thread can be started for a GPU");
-            }
+            self.spawn(format!("gpu-{index}"), move || worker.run());
+        }
+        let (shared, of_events) = (self.shared.clone(), life.clone());
+        self.spawn("gpu-events".to_owned(), move || events::run(&shared, &of_events, &listed));
+        if generation == 1 && self.shared.plan.has_kernel_log {
+            let shared = self.shared.clone();
+            self.spawn("gpu-kernel-log".to_owned(), move || kernel_log::run(&shared));
         }
         let end = self.attend(&life, &mut standing);
         life.ended.raise();
         self.bury(life);
         end
+    }
+
+    /// Never joined: a call into the driver may not return.
+    fn spawn(&self, name: String, work: impl FnOnce() + Send + 'static) {
+        if let Err(error) = thread::Builder::new().name(name.clone()).spawn(work) {
+            error!(receiver = self.shared.context.id, name, %error, "a thread cannot be started");
+        }
     }
 
     /// Listens to the boards until the life is over.

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::board::Machine;
 use super::config::Plan;
+use super::events::Listed;
 use super::fault::Fault;
 use super::identity::{Identity, Versions};
 use super::pulse::{Pulse, Signal};
@@ -40,6 +41,8 @@ pub(super) struct Life {
     /// The handles are worthless, or not wanted any more.
     pub(super) ended: Signal,
     pub(super) to_keeper: mpsc::Sender<Word>,
+    /// Who has been opened, for the one who waits for errors.
+    pub(super) to_events: mpsc::Sender<Listed>,
 }
 
 /// What the one who keeps the library is told.

@@ -16,6 +16,7 @@ use super::health;
 use super::identity::Identity;
 use super::instances::{Found, walk};
 use super::life::{Health, Life, Reading, Recorders, Shared, State, scope};
+use super::owners::Attributes;
 use super::sleep;
 use crate::recorder::{Definition, Label, Owner, Recorder, Selection};
 
@@ -52,6 +53,8 @@ pub(super) struct Rounds {
 struct Subject {
     board: Board,
     owner: Owner,
+    /// Whom it was given to, as `owner` has it.
+    holder: Attributes,
     /// One for each group of the plan.
     readers: Vec<Box<dyn Reader>>,
 }
@@ -74,7 +77,8 @@ pub(super) enum Step {
 impl Rounds {
     pub(super) fn new(shared: &Arc<Shared>, life: &Arc<Life>, identity: Arc<Identity>, board: Board) -> Self {
         let plans = &shared.plan.groups;
-        let owner = identity.owner(&life.resource);
+        let holder = shared.machine.owners.holder(&identity.device());
+        let owner = identity.owner(&holder, &life.resource);
         let context = &shared.context;
         let recorder = || Recorder::new(context.registry.clone(), scope(), owner.clone());
         let recorders = shared.shelf.take(&identity.uuid).unwrap_or_else(|| Recorders {
@@ -89,7 +93,7 @@ impl Rounds {
         };
         Self {
             timers: plans.iter().map(timer).collect(),
-            board: Subject::new(board, owner, plans),
+            board: Subject { holder, ..Subject::new(board, owner, plans) },
             shared: shared.clone(),
             life: life.clone(),
             identity,
@@ -118,6 +122,9 @@ impl Rounds {
         let now = Instant::now();
         let due: Vec<_> = (0..self.timers.len()).filter(|place| self.timers[*place].due <= now).collect();
         let is_own_due = self.own_due <= now;
+        if is_own_due {
+            self.look_for_holders();
+        }
         let time = self.shared.context.clock.unix_nano();
         for place in &due {
             let selection = &self.shared.plan.groups[*place].selection;
@@ -252,8 +259,26 @@ impl Rounds {
         let board = &self.board.board;
         let board =
             Board::new(board.nvml().clone(), place, self.shared.machine.clone(), board.pulse().clone());
-        let owner = self.identity.owner_of(found, &self.life.resource);
-        Subject::new(board, owner, &self.shared.plan.groups)
+        let holder = self.shared.machine.owners.holder(&self.identity.device_of(found));
+        let owner = self.identity.owner_of(found, &holder, &self.life.resource);
+        Subject { holder, ..Subject::new(board, owner, &self.shared.plan.groups) }
+    }
+
+    /// Where a board or an instance was given to somebody else its series are others.
+    fn look_for_holders(&mut self) {
+        let (owners, resource) = (&self.shared.machine.owners, &self.life.resource);
+        let holder = owners.holder(&self.identity.device());
+        if !Arc::ptr_eq(&holder, &self.board.holder) {
+            self.board.owner = self.identity.owner(&holder, resource);
+            self.board.holder = holder;
+        }
+        for (found, subject) in &mut self.instances {
+            let holder = owners.holder(&self.identity.device_of(found));
+            if !Arc::ptr_eq(&holder, &subject.holder) {
+                subject.owner = self.identity.owner_of(found, &holder, resource);
+                subject.holder = holder;
+            }
+        }
     }
 
     fn finish(&mut self, due: &[usize], is_own_due: bool, time: u64) -> Batch {
@@ -316,7 +341,7 @@ impl Rounds {
 
 impl Subject {
     fn new(board: Board, owner: Owner, plans: &[GroupPlan]) -> Self {
-        Self { board, owner, readers: readers(plans) }
+        Self { board, owner, holder: Attributes::default(), readers: readers(plans) }
     }
 }
 

@@ -99,7 +99,7 @@ impl States {
             Library::Starting | Library::Away { .. } => {}
         }
         for known in boards {
-            let owner = known.identity.owner(&known.resource);
+            let owner = known.identity.owner(&Attributes::default(), &known.resource);
             self.recorder.own(Owner { start_unix_nano: self.start_unix_nano, ..owner });
             self.board(known);
             let last = self.errors(xids.of(&known.identity.short_bus_id()));

@@ -7,6 +7,7 @@ use nvml_wrapper::error::NvmlError;
 use tracing::{debug, error};
 
 use super::board::{Board, Place};
+use super::events::Listed;
 use super::fault::{Fault, Reach, code, reach};
 use super::groups;
 use super::identity::Identity;
@@ -42,6 +43,8 @@ impl Worker {
             identity: identity.clone(),
         })?;
         self.stand(None)?;
+        // Where nobody waits for errors there are none.
+        let _ = self.life.to_events.send(Listed { index: self.index, bus_id: identity.short_bus_id() });
         let mut rounds = Rounds::new(&self.shared, &self.life, identity.clone(), board);
         let ended = self.read(&mut rounds);
         // A thread that hung comes back into another life, which has recorders of its own.

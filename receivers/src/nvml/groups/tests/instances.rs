@@ -125,7 +125,7 @@ fn eventually_empty(scene: &mut Scene) -> Vec<String> {
         if lines.iter().all(|line| line.ends_with("STALE")) {
             return scene.lines();
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     scene.lines()
 }
