@@ -24,6 +24,7 @@ pub(crate) struct Wanted<'a> {
 /// The sections of the layer.
 #[derive(Default, Serialize)]
 struct Layer {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     receivers: BTreeMap<String, Value>,
     processors: BTreeMap<String, Value>,
     exporters: BTreeMap<String, Value>,
