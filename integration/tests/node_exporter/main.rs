@@ -28,23 +28,18 @@ fn made() -> BTreeMap<String, String> {
 
 /// The type of a metric that the schema makes, by its name or by the pattern that has it.
 fn type_of<'a>(made: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
-    let is_of =
-        |pattern: &str| {
-            let mut rest = name;
-            let mut parts = pattern.split("${1}").flat_map(|part| part.split("${2}"));
-            let Some(first) = parts.next().and_then(|first| rest.strip_prefix(first)) else { return false };
-            rest = first;
-            for part in parts {
-                // A group is not empty.
-                let Some(at) = rest.char_indices().skip(1).map(|(at, _)| at).chain([rest.len()]).find(|at| {
-                    if part.is_empty() { *at == rest.len() } else { rest[*at..].starts_with(part) }
-                }) else {
-                    return false;
-                };
-                rest = &rest[at + part.len()..];
-            }
-            rest.is_empty()
-        };
+    let is_of = |pattern: &str| {
+        let mut parts = pattern.split("${1}").flat_map(|part| part.split("${2}"));
+        let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+        for part in parts {
+            // A group takes one character or more, and the last one all there is.
+            let mut ends = (1..=rest.len()).filter(|end| rest[*end..].starts_with(part));
+            let end = if part.is_empty() { ends.last() } else { ends.next() };
+            let Some(end) = end else { return false };
+            rest = &rest[end + part.len()..];
+        }
+        rest.is_empty()
+    };
     let fitting = made.iter().filter(|(pattern, _)| pattern.contains('$') && is_of(pattern));
     // Of several the one that says most.
     let closest = fitting.max_by_key(|(pattern, _)| pattern.len()).map(|(_, kind)| kind);
