@@ -1,16 +1,12 @@
 //! Both of them on this machine.
 
-use std::process::Stdio;
-
-use integration::{Collector, get, wait_until, with_pipeline};
-use tokio::process::{Child, Command};
+use integration::{Collector, NodeExporter, get, wait_until, with_pipeline};
 
 use crate::page::Page;
 
-/// A node_exporter that runs until it is dropped.
+/// A node_exporter and a collector with the schema.
 pub(crate) struct Beside {
-    _theirs: Child,
-    their_address: String,
+    theirs: NodeExporter,
     pub(crate) collector: Collector,
     pub(crate) address: String,
 }
@@ -22,44 +18,15 @@ pub(crate) struct Round {
     pub(crate) after: Page,
 }
 
-/// The collectors that the dashboard needs and that are off by default; and the defaults of later versions, where
-/// Debian's or 1.5's are others.
-const FLAGS: [&str; 11] = [
-    "--collector.interrupts",
-    "--collector.processes",
-    "--collector.tcpstat",
-    "--collector.meminfo_numa",
-    "--collector.mountstats",
-    "--collector.cpu.guest",
-    "--collector.cpu.info",
-    "--collector.netdev.device-exclude=^$",
-    "--collector.netclass.ignore-invalid-speed",
-    "--collector.filesystem.mount-points-exclude=^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)",
-    "--collector.netstat.fields=^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)|TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts|TCPOFOQueue|TCPRcvQDrop)|Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab|MaxConn)|Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors))$",
-];
-
 impl Beside {
     pub(crate) async fn start() -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let their_address = listener.local_addr().unwrap().to_string();
-        drop(listener);
-        let theirs = Command::new("prometheus-node-exporter")
-            .arg(format!("--web.listen-address={their_address}"))
-            .args(FLAGS)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("Debian's prometheus-node-exporter starts");
-        let is_there = || async { get(&their_address, "/metrics").await.status == 200 };
-        wait_until("node_exporter", is_there, String::new).await;
+        let theirs = NodeExporter::start().await;
         let (collector, address) = ours().await;
-        Self { _theirs: theirs, their_address, collector, address }
+        Self { theirs, collector, address }
     }
 
     pub(crate) async fn theirs(&self) -> Page {
-        let page = get(&self.their_address, "/metrics").await;
+        let page = get(&self.theirs.address, "/metrics").await;
         assert_eq!(page.status, 200, "{}", page.text());
         Page::parse(&page.text())
     }

@@ -34,7 +34,7 @@ fn type_of<'a>(made: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str
         for part in parts {
             // A group takes one character or more, and the last one all there is.
             let mut ends = (1..=rest.len()).filter(|end| rest[*end..].starts_with(part));
-            let end = if part.is_empty() { ends.last() } else { ends.next() };
+            let end = if part.is_empty() { ends.next_back() } else { ends.next() };
             let Some(end) = end else { return false };
             rest = &rest[end + part.len()..];
         }
