@@ -5,21 +5,36 @@
 //! (`system.*`, `process.*`); what they do not name has the name the OpenTelemetry Collector gives it.
 //! What cannot be read is absent, never zero.
 
+mod cgroup;
+mod clock;
 mod config;
+mod connections;
 mod cpu;
+mod cpu_facts;
 mod disk;
 mod filesystem;
+mod hardware;
 mod host;
+mod hwmon;
+mod infiniband;
+mod interfaces;
+mod linux;
 mod load;
 mod lookup;
 mod memory;
 mod mounts;
+mod mountstats;
 mod network;
+mod nfs;
+mod nfs_procedures;
+mod numa;
 mod paging;
+mod pressure;
 mod probe;
 mod process;
 mod process_stat;
 mod processes;
+mod scrapers;
 mod system;
 
 #[cfg(test)]
@@ -209,7 +224,7 @@ impl Scraper for HostScraper {
 #[doc(hidden)]
 pub fn fuzz_files(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let _ = (mounts::parse(&text), process_stat::Stat::parse(&text));
+    let _ = (mounts::parse(&text), mountstats::parse(&text), process_stat::Stat::parse(&text));
     let name = text.split_whitespace().next().unwrap_or_default();
     let _ = (numbers(&text), value_of(&text, name));
 }
