@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use integration::has_counterparts;
 
 use crate::beside::{Beside, Round};
-use crate::differences::{ONLY_OURS, ONLY_THEIRS, OTHERWISE, reason, tolerance};
+use crate::differences::{LABELS, ONLY_OURS, ONLY_THEIRS, OTHERWISE, reason, tolerance};
 use crate::page::Family;
 use crate::report;
 
@@ -81,7 +81,8 @@ impl Found {
     }
 
     fn compare(&mut self, name: &str, families: [&Family; 3]) {
-        let [before, ours, _] = families;
+        let families = families.map(|family| without(family, name));
+        let [before, ours, _] = &families;
         if before.kind != ours.kind {
             let fault = format!("it is {}, not {}", before.kind, ours.kind);
             self.faults.insert(name.to_owned(), fault);
@@ -91,10 +92,10 @@ impl Found {
             self.otherwise.insert(name.to_owned(), reason);
             return;
         }
-        if let Some(fault) = fault(name, families) {
+        if let Some(fault) = fault(name, families.each_ref()) {
             self.faults.insert(name.to_owned(), fault);
         } else {
-            self.agreed.insert(name.to_owned(), Example::of(families));
+            self.agreed.insert(name.to_owned(), Example::of(families.each_ref()));
         }
     }
 }
@@ -120,6 +121,22 @@ impl Example {
     }
 }
 
+/// The family without the labels that only one of them has.
+fn without(family: &Family, name: &str) -> Family {
+    let labels = LABELS.iter().filter(|(of, ..)| *of == name).map(|(_, label, _)| format!("{label}=\""));
+    let starts: Vec<_> = labels.collect();
+    if starts.is_empty() {
+        return family.clone();
+    }
+    let cut = |labels: &String| {
+        let kept = labels.split("\",").map(|label| label.trim_end_matches('"'));
+        let kept = kept.filter(|label| !starts.iter().any(|start| label.starts_with(start.as_str())));
+        kept.map(|label| format!("{label}\"")).collect::<Vec<_>>().join(",")
+    };
+    let series = family.series.iter().map(|(labels, value)| (cut(labels), *value)).collect();
+    Family { kind: family.kind.clone(), series }
+}
+
 /// What is wrong with a family that both have.
 fn fault(name: &str, [before, ours, after]: [&Family; 3]) -> Option<String> {
     for (labels, value) in &ours.series {
@@ -130,7 +147,7 @@ fn fault(name: &str, [before, ours, after]: [&Family; 3]) -> Option<String> {
             (None, None) => return Some(format!("node_exporter has no {{{labels}}}, which is {value} here")),
         };
         // A counter cannot be anywhere but in between, but for the last digits of fractions.
-        let (share, number) = if ours.kind == "counter" { (1e-9, 1e-9) } else { tolerance(name) };
+        let (share, number) = if ours.kind == "counter" { (1e-9, 1e-9) } else { tolerance(name, labels) };
         let room = share * low.abs().max(high.abs()) + number;
         if !(low - room..=high + room).contains(value) {
             return Some(format!("{{{labels}}} is {value}, and {low} to {high} there"));

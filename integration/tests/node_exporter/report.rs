@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use integration::root;
 
 use crate::agreement::Found;
+use crate::differences::LABELS;
 use crate::facts;
 
 const HEAD: &str = "# The schema `node_exporter` beside node_exporter
@@ -54,6 +55,10 @@ fn page(found: &Found) -> String {
     list(&mut text, "Name and type agree", &found.otherwise);
     list(&mut text, "Only in node_exporter", &found.only_theirs);
     list(&mut text, "Only here", &found.only_ours);
+    text.push_str("\n## Labels of only one\n\n| family | label | why |\n|---|---|---|\n");
+    for (family, label, reason) in LABELS {
+        writeln!(text, "| `{family}` | `{label}` | {reason} |").unwrap();
+    }
     let absent = facts::absent();
     list(&mut text, "Asked for by the dashboard or usual alerts, and not made", &absent);
     let seen = |name: &String| {
