@@ -40,6 +40,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::config::{Problems, Section};
@@ -49,7 +50,7 @@ use pipeline::component::{BoxError, Context, Entry, Receiver, ReceiverEntry, Run
 use pipeline::scraper::{self, Schedule};
 use pipeline::succession::Term;
 use pipeline::telemetry::ReceiverMetrics;
-use pipeline::{Batch, Output, Point};
+use pipeline::{Batch, Clock, Output, Point, Registry};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -217,6 +218,40 @@ fn begin(mut host: Box<Host>, time_unix_nano: u64) -> JoinHandle<(Box<Host>, Bat
 impl Scraper for HostScraper {
     fn scrape(&mut self, time_unix_nano: u64) -> BoxFuture<'_, Batch> {
         self.ask(time_unix_nano).boxed()
+    }
+}
+
+/// Reads this machine for a benchmark, with the scrapers that are given in YAML.
+#[doc(hidden)]
+pub struct HostBench {
+    host: Host,
+    time_unix_nano: u64,
+}
+
+#[doc(hidden)]
+impl HostBench {
+    /// # Panics
+    /// When `scrapers` is no section of the file.
+    pub fn new(scrapers: &str) -> Self {
+        let yaml = format!("{{scrapers: {scrapers}}}");
+        let config: Result<Config, _> = Section::from_yaml("host", &yaml).and_then(|section| section.read());
+        let plan = Plan::of(&config.expect("a benchmark writes a section"));
+        let context = Context {
+            id: "host".to_owned(),
+            registry: Arc::new(Registry::new(1_000_000)),
+            clock: Clock::starting_at(0),
+            meter: opentelemetry::global::meter("bench"),
+            net: Arc::default(),
+            mappings: Arc::default(),
+        };
+        let host = Host::new(&plan.expect("a benchmark names metrics that are there"), &context);
+        Self { host, time_unix_nano: 0 }
+    }
+
+    /// Gives the number of points.
+    pub fn scrape(&mut self) -> usize {
+        self.time_unix_nano += 1;
+        self.host.scrape(self.time_unix_nano).len()
     }
 }
 

@@ -3,7 +3,6 @@
 use pipeline::mapping::catalogue::catalogue;
 
 use super::super::scrapers;
-use super::*;
 use crate::recorder::{Definition, UP_DOWN};
 
 const PAGE: &str = include_str!("../../../../docs/receivers/host_metrics.md");
@@ -38,16 +37,19 @@ fn every_metric_is_one_of_the_conventions_or_a_table_of_the_kernel() {
 
 #[test]
 fn the_page_has_every_metric() {
+    let mut tables = String::new();
     for (scraper, definitions) in scrapers::all() {
-        let mut table =
-            format!("### `{scraper}`\n\n| metric | unit | kind | on | what |\n|---|---|---|---|---|\n");
+        tables +=
+            &format!("### `{scraper}`\n\n| metric | unit | kind | on | what |\n|---|---|---|---|---|\n");
         for definition in definitions {
             let Definition { name, alias, unit, is_default, description, .. } = definition;
             let also = if alias.is_empty() { String::new() } else { format!(" (`{alias}`)") };
             let rest = if is_table(definition) { ".*" } else { "" };
             let (kind, on) = (kind(definition), if *is_default { "yes" } else { "no" });
-            table += &format!("| `{name}{rest}`{also} | `{unit}` | {kind} | {on} | {description} |\n");
+            let about = catalogue().metrics.get(name).map_or(*description, |known| known.about.as_str());
+            tables += &format!("| `{name}{rest}`{also} | `{unit}` | {kind} | {on} | {about} |\n");
         }
-        assert!(PAGE.contains(&table), "docs/receivers/host_metrics.md should have\n{table}END OF TABLE");
+        tables.push('\n');
     }
+    assert!(PAGE.contains(&tables), "docs/receivers/host_metrics.md should have\n{tables}END OF TABLES");
 }
