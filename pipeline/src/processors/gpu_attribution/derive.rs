@@ -134,7 +134,9 @@ fn hold<'a>(holdings: &mut Holdings<'a>, key: (Arc<str>, Model), process: &'a Pr
 /// Gives what each board has used since the last time to those who used it. What cannot be told ends, and begins
 /// anew when it can.
 fn share_energy(machine: &Machine, tenants: &HashMap<Arc<str>, Tenants>, energies: &mut Energies, now: u64) {
-    energies.values_mut().for_each(|energy| energy.is_current = false);
+    for energy in energies.values_mut() {
+        energy.is_current = false;
+    }
     for (id, tenants) in tenants {
         let Some(board) = machine.boards.get(id).filter(|board| board.energy_seen.is_some()) else {
             continue;

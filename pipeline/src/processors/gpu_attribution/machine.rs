@@ -61,8 +61,8 @@ pub(super) struct Board {
     /// When it was last seen to be busy; at first, when it was first looked at.
     pub(super) busy: Option<u64>,
     pub(super) limit: Option<Reading>,
-    /// The counter of energy, and when it was read.
-    energy: Option<(f64, u64)>,
+    /// The counter of energy, when it was read, and from which series.
+    energy: Option<(f64, u64, u64)>,
     /// What it has gained that is not yet anybody's, and when that was read.
     pub(super) gained: Option<(f64, u64)>,
     pub(super) energy_seen: Option<u64>,
@@ -207,12 +207,12 @@ impl Process {
 
 impl Board {
     /// Takes a reading of the counter of energy.
-    pub(super) fn count(&mut self, joules: f64, time: u64, now: u64) {
+    pub(super) fn count(&mut self, (joules, time): (f64, u64), source: u64, now: u64) {
         if joules < 0.0 {
             return;
         }
         self.energy_seen = Some(now);
-        if let Some((before, at)) = self.energy {
+        if let Some((before, at, _)) = self.energy {
             if time == at {
                 return;
             }
@@ -223,12 +223,14 @@ impl Board {
             let waiting = self.gained.map_or(0.0, |(waiting, _)| waiting);
             self.gained = Some((waiting + gained, time));
         }
-        self.energy = Some((joules, time));
+        self.energy = Some((joules, time, source));
     }
 
-    /// The counter has ended.
-    pub(super) fn end_energy(&mut self) {
-        (self.energy, self.gained, self.energy_seen) = (None, None, None);
+    /// The series of the counter has ended; unless another goes on with it, so has the counter.
+    pub(super) fn end_energy(&mut self, source: u64) {
+        if self.energy.is_some_and(|(_, _, last)| last == source) {
+            (self.energy, self.gained, self.energy_seen) = (None, None, None);
+        }
     }
 }
 

@@ -100,7 +100,9 @@ impl Outputs {
     /// The points of what is told now, and markers of what was told before and is not any more.
     pub(super) fn update(&mut self, derived: Vec<Made>, now: u64) -> Batch {
         let mut batch = Batch::with_capacity(derived.len());
-        self.known.values_mut().for_each(|known| known.is_current = false);
+        for known in self.known.values_mut() {
+            known.is_current = false;
+        }
         for made in derived {
             let Some(series) = self.series(&made) else { continue };
             let known = Known { series: series.clone(), is_current: true };

@@ -119,8 +119,10 @@ impl Watch {
                         board.busy = if is_busy { Some(now) } else { board.busy.or(Some(now)) };
                     }
                     (OfBoard::Limit, _) => put(&mut board.limit, value, self.source, now),
-                    (OfBoard::Energy, Some(joules)) => board.count(joules, time(point, now), now),
-                    (OfBoard::Energy, None) => board.end_energy(),
+                    (OfBoard::Energy, Some(joules)) => {
+                        board.count((joules, time(point, now)), self.source, now);
+                    }
+                    (OfBoard::Energy, None) => board.end_energy(self.source),
                 }
             }
             Role::Runner { runner, says } => {

@@ -58,7 +58,7 @@ impl Runners {
                 self.next += 1;
                 self.changes += 1;
                 let (address, port) = place.clone();
-                let pod = pod(|key| of_resource(key));
+                let pod = pod(of_resource);
                 let runner = Runner { address, port, pod, busy: now, ..Runner::default() };
                 self.by_place.insert(place, self.next);
                 self.by_id.insert(self.next, runner);

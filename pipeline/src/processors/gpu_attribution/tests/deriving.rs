@@ -310,3 +310,23 @@ fn the_end_of_a_series_that_another_has_followed_ends_nothing() {
         assert_eq!(bench.derived("memory.usage"), "m g = 6");
     });
 }
+
+#[test]
+fn a_board_that_is_given_to_another_pod_counts_on() {
+    run(async {
+        let mut bench = Bench::new();
+        let of_pod = |pod: &str, joules| {
+            board("g", 0.0, joules).replace("hw.id", &format!("k8s.pod.name=\"{pod}\",hw.id"))
+        };
+        let others = runner(8000, "m", 1, 0) + &process("g", 1, 8000, 5, None);
+        work(&mut bench, 65, |at| others.clone() + &of_pod("a", at * 10)).await;
+        assert_eq!(bench.derived("energy"), "m g = 600.0");
+        bench.pass(5).await;
+        // The series of the other pod comes first, and then the end of those of the first.
+        let end = of_pod("a", 0).replace("= 1000", "= stale").replace("[1] = 0.0", "[1] = stale");
+        bench.take(&(of_pod("b", 700) + &end.replace("[J] = 0", "[J] = stale")));
+        assert_eq!(bench.derived("energy"), "m g = 650.0");
+        assert_eq!(bench.derived("idle"), "m g = 1");
+        assert_eq!(bench.derived("memory.claim"), "m g = 500.0");
+    });
+}
