@@ -111,7 +111,7 @@ impl Reader for NvLink {
         if board.fields.get(LINK_COUNT).is_none() {
             board.fetch([LINK_COUNT]);
         }
-        let count = board.fields.get(LINK_COUNT).and_then(|value| value.unsigned()).unwrap_or(0);
+        let count = board.fields.unsigned(LINK_COUNT).unwrap_or(0);
         let links: Vec<Link> = (0..u32::try_from(count).unwrap_or(0).min(LINKS_MAX))
             .filter_map(|number| Link::of(number, board))
             .collect();
@@ -125,8 +125,7 @@ impl Reader for NvLink {
         }
         if up.iter().any(|link| link.is_of_fifth_generation()) {
             for (id, name) in FIFTH {
-                let counts =
-                    up.iter().filter_map(|link| board.fields.get(Field::of(id, link.number))?.unsigned());
+                let counts = up.iter().filter_map(|link| board.fields.unsigned(Field::of(id, link.number)));
                 if let Some(sum) = counts.reduce(u64::saturating_add) {
                     recorder.int(ERRORS, &[("error.type", Label::Text(name))], sum);
                 }
@@ -185,7 +184,7 @@ impl Link {
             recorder.double(VERSION, &self.labels(), version);
         }
         let mut number = |metric: usize, field: u32, factor: u64, labels: Labels<'_>| {
-            let value = board.fields.get(self.field(field)).and_then(|value| value.unsigned());
+            let value = board.fields.unsigned(self.field(field));
             if let Some(value) = value.and_then(|value| value.checked_mul(factor)) {
                 recorder.int(metric, labels, value);
             }
