@@ -5,26 +5,42 @@
 //! (`system.*`, `process.*`); what they do not name has the name the OpenTelemetry Collector gives it.
 //! What cannot be read is absent, never zero.
 
+mod cgroup;
+mod clock;
 mod config;
+mod connections;
 mod cpu;
+mod cpu_facts;
 mod disk;
 mod filesystem;
+mod hardware;
 mod host;
+mod hwmon;
+mod infiniband;
+mod interfaces;
+mod linux;
 mod load;
 mod lookup;
 mod memory;
 mod mounts;
+mod mountstats;
 mod network;
+mod nfs;
+mod nfs_procedures;
+mod numa;
 mod paging;
+mod pressure;
 mod probe;
 mod process;
 mod process_stat;
 mod processes;
+mod scrapers;
 mod system;
 
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::config::{Problems, Section};
@@ -34,7 +50,7 @@ use pipeline::component::{BoxError, Context, Entry, Receiver, ReceiverEntry, Run
 use pipeline::scraper::{self, Schedule};
 use pipeline::succession::Term;
 use pipeline::telemetry::ReceiverMetrics;
-use pipeline::{Batch, Output, Point};
+use pipeline::{Batch, Clock, Output, Point, Registry};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -205,11 +221,45 @@ impl Scraper for HostScraper {
     }
 }
 
+/// Reads this machine for a benchmark, with the scrapers that are given in YAML.
+#[doc(hidden)]
+pub struct HostBench {
+    host: Host,
+    time_unix_nano: u64,
+}
+
+#[doc(hidden)]
+impl HostBench {
+    /// # Panics
+    /// When `scrapers` is no section of the file.
+    pub fn new(scrapers: &str) -> Self {
+        let yaml = format!("{{scrapers: {scrapers}}}");
+        let config: Result<Config, _> = Section::from_yaml("host", &yaml).and_then(|section| section.read());
+        let plan = Plan::of(&config.expect("a benchmark writes a section"));
+        let context = Context {
+            id: "host".to_owned(),
+            registry: Arc::new(Registry::new(1_000_000)),
+            clock: Clock::starting_at(0),
+            meter: opentelemetry::global::meter("bench"),
+            net: Arc::default(),
+            mappings: Arc::default(),
+        };
+        let host = Host::new(&plan.expect("a benchmark names metrics that are there"), &context);
+        Self { host, time_unix_nano: 0 }
+    }
+
+    /// Gives the number of points.
+    pub fn scrape(&mut self) -> usize {
+        self.time_unix_nano += 1;
+        self.host.scrape(self.time_unix_nano).len()
+    }
+}
+
 /// The body of the fuzz target: any text as each of the files that need more than splitting at blanks.
 #[doc(hidden)]
 pub fn fuzz_files(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let _ = (mounts::parse(&text), process_stat::Stat::parse(&text));
+    let _ = (mounts::parse(&text), mountstats::parse(&text), process_stat::Stat::parse(&text));
     let name = text.split_whitespace().next().unwrap_or_default();
     let _ = (numbers(&text), value_of(&text, name));
 }

@@ -11,7 +11,7 @@ pub mod runners;
 use pipeline::component::ReceiverEntry;
 
 #[doc(hidden)]
-pub use host_metrics::fuzz_files;
+pub use host_metrics::{HostBench, fuzz_files};
 
 /// Every receiver there is.
 pub const RECEIVERS: &[ReceiverEntry] =

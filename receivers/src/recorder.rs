@@ -23,6 +23,43 @@ pub(crate) struct Definition {
     pub(crate) description: &'static str,
 }
 
+impl Definition {
+    /// A metric that is on by default, and has no other name.
+    pub(crate) const fn new(
+        kind: Kind,
+        name: &'static str,
+        unit: &'static str,
+        description: &'static str,
+    ) -> Self {
+        Self { name, alias: "", unit, kind, is_default: true, description }
+    }
+
+    pub(crate) const fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Self {
+        Self::new(Kind::COUNTER, name, unit, description)
+    }
+
+    pub(crate) const fn gauge(name: &'static str, unit: &'static str, description: &'static str) -> Self {
+        Self::new(Kind::Gauge, name, unit, description)
+    }
+
+    pub(crate) const fn up_down(name: &'static str, unit: &'static str, description: &'static str) -> Self {
+        Self::new(UP_DOWN, name, unit, description)
+    }
+
+    /// The same metric, read only where it is switched on.
+    pub(crate) const fn off(self) -> Self {
+        Self { is_default: false, ..self }
+    }
+}
+
+/// A metric that has its name from a table of the kernel: the definition's, a dot, and the key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) unit: &'static str,
+    pub(crate) kind: Kind,
+}
+
 /// A sum that goes up and down.
 pub(crate) const UP_DOWN: Kind = Kind::Sum { temporality: Temporality::Cumulative, is_monotonic: false };
 
@@ -60,6 +97,8 @@ pub(crate) struct Recorder {
     known: HashTable<Known>,
     /// Series of the recorder before, until the next scrape says which of them are still there.
     inherited: Vec<Series>,
+    /// How many of the known have a key.
+    rows: usize,
     scrape: u64,
     time_unix_nano: u64,
     batch: Batch,
@@ -80,10 +119,18 @@ pub(crate) struct Tally {
 /// How many different errors of a scrape are kept for the log.
 const ERRORS_MAX: usize = 8;
 
+/// How many series have a name that is known only while they are read.
+const ROWS_MAX: usize = 16_384;
+
+/// A longer key is not one of the kernel's.
+const KEY_BYTES_MAX: usize = 128;
+
 /// A resolved series, by what it is recorded under.
 struct Known {
     hash: u64,
     metric: &'static Definition,
+    /// Empty where the definition's is the whole name.
+    key: Box<str>,
     owner: u64,
     labels: Box<[(&'static str, OwnedLabel)]>,
     series: Series,
@@ -109,6 +156,7 @@ impl Recorder {
             hasher: RandomState::default(),
             known: HashTable::new(),
             inherited: Vec::new(),
+            rows: 0,
             scrape: 0,
             time_unix_nano: 0,
             batch: Batch::new(),
@@ -167,7 +215,7 @@ impl Recorder {
     pub(crate) fn int(&mut self, metric: usize, labels: Labels<'_>, value: u64) {
         // What does not fit cannot be a true reading of anything.
         match i64::try_from(value) {
-            Ok(value) => self.record(metric, labels, Value::Int(value)),
+            Ok(value) => self.record(metric, None, labels, Value::Int(value)),
             Err(_) if self.is_on(metric) => self.error(1, format!("a reading of {value} is out of range")),
             Err(_) => {}
         }
@@ -175,33 +223,50 @@ impl Recorder {
 
     /// As [`Recorder::int`], of what may be below zero.
     pub(crate) fn signed(&mut self, metric: usize, labels: Labels<'_>, value: i64) {
-        self.record(metric, labels, Value::Int(value));
+        self.record(metric, None, labels, Value::Int(value));
     }
 
     pub(crate) fn double(&mut self, metric: usize, labels: Labels<'_>, value: f64) {
         if value.is_finite() {
-            self.record(metric, labels, Value::Double(value));
+            self.record(metric, None, labels, Value::Double(value));
         }
     }
 
-    fn record(&mut self, metric: usize, labels: Labels<'_>, value: Value) {
+    /// Records a line of a table, which is on as its definition is.
+    pub(crate) fn row(&mut self, metric: usize, row: Row<'_>, labels: Labels<'_>, value: i64) {
+        self.record(metric, Some(row), labels, Value::Int(value));
+    }
+
+    pub(crate) fn row_double(&mut self, metric: usize, row: Row<'_>, labels: Labels<'_>, value: f64) {
+        if value.is_finite() {
+            self.record(metric, Some(row), labels, Value::Double(value));
+        }
+    }
+
+    fn record(&mut self, metric: usize, row: Option<Row<'_>>, labels: Labels<'_>, value: Value) {
         if !self.is_on(metric) {
             return;
         }
         let definition = &self.selection.definitions[metric];
-        let hash = self.hasher.hash_one((std::ptr::from_ref(definition), self.owner.id, labels));
-        let is_same = |known: &Known| known.is(definition, self.owner.id, labels);
-        let mut start_unix_nano = if definition.kind == Kind::Gauge { 0 } else { self.owner.start_unix_nano };
+        let key = row.map_or("", |row| row.key);
+        let hash = self.hasher.hash_one((std::ptr::from_ref(definition), key, self.owner.id, labels));
+        let is_same = |known: &Known| known.is(definition, key, self.owner.id, labels);
+        let kind = row.map_or(definition.kind, |row| row.kind);
+        let mut start_unix_nano = if kind == Kind::Gauge { 0 } else { self.owner.start_unix_nano };
         let series = if let Some(known) = self.known.find_mut(hash, is_same) {
             if known.last_scrape == self.scrape {
                 return self.error(1, format!("two readings of `{}` at once", definition.name));
             }
             known.last_scrape = self.scrape;
-            known.see(&value, self.time_unix_nano);
+            known.see(kind, &value, self.time_unix_nano);
             start_unix_nano = start_unix_nano.max(known.start_unix_nano);
             known.series.clone()
         } else {
-            let Some(series) = self.resolve(definition, labels, hash, &value) else { return };
+            let Some(mut known) = self.resolve(definition, row, labels, hash) else { return };
+            known.see(kind, &value, self.time_unix_nano);
+            let series = known.series.clone();
+            self.known.insert_unique(hash, known, |known| known.hash);
+            self.rows += usize::from(row.is_some());
             series
         };
         self.tally.scraped += 1;
@@ -211,13 +276,20 @@ impl Recorder {
     fn resolve(
         &mut self,
         definition: &'static Definition,
+        row: Option<Row<'_>>,
         labels: Labels<'_>,
         hash: u64,
-        value: &Value,
-    ) -> Option<Series> {
-        let metric = Metric::new(definition.name, definition.unit, definition.kind)
-            .with_description(definition.description);
-        let metric = self.registry.metric(metric);
+    ) -> Option<Known> {
+        let key = row.map_or("", |row| row.key);
+        if row.is_some() && (self.rows >= ROWS_MAX || key.is_empty() || key.len() > KEY_BYTES_MAX) {
+            self.error(1, format!("`{}` has too many keys, or one that is none", definition.name));
+            return None;
+        }
+        let metric = match row {
+            Some(row) => Metric::new(format!("{}.{}", definition.name, clean(key)), row.unit, row.kind),
+            None => Metric::new(definition.name, definition.unit, definition.kind),
+        };
+        let metric = self.registry.metric(metric.with_description(definition.description));
         let own = self.owner.attributes.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
         let of_reading = labels.iter().map(|(key, label)| {
             let value = match label {
@@ -234,27 +306,27 @@ impl Recorder {
                 return None;
             }
         };
-        let known = Known {
+        Some(Known {
             hash,
             metric: definition,
+            key: key.into(),
             owner: self.owner.id,
             labels: labels.iter().map(|(key, label)| (*key, label.into())).collect(),
-            series: series.clone(),
+            series,
             last_scrape: self.scrape,
-            last: value.clone(),
-            last_unix_nano: self.time_unix_nano,
+            last: Value::Empty,
+            last_unix_nano: 0,
             start_unix_nano: 0,
-        };
-        self.known.insert_unique(hash, known, |known| known.hash);
-        Some(series)
+        })
     }
 
     /// Ends the scrape: what was there the last time and is not now gets a stale marker, and is forgotten.
     pub(crate) fn finish(&mut self) -> Batch {
         let (scrape, time) = (self.scrape, self.time_unix_nano);
-        let batch = &mut self.batch;
+        let (batch, rows) = (&mut self.batch, &mut self.rows);
         self.known.retain(|known| {
             let is_here = known.last_scrape == scrape;
+            *rows -= usize::from(!is_here && !known.key.is_empty());
             if !is_here {
                 batch.push(Point::stale(known.series.clone(), time));
             }
@@ -275,6 +347,7 @@ impl Recorder {
 
     /// The series that are there, and nothing remembered any more.
     pub(crate) fn drain(&mut self) -> Vec<Series> {
+        self.rows = 0;
         let known = self.known.drain().map(|known| known.series);
         known.chain(self.inherited.drain(..)).collect::<HashSet<_>>().into_iter().collect()
     }
@@ -282,8 +355,8 @@ impl Recorder {
 
 impl Known {
     /// Remembers a reading. A counter that has gone back began anew after the last one.
-    fn see(&mut self, value: &Value, time_unix_nano: u64) {
-        if matches!(self.metric.kind, Kind::Sum { is_monotonic: true, .. }) {
+    fn see(&mut self, kind: Kind, value: &Value, time_unix_nano: u64) {
+        if matches!(kind, Kind::Sum { is_monotonic: true, .. }) {
             let has_gone_back = match (&self.last, value) {
                 (Value::Int(last), Value::Int(value)) => value < last,
                 (Value::Double(last), Value::Double(value)) => value < last,
@@ -297,9 +370,10 @@ impl Known {
         self.last_unix_nano = time_unix_nano;
     }
 
-    fn is(&self, metric: &Definition, owner: u64, labels: Labels<'_>) -> bool {
+    fn is(&self, metric: &Definition, key: &str, owner: u64, labels: Labels<'_>) -> bool {
         std::ptr::eq(self.metric, metric)
             && self.owner == owner
+            && self.key.as_ref() == key
             && self.labels.len() == labels.len()
             && self.labels.iter().zip(labels).all(|((left_key, left), (right_key, right))| {
                 left_key == right_key
@@ -319,4 +393,18 @@ impl From<&Label<'_>> for OwnedLabel {
             Label::Int(number) => Self::Int(*number),
         }
     }
+}
+
+/// The kernel's key as part of a name: `Active(anon)` is `Active_anon`.
+fn clean(key: &str) -> String {
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    let mut clean = String::with_capacity(key.len());
+    for c in key.chars() {
+        if is_legal(c) {
+            clean.push(c);
+        } else if !clean.ends_with('_') {
+            clean.push('_');
+        }
+    }
+    if key.ends_with(is_legal) { clean } else { clean.trim_end_matches('_').to_owned() }
 }

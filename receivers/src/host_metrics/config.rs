@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use ::config::Duration;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::lookup::MatchType;
+use super::scrapers::Scrapers;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -18,7 +19,7 @@ pub(super) struct Config {
     metadata_collection_interval: Duration,
     /// Where the host's file system is mounted; empty where it is ours.
     pub(super) root_path: String,
-    /// What is read; everything where none is listed.
+    /// What is read; where none is listed, everything that is cheap.
     pub(super) scrapers: Scrapers,
 }
 
@@ -33,32 +34,6 @@ impl Default for Config {
             scrapers: Scrapers::default(),
         }
     }
-}
-
-/// A scraper that is written is on, also where nothing follows its name.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Scrapers {
-    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
-    pub(super) cpu: Option<Plain>,
-    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
-    pub(super) load: Option<LoadConfig>,
-    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
-    pub(super) memory: Option<Plain>,
-    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
-    pub(super) paging: Option<Plain>,
-    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
-    pub(super) disk: Option<DiskConfig>,
-    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
-    pub(super) filesystem: Option<FilesystemConfig>,
-    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
-    pub(super) network: Option<NetworkConfig>,
-    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
-    pub(super) processes: Option<Plain>,
-    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
-    pub(super) process: Option<ProcessConfig>,
-    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
-    pub(super) system: Option<Plain>,
 }
 
 /// Which metrics are on: only what differs from the default.
@@ -135,6 +110,21 @@ pub(super) struct ProcessConfig {
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub(super) struct CgroupConfig {
+    /// Which groups beside the collector's own, by their path under `/sys/fs/cgroup`.
+    pub(super) include: Option<Paths>,
+    pub(super) metrics: Switches,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Paths {
+    pub(super) paths: Vec<String>,
+    pub(super) match_type: Option<MatchType>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Devices {
     pub(super) devices: Vec<String>,
     pub(super) match_type: Option<MatchType>,
@@ -166,42 +156,4 @@ pub(super) struct MountPoints {
 pub(super) struct Names {
     pub(super) names: Vec<String>,
     pub(super) match_type: Option<MatchType>,
-}
-
-impl Scrapers {
-    /// Everything, each with its defaults.
-    pub(super) fn all() -> Self {
-        Self {
-            cpu: Some(Plain::default()),
-            load: Some(LoadConfig::default()),
-            memory: Some(Plain::default()),
-            paging: Some(Plain::default()),
-            disk: Some(DiskConfig::default()),
-            filesystem: Some(FilesystemConfig::default()),
-            network: Some(NetworkConfig::default()),
-            processes: Some(Plain::default()),
-            process: Some(ProcessConfig::default()),
-            system: Some(Plain::default()),
-        }
-    }
-
-    pub(super) fn are_none(&self) -> bool {
-        self.cpu.is_none()
-            && self.load.is_none()
-            && self.memory.is_none()
-            && self.paging.is_none()
-            && self.disk.is_none()
-            && self.filesystem.is_none()
-            && self.network.is_none()
-            && self.processes.is_none()
-            && self.process.is_none()
-            && self.system.is_none()
-    }
-}
-
-/// `cpu:` without anything behind it asks for the defaults.
-fn written<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(|config| Some(config.unwrap_or_default()))
 }

@@ -9,6 +9,7 @@ use super::host::Part;
 use super::lookup::{Choice, List, Message};
 use super::mounts::{self, Mount};
 use super::probe::{self, PATIENCE, Probe, Space};
+use super::scrapers::{Make, make};
 use crate::machine::root::Root;
 use crate::recorder::{Definition, Label, Recorder, UP_DOWN};
 
@@ -16,8 +17,12 @@ const USAGE: usize = 0;
 const LIMIT: usize = 1;
 const UTILIZATION: usize = 2;
 const INODES: usize = 3;
+const READ_ONLY: usize = 4;
+const DEVICE_ERROR: usize = 5;
+const MOUNT_INFO: usize = 6;
 
-const ALL: [usize; 4] = [USAGE, LIMIT, UTILIZATION, INODES];
+/// What a file system is asked for.
+const ASKED: [usize; 5] = [USAGE, LIMIT, UTILIZATION, INODES, DEVICE_ERROR];
 
 pub(super) static METRICS: &[Definition] = &[
     Definition {
@@ -52,24 +57,27 @@ pub(super) static METRICS: &[Definition] = &[
         is_default: true,
         description: "Inodes by state.",
     },
+    Definition::gauge("system.filesystem.read_only", "1", "Whether nothing can be written.").off(),
+    Definition::gauge("system.filesystem.device_error", "1", "Whether the file system did not answer."),
+    Definition::gauge("system.filesystem.mount.info", "{info}", "1, with the device a mount is of.").off(),
 ];
 
 /// Which file systems are read.
 #[derive(Debug, Clone)]
-pub(super) struct Choices {
+struct Choices {
     devices: Choice,
     fs_types: Choice,
     mount_points: Choice,
     is_virtual_read: bool,
 }
 
-pub(super) struct Filesystem {
+struct Filesystem {
     choices: Choices,
     probe: Probe,
 }
 
 impl Choices {
-    pub(super) fn of(config: &FilesystemConfig, problems: &mut Vec<Message>) -> Self {
+    fn of(config: &FilesystemConfig, problems: &mut Vec<Message>) -> Self {
         let mut devices = |block: Option<&Devices>, key: &str| {
             let Devices { devices, match_type } = block?;
             List::compile((&format!("scrapers.filesystem.{key}"), "devices"), devices, *match_type, problems)
@@ -114,29 +122,55 @@ impl Choices {
     }
 }
 
-impl Filesystem {
-    pub(super) fn new(choices: Choices) -> Self {
-        Self { choices, probe: Probe::new(Arc::new(probe::statvfs), PATIENCE) }
-    }
+pub(super) fn plan(config: &FilesystemConfig, problems: &mut Vec<Message>) -> Make {
+    let choices = Choices::of(config, problems);
+    make(move || Filesystem {
+        choices: choices.clone(),
+        probe: Probe::new(Arc::new(probe::statvfs), PATIENCE),
+    })
 }
 
 impl Part for Filesystem {
     fn read(&mut self, root: &Root, recorder: &mut Recorder) -> Result<(), String> {
-        if !recorder.is_any_on(&ALL) {
+        let is_asked = recorder.is_any_on(&ASKED);
+        if !is_asked && !recorder.is_any_on(&[READ_ONLY, MOUNT_INFO]) {
             return Ok(());
         }
         let text = root.read_of_namespace("mountinfo")?;
         for mount in mounts::parse(&text).iter().filter(|mount| self.choices.allow(mount)) {
-            match self.probe.ask(&root.path(&mount.point)) {
+            describe(mount, recorder);
+            if !is_asked {
+                continue;
+            }
+            let answer = self.probe.ask(&root.path(&mount.point));
+            recorder.int(DEVICE_ERROR, &identity(mount), u64::from(answer.is_err()));
+            match answer {
                 Ok(space) => record(mount, space, recorder),
                 Err(error) => {
                     let message = format!("cannot ask the mount `{}`: {error}", mount.point);
-                    recorder.error(ALL.len() as u64, message);
+                    recorder.error(ASKED.len() as u64 - 1, message);
                 }
             }
         }
         Ok(())
     }
+}
+
+fn identity(mount: &Mount) -> [(&'static str, Label<'_>); 3] {
+    [
+        ("system.device", Label::Text(&mount.device)),
+        ("system.filesystem.type", Label::Text(&mount.fs_type)),
+        ("system.filesystem.mountpoint", Label::Text(&mount.point)),
+    ]
+}
+
+/// What the list of mounts says, also of a file system that does not answer.
+fn describe(mount: &Mount, recorder: &mut Recorder) {
+    recorder.int(READ_ONLY, &identity(mount), u64::from(mount.is_read_only));
+    let [device, _, point] = identity(mount);
+    let numbers =
+        [("system.disk.major", Label::Text(&mount.major)), ("system.disk.minor", Label::Text(&mount.minor))];
+    recorder.int(MOUNT_INFO, &[device, point, numbers[0], numbers[1]], 1);
 }
 
 fn record(mount: &Mount, space: Space, recorder: &mut Recorder) {

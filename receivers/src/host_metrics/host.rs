@@ -2,18 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pipeline::component::Context;
 use pipeline::telemetry::ScraperMetrics;
 use pipeline::{Batch, Scope, Series};
 use tracing::{info, warn};
 
-use super::config::{Config, Scrapers, Switches};
-use super::lookup::{Choice, Message};
-use super::{cpu, disk, filesystem, load, memory, network, paging, process, processes, system};
+use super::config::{Config, Switches};
+use super::linux;
+use super::lookup::Message;
+use super::scrapers::{Chosen, Make, Scrapers};
 use crate::machine::identity;
 use crate::machine::root::{Root, value_of};
-use crate::recorder::{Definition, Owner, Recorder, Selection};
+use crate::recorder::{Definition, Label, Owner, Recorder, Selection};
 
 /// One part of the host.
 pub(super) trait Part: Send {
@@ -22,29 +24,17 @@ pub(super) trait Part: Send {
 }
 
 /// What is to be read, checked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Plan {
     root: Root,
-    parts: Vec<(&'static str, Selection, PartPlan)>,
+    parts: Vec<Planned>,
 }
 
-#[derive(Debug, Clone)]
-enum PartPlan {
-    Cpu,
-    Load { is_average: bool },
-    Memory,
-    Paging,
-    Disk(Choice),
-    Filesystem(filesystem::Choices),
-    Network(Choice),
-    Processes,
-    Process(process::Choices),
-    System,
-}
-
-struct Planner {
-    parts: Vec<(&'static str, Selection, PartPlan)>,
-    problems: Vec<Message>,
+#[derive(Clone)]
+struct Planned {
+    name: &'static str,
+    selection: Selection,
+    make: Make,
 }
 
 /// The host, with what is remembered of it from scrape to scrape.
@@ -61,6 +51,7 @@ struct Scraped {
     selection: Selection,
     part: Box<dyn Part>,
     metrics: ScraperMetrics,
+    took: Duration,
     /// What was wrong the last time; logged when it changes.
     errors: Vec<String>,
 }
@@ -72,66 +63,21 @@ impl Plan {
         if config.collection_interval.is_zero() {
             problems.push(("collection_interval".to_owned(), "must be above zero".to_owned()));
         }
-        let all = Scrapers::all();
-        let scrapers = if config.scrapers.are_none() { &all } else { &config.scrapers };
-        let mut planner = Planner { parts: Vec::new(), problems };
-        if let Some(config) = &scrapers.cpu {
-            planner.add("cpu", cpu::METRICS, &config.metrics, PartPlan::Cpu);
+        let usual = Scrapers::usual();
+        let scrapers = if config.scrapers.are_none() { &usual } else { &config.scrapers };
+        let mut parts = Vec::new();
+        for Chosen { name, metrics, switches, make } in scrapers.chosen(&mut problems) {
+            let selection = select(name, metrics, switches, &mut problems);
+            parts.push(Planned { name, selection, make });
         }
-        if let Some(config) = &scrapers.load {
-            let plan = PartPlan::Load { is_average: config.cpu_average };
-            planner.add("load", load::METRICS, &config.metrics, plan);
-        }
-        if let Some(config) = &scrapers.memory {
-            planner.add("memory", memory::METRICS, &config.metrics, PartPlan::Memory);
-        }
-        if let Some(config) = &scrapers.paging {
-            planner.add("paging", paging::METRICS, &config.metrics, PartPlan::Paging);
-        }
-        if let Some(config) = &scrapers.disk {
-            let plan = PartPlan::Disk(disk::choice(config, &mut planner.problems));
-            planner.add("disk", disk::METRICS, &config.metrics, plan);
-        }
-        if let Some(config) = &scrapers.filesystem {
-            let plan = PartPlan::Filesystem(filesystem::Choices::of(config, &mut planner.problems));
-            planner.add("filesystem", filesystem::METRICS, &config.metrics, plan);
-        }
-        if let Some(config) = &scrapers.network {
-            let plan = PartPlan::Network(network::choice(config, &mut planner.problems));
-            planner.add("network", network::METRICS, &config.metrics, plan);
-        }
-        if let Some(config) = &scrapers.processes {
-            planner.add("processes", processes::METRICS, &config.metrics, PartPlan::Processes);
-        }
-        if let Some(config) = &scrapers.process {
-            let plan = PartPlan::Process(process::Choices::of(config, &mut planner.problems));
-            planner.add("process", process::METRICS, &config.metrics, plan);
-        }
-        if let Some(config) = &scrapers.system {
-            planner.add("system", system::METRICS, &config.metrics, PartPlan::System);
-        }
-        let Planner { parts, problems } = planner;
         let root = Root::new(&config.root_path);
         if problems.is_empty() { Ok(Self { root, parts }) } else { Err(problems) }
     }
 
     /// For the one who starts the collector.
     pub(super) fn describe(&self) -> String {
-        let names: Vec<_> = self.parts.iter().map(|(name, ..)| *name).collect();
+        let names: Vec<_> = self.parts.iter().map(|planned| planned.name).collect();
         format!("reading {} under {}", names.join(", "), self.root.path("").display())
-    }
-}
-
-impl Planner {
-    fn add(
-        &mut self,
-        name: &'static str,
-        definitions: &'static [Definition],
-        switches: &Switches,
-        plan: PartPlan,
-    ) {
-        let selection = select(name, definitions, switches, &mut self.problems);
-        self.parts.push((name, selection, plan));
     }
 }
 
@@ -157,23 +103,6 @@ fn select(
     Selection { definitions, is_on: is_on.into() }
 }
 
-impl PartPlan {
-    fn build(&self) -> Box<dyn Part> {
-        match self.clone() {
-            Self::Cpu => Box::new(cpu::Cpu::default()),
-            Self::Load { is_average } => Box::new(load::Load { is_average }),
-            Self::Memory => Box::new(memory::Memory),
-            Self::Paging => Box::new(paging::Paging),
-            Self::Disk(choice) => Box::new(disk::Disk { choice }),
-            Self::Filesystem(choices) => Box::new(filesystem::Filesystem::new(choices)),
-            Self::Network(choice) => Box::new(network::Network { choice }),
-            Self::Processes => Box::new(processes::Processes),
-            Self::Process(choices) => Box::new(process::Process::new(choices)),
-            Self::System => Box::new(system::System),
-        }
-    }
-}
-
 impl Host {
     pub(super) fn new(plan: &Plan, context: &Context) -> Self {
         let resource = context.registry.resource(identity::resource(&plan.root));
@@ -183,11 +112,12 @@ impl Host {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..Scope::default()
         };
-        let scraped = |(name, selection, part): &(&'static str, Selection, PartPlan)| Scraped {
-            name,
-            selection: selection.clone(),
-            part: part.build(),
-            metrics: ScraperMetrics::new(&context.meter, &context.id, name),
+        let scraped = |planned: &Planned| Scraped {
+            name: planned.name,
+            selection: planned.selection.clone(),
+            part: (planned.make)(),
+            metrics: ScraperMetrics::new(&context.meter, &context.id, planned.name),
+            took: Duration::ZERO,
             errors: Vec::new(),
         };
         Self {
@@ -203,6 +133,7 @@ impl Host {
         self.learn_start();
         self.recorder.begin(time_unix_nano);
         for scraped in &mut self.parts {
+            let began = Instant::now();
             self.recorder.turn_to(&scraped.selection, &self.owner);
             if let Err(message) = scraped.part.read(&self.root, &mut self.recorder) {
                 let lost = scraped.selection.is_on.iter().filter(|is_on| **is_on).count();
@@ -212,8 +143,22 @@ impl Host {
             scraped.metrics.scraped(tally.scraped);
             scraped.metrics.errored(tally.errored);
             scraped.note(&self.id, tally.errors);
+            scraped.took = began.elapsed();
         }
+        self.record_scrapers();
         self.recorder.finish()
+    }
+
+    /// Tells with the kernel's tables how each scraper fared, as those who read them expect it.
+    fn record_scrapers(&mut self) {
+        let is_linux = |scraped: &&Scraped| std::ptr::eq(scraped.selection.definitions, linux::METRICS);
+        let Some(linux) = self.parts.iter().find(is_linux) else { return };
+        self.recorder.turn_to(&linux.selection, &self.owner);
+        for scraped in &self.parts {
+            let labels = [("linux.scraper", Label::Text(scraped.name))];
+            self.recorder.double(linux::SCRAPER_DURATION, &labels, scraped.took.as_secs_f64());
+            self.recorder.int(linux::SCRAPER_SUCCESS, &labels, u64::from(scraped.errors.is_empty()));
+        }
     }
 
     /// See [`Recorder::inherit`].

@@ -2,7 +2,10 @@
 
 use pipeline::Kind;
 
+use super::config::LoadConfig;
 use super::host::Part;
+use super::lookup::Message;
+use super::scrapers::{Make, make};
 use crate::machine::root::Root;
 use crate::recorder::{Definition, Recorder};
 
@@ -33,8 +36,13 @@ pub(super) static METRICS: &[Definition] = &[
     },
 ];
 
-pub(super) struct Load {
-    pub(super) is_average: bool,
+struct Load {
+    is_average: bool,
+}
+
+pub(super) fn plan(config: &LoadConfig, _: &mut Vec<Message>) -> Make {
+    let is_average = config.cpu_average;
+    make(move || Load { is_average })
 }
 
 impl Part for Load {

@@ -2,8 +2,11 @@
 
 use pipeline::Kind;
 
-use super::cpu::pressure;
+use super::config::Plain;
 use super::host::Part;
+use super::lookup::Message;
+use super::pressure;
+use super::scrapers::{Make, make};
 use crate::machine::root::{Root, value_of};
 use crate::recorder::{Definition, Label, Recorder, UP_DOWN};
 
@@ -19,6 +22,10 @@ const HUGE_RESERVED: usize = 8;
 const HUGE_SURPLUS: usize = 9;
 const HUGE_SIZE: usize = 10;
 const PRESSURE: usize = 11;
+const PRESSURE_SHARE: usize = 12;
+const OOM_KILLS: usize = 13;
+const POOL_LIMIT: usize = 14;
+const POOL_USAGE: usize = 15;
 
 const fn sum(name: &'static str, alias: &'static str, unit: &'static str, about: &'static str) -> Definition {
     Definition { name, alias, unit, kind: UP_DOWN, is_default: true, description: about }
@@ -56,13 +63,45 @@ pub(super) static METRICS: &[Definition] = &[
         is_default: true,
         description: "Seconds in which some or all tasks waited for memory.",
     },
+    Definition::gauge(
+        "system.memory.linux.pressure.share",
+        "1",
+        "Share of the last time in which some or all tasks waited for memory.",
+    ),
+    Definition::counter(
+        "system.memory.linux.oom_kills",
+        "{kill}",
+        "Processes killed because memory ran out.",
+    ),
+    Definition::up_down(
+        "system.memory.linux.hugepages.pool.limit",
+        "{page}",
+        "Huge pages in the pool of each size.",
+    ),
+    Definition::up_down(
+        "system.memory.linux.hugepages.pool.usage",
+        "{page}",
+        "Huge pages of each size by state.",
+    ),
 ];
 
-pub(super) struct Memory;
+struct Memory;
+
+pub(super) fn plan(_: &Plain, _: &mut Vec<Message>) -> Make {
+    make(|| Memory)
+}
 
 impl Part for Memory {
     fn read(&mut self, root: &Root, recorder: &mut Recorder) -> Result<(), String> {
-        pressure(root, "memory", PRESSURE, recorder);
+        pressure::read(root, "memory", PRESSURE, PRESSURE_SHARE, recorder);
+        if recorder.is_on(OOM_KILLS) {
+            // Kernels before 4.13 do not count them.
+            let text = root.read_optional("proc/vmstat").unwrap_or_default();
+            if let Some(kills) = value_of(&text, "oom_kill") {
+                recorder.int(OOM_KILLS, &[], kills);
+            }
+        }
+        pools(root, recorder);
         let text = root.read("proc/meminfo")?;
         let bytes = |name| value_of(&text, name).and_then(|kibibytes| kibibytes.checked_mul(1024));
         let (Some(total), Some(free)) = (bytes("MemTotal"), bytes("MemFree")) else {
@@ -113,4 +152,41 @@ fn huge_pages(text: &str, recorder: &mut Recorder) {
             recorder.int(HUGE_USAGE, &[("system.memory.linux.hugepages.state", Label::Text(state))], value);
         }
     }
+}
+
+/// The pools of huge pages, one of each size the processor knows.
+fn pools(root: &Root, recorder: &mut Recorder) {
+    if !recorder.is_any_on(&[POOL_LIMIT, POOL_USAGE]) {
+        return;
+    }
+    for (size, folder) in pool_folders(root, "sys/kernel/mm/hugepages") {
+        let size = ("system.memory.linux.hugepages.size", Label::Int(size));
+        let pages = |file| root.number::<u64>(&format!("{folder}/{file}_hugepages"));
+        let (limit, free) = (pages("nr"), pages("free"));
+        if let Some(limit) = limit {
+            recorder.int(POOL_LIMIT, &[size], limit);
+        }
+        let states = [
+            ("used", limit.zip(free).and_then(|(limit, free)| limit.checked_sub(free))),
+            ("free", free),
+            ("reserved", pages("resv")),
+            ("surplus", pages("surplus")),
+        ];
+        for (state, value) in states {
+            if let Some(value) = value {
+                let labels = [size, ("system.memory.linux.hugepages.state", Label::Text(state))];
+                recorder.int(POOL_USAGE, &labels, value);
+            }
+        }
+    }
+}
+
+/// The sizes of huge pages in bytes, each with the folder of its pool: `hugepages-2048kB`.
+pub(super) fn pool_folders(root: &Root, folder: &str) -> Vec<(i64, String)> {
+    let names = root.names(folder);
+    let pool = |name: &String| {
+        let kibibytes = name.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse::<i64>().ok()?;
+        Some((kibibytes.checked_mul(1024)?, format!("{folder}/{name}")))
+    };
+    names.iter().filter_map(pool).collect()
 }

@@ -6,7 +6,11 @@ pub(super) struct Mount {
     pub(super) device: String,
     pub(super) point: String,
     pub(super) fs_type: String,
+    /// Whether the mount, or the file system under it, is.
     pub(super) is_read_only: bool,
+    /// The numbers of the device.
+    pub(super) major: String,
+    pub(super) minor: String,
 }
 
 /// More mounts than this are not looked at.
@@ -57,11 +61,15 @@ impl Mount {
         let (mount, file_system) = line.split_once(" - ")?;
         let mount: Vec<_> = mount.split(' ').collect();
         let file_system: Vec<_> = file_system.split(' ').collect();
+        let is_read_only = |options: &&str| options.split(',').any(|option| option == "ro");
+        let (major, minor) = mount.get(2)?.split_once(':')?;
         Some(Self {
             device: unescape(file_system.get(1)?),
             point: unescape(mount.get(4)?),
             fs_type: (*file_system.first()?).to_owned(),
-            is_read_only: mount.get(5)?.split(',').any(|option| option == "ro"),
+            is_read_only: is_read_only(mount.get(5)?) || file_system.get(2).is_some_and(is_read_only),
+            major: major.to_owned(),
+            minor: minor.to_owned(),
         })
     }
 }
@@ -100,13 +108,20 @@ mod tests {
                     37 35 98:1 / /b ro,relatime - nfs4 server:/x rw\n\
                     nonsense\n - \n1 2 3 4 - x\n\
                     38 35 98:2 / /b rw - xfs /dev/sdb1 rw\n";
-        let mount = |device: &str, mount_point: &str, fs_type: &str| Mount {
+        let mount = |device: &str, mount_point: &str, fs_type: &str, [major, minor]: [&str; 2]| Mount {
             device: device.to_owned(),
             point: mount_point.to_owned(),
             fs_type: fs_type.to_owned(),
             is_read_only: false,
+            major: major.to_owned(),
+            minor: minor.to_owned(),
         };
-        assert_eq!(parse(text), [mount("/dev/root", "/mnt 2", "ext3"), mount("/dev/sdb1", "/b", "xfs")]);
+        let first = mount("/dev/root", "/mnt 2", "ext3", ["98", "0"]);
+        assert_eq!(parse(text), [first, mount("/dev/sdb1", "/b", "xfs", ["98", "2"])]);
+        let read_only = |line| parse(line)[0].is_read_only;
+        assert!(read_only("1 0 8:1 / / ro - ext4 /dev/sda1 rw"));
+        assert!(read_only("1 0 8:1 / / rw - ext4 /dev/sda1 errors=x,ro"));
+        assert!(!read_only("1 0 8:1 / / rw - ext4 /dev/sda1 rw,errors=remount-ro"));
     }
 
     #[test]

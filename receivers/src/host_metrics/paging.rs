@@ -2,7 +2,10 @@
 
 use pipeline::Kind;
 
+use super::config::Plain;
 use super::host::Part;
+use super::lookup::Message;
+use super::scrapers::{Make, make};
 use crate::machine::root::{Root, value_of};
 use crate::recorder::{Definition, Label, Recorder, UP_DOWN};
 
@@ -46,7 +49,11 @@ pub(super) static METRICS: &[Definition] = &[
     },
 ];
 
-pub(super) struct Paging;
+struct Paging;
+
+pub(super) fn plan(_: &Plain, _: &mut Vec<Message>) -> Make {
+    make(|| Paging)
+}
 
 impl Part for Paging {
     fn read(&mut self, root: &Root, recorder: &mut Recorder) -> Result<(), String> {

@@ -10,6 +10,7 @@ use super::cpu::TICKS_PER_SECOND;
 use super::host::Part;
 use super::lookup::{Choice, List, Message};
 use super::process_stat::Stat;
+use super::scrapers::{Make, make};
 use crate::machine::root::{Root, value_of};
 use crate::recorder::{Definition, Label, Owner, Recorder, UP_DOWN};
 
@@ -22,6 +23,8 @@ const DESCRIPTORS: usize = 5;
 const SWITCHES: usize = 6;
 const FAULTS: usize = 7;
 const UPTIME: usize = 8;
+const DESCRIPTORS_MAX: usize = 9;
+const VIRTUAL_MAX: usize = 10;
 
 /// More processes than this are not told one by one.
 const PROCESSES_MAX: usize = 4096;
@@ -72,23 +75,31 @@ pub(super) static METRICS: &[Definition] = &[
         description: "Seconds since the process was started.",
         ..metric("process.uptime", "", "s", Kind::Gauge)
     },
+    Definition::up_down(
+        "process.unix.file_descriptor.limit",
+        "{file_descriptor}",
+        "File descriptors that may be open.",
+    )
+    .off(),
+    Definition::up_down("process.memory.virtual.limit", "By", "Bytes of address space that may be in use.")
+        .off(),
 ];
 
 /// Which processes are told.
 #[derive(Debug, Clone)]
-pub(super) struct Choices {
+struct Choices {
     names: Choice,
     age_min: Duration,
 }
 
-pub(super) struct Process {
+struct Process {
     choices: Choices,
     /// What the readings of each process belong to, by its number and start.
     owners: HashMap<u64, Owner>,
 }
 
 impl Choices {
-    pub(super) fn of(config: &ProcessConfig, problems: &mut Vec<Message>) -> Self {
+    fn of(config: &ProcessConfig, problems: &mut Vec<Message>) -> Self {
         let mut list = |names: Option<&Names>, place: &str| {
             let Names { names, match_type } = names?;
             List::compile((place, "names"), names, *match_type, problems)
@@ -118,7 +129,7 @@ impl Part for Process {
             if !self.is_told(&stat, age) || owners.len() >= PROCESSES_MAX {
                 continue;
             }
-            let id = identity(&stat);
+            let id = stat.identity();
             let owner = self.owners.remove(&id).unwrap_or_else(|| owner(id, &stat, &host, recorder));
             recorder.own(owner.clone());
             owners.insert(id, owner);
@@ -133,11 +144,12 @@ impl Part for Process {
     }
 }
 
-impl Process {
-    pub(super) fn new(choices: Choices) -> Self {
-        Self { choices, owners: HashMap::new() }
-    }
+pub(super) fn plan(config: &ProcessConfig, problems: &mut Vec<Message>) -> Make {
+    let choices = Choices::of(config, problems);
+    make(move || Process { choices: choices.clone(), owners: HashMap::new() })
+}
 
+impl Process {
     fn folders(&self, root: &Root) -> Result<Vec<String>, String> {
         if self.choices.names.include.is_none() {
             return Ok(vec!["proc/self".to_owned()]);
@@ -149,12 +161,6 @@ impl Process {
         let age_min = self.choices.age_min.as_secs_f64();
         self.choices.names.allows(stat.name) && age.is_none_or(|age| age >= age_min)
     }
-}
-
-/// A number is used again after its process has ended; together with the start it is not.
-fn identity(stat: &Stat<'_>) -> u64 {
-    const START_BITS: u32 = 42;
-    (u64::from(stat.id) << START_BITS) | (stat.start_ticks & ((1 << START_BITS) - 1))
 }
 
 fn owner(id: u64, stat: &Stat<'_>, host: &Owner, recorder: &Recorder) -> Owner {
@@ -218,4 +224,18 @@ fn record_files(root: &Root, folder: &str, recorder: &mut Recorder) {
     {
         recorder.int(DESCRIPTORS, &[], entries.count() as u64);
     }
+    if recorder.is_any_on(&[DESCRIPTORS_MAX, VIRTUAL_MAX]) {
+        let limits = root.read_optional(&format!("{folder}/limits")).unwrap_or_default();
+        for (metric, name) in [(DESCRIPTORS_MAX, "Max open files"), (VIRTUAL_MAX, "Max address space")] {
+            if let Some(value) = limit(&limits, name) {
+                recorder.int(metric, &[], value);
+            }
+        }
+    }
+}
+
+/// Reads the line of a limit: its name, the soft limit, the hard one. Where it is `unlimited` there is none.
+fn limit(text: &str, name: &str) -> Option<u64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_ascii_whitespace().next()?.parse().ok()
 }

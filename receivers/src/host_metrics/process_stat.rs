@@ -41,6 +41,14 @@ impl<'a> Stat<'a> {
     }
 }
 
+impl Stat<'_> {
+    /// A number is used again after its process has ended; together with the start it is not.
+    pub(super) fn identity(&self) -> u64 {
+        const START_BITS: u32 = 42;
+        (u64::from(self.id) << START_BITS) | (self.start_ticks & ((1 << START_BITS) - 1))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,10 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod devices;
+mod kernel;
+mod names;
+
 const TIME: u64 = 1_700_000_000_000_000_000;
 
 const STAT: &str = "cpu  300 0 100 600 0 0 0 0 0 0\ncpu0 100 0 50 350 0 0 0 0 0 0\n\
@@ -99,6 +103,7 @@ fn processor_time_is_told_by_processor_and_mode() {
         "cpu: {metrics: {system.cpu.logical.count: {enabled: true}}}",
         &[
             "system.cpu.linux.pressure.total system.pressure.stall_type=some 1.5",
+            "system.cpu.linux.pressure.share system.pressure.stall_type=some system.pressure.window=10s 0.0",
             "system.cpu.logical.count 1",
             "system.cpu.time cpu.logical_number=12 cpu.mode=user 2.0",
             "system.cpu.time cpu.logical_number=12 cpu.mode=nice 0.01",
@@ -298,6 +303,7 @@ fn processes_are_counted_by_state() {
             "system.process.count process.state=running 0",
             "system.process.count process.state=sleeping 2",
             "system.process.count process.state=stopped 0",
+            "system.thread.count 6",
             "system.process.created 77",
         ],
     );
@@ -381,7 +387,15 @@ fn a_file_system_is_asked_under_the_root() {
     )]);
     let mut host = host(&folder, "filesystem: {metrics: {system.filesystem.utilization: {enabled: true}}}");
     let batch = host.scrape(TIME);
-    let lines = lines(&batch);
+    let (answers, lines): (Vec<_>, Vec<_>) =
+        lines(&batch).into_iter().partition(|line| line.starts_with("system.filesystem.device_error"));
+    let answer = |device: &str, point: &str, fs_type: &str, error: u64| {
+        format!(
+            "system.filesystem.device_error system.device={device} system.filesystem.mountpoint={point} \
+             system.filesystem.type={fs_type} {error}"
+        )
+    };
+    assert_eq!(answers, [answer("/dev/sda1", "/", "ext4", 0), answer("/dev/sdb", "/none", "xfs", 1)]);
     let labels =
         "system.device=/dev/sda1 system.filesystem.mode=ro system.filesystem.mountpoint=/ system.filesystem";
     assert!(
@@ -468,7 +482,8 @@ fn the_example_builds_and_an_empty_section_reads_everything() {
     let plan = Plan::of(&Config::default()).unwrap();
     assert_eq!(
         plan.describe(),
-        "reading cpu, load, memory, paging, disk, filesystem, network, processes, process, system under /"
+        "reading cpu, load, memory, numa, paging, disk, filesystem, network, infiniband, nfs, hardware, \
+         processes, process, cgroup, clock, system under /"
     );
 }
 

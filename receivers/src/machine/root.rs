@@ -3,9 +3,16 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// No file that is read here is nearly as long, but a file system may lie.
 const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// More entries of a folder are not looked at.
+const ENTRIES_MAX: usize = 8192;
+
+/// Most files here are shorter, so that reading one takes a single call and another that finds its end.
+const FILE_BYTES_USUAL: usize = 2048;
 
 /// The host's file system.
 #[derive(Debug, Clone)]
@@ -47,6 +54,38 @@ impl Root {
         self.read(&format!("proc/self/{file}"))
     }
 
+    /// The one word or line a file holds; `None` where it is missing or empty.
+    pub(crate) fn word(&self, relative: &str) -> Option<String> {
+        let mut text = self.read_optional(relative)?;
+        text.truncate(text.trim_end().len());
+        let start = text.len() - text.trim_start().len();
+        text.drain(..start);
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// The one number a file holds.
+    pub(crate) fn number<T: FromStr>(&self, relative: &str) -> Option<T> {
+        self.read_optional(relative)?.trim().parse().ok()
+    }
+
+    /// What is in a folder, in order; nothing where there is none.
+    pub(crate) fn names(&self, relative: &str) -> Vec<String> {
+        let Ok(entries) = self.path(relative).read_dir() else { return Vec::new() };
+        let names = entries.take(ENTRIES_MAX).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut names: Vec<_> = names.collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// What is in a folder and called `prefix` and a number, in the order of the numbers.
+    pub(crate) fn numbered(&self, relative: &str, prefix: &str) -> Vec<u32> {
+        let names = self.names(relative);
+        let mut numbers: Vec<_> =
+            names.iter().filter_map(|name| name.strip_prefix(prefix)?.parse().ok()).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
     /// The numbers of all processes.
     pub(crate) fn process_ids(&self) -> Result<Vec<u32>, String> {
         let path = self.path("proc");
@@ -58,7 +97,7 @@ impl Root {
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(FILE_BYTES_USUAL);
     File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
     Ok(String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))

@@ -25,11 +25,10 @@ use nvml_wrapper::error::NvmlError;
 use nvml_wrapper_sys::bindings::{
     nvmlReturn_enum_NVML_ERROR_ARGUMENT_VERSION_MISMATCH, nvmlReturn_enum_NVML_ERROR_DEPRECATED,
 };
-use pipeline::{Kind, Temporality};
 
 use super::board::Board;
 use super::fields::{Field, FieldValue};
-use crate::recorder::{Definition, Label, Labels, Recorder, Selection, UP_DOWN};
+use crate::recorder::{Definition, Label, Labels, Recorder, Selection};
 
 /// A group of metrics that are read together.
 #[derive(Debug)]
@@ -119,24 +118,6 @@ const EACH_MINUTE: Duration = Duration::from_secs(60);
 
 const TRANSMIT: Labels<'static> = &[("network.io.direction", Label::Text("transmit"))];
 const RECEIVE: Labels<'static> = &[("network.io.direction", Label::Text("receive"))];
-
-const fn gauge(name: &'static str, unit: &'static str, description: &'static str) -> Definition {
-    Definition { name, alias: "", unit, kind: Kind::Gauge, is_default: true, description }
-}
-
-const fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Definition {
-    let kind = Kind::Sum { temporality: Temporality::Cumulative, is_monotonic: true };
-    Definition { kind, ..gauge(name, unit, description) }
-}
-
-const fn up_down(name: &'static str, unit: &'static str, description: &'static str) -> Definition {
-    Definition { kind: UP_DOWN, ..gauge(name, unit, description) }
-}
-
-/// Left out where it is not asked for: it costs much, or few want it.
-const fn opt_in(definition: Definition) -> Definition {
-    Definition { is_default: false, ..definition }
-}
 
 /// What a structure of the library's begins with, that it may be longer in a later version.
 const fn versioned<T>(version: u32) -> u32 {

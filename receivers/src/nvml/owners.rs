@@ -210,11 +210,10 @@ impl Owners {
         let group = ports::group(&place, &cgroup);
         let others = group.as_ref().map(|group| lock(&self.census).members(&self.root, group, pid, now));
         let ports = ports::of(&self.root, (pid, stat), group.as_deref(), &others.unwrap_or_default());
-        let value = |port: u16| AnyValue::Int(i64::from(port));
-        found.extend(ports.lowest.map(|port| ("server.port", value(port))));
+        found.extend(ports.lowest.map(|port| ("server.port", AnyValue::Int(i64::from(port)))));
         if ports.nearest_first.len() > 1 {
-            let all = ports.nearest_first.into_iter().map(value).collect();
-            found.push(("inferometer.process.ports", AnyValue::Array(all)));
+            let all: Vec<_> = ports.nearest_first.iter().map(ToString::to_string).collect();
+            found.push(("inferometer.process.ports", AnyValue::String(all.join(","))));
         }
         found
     }

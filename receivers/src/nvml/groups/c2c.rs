@@ -2,7 +2,7 @@
 
 use super::super::board::Board;
 use super::super::fields::Field;
-use super::{FieldReading, Group, Of, Reader, Scale, counter, gauge};
+use super::{FieldReading, Group, Of, Reader, Scale};
 use crate::recorder::{Definition, Label, Recorder};
 
 const UP: usize = 0;
@@ -10,17 +10,17 @@ const SPEED: usize = 1;
 const ERRORS: usize = 2;
 
 const METRICS: &[Definition] = &[
-    gauge(
+    Definition::gauge(
         "nvidia.gpu.c2c.up",
         "1",
         "Whether a link between the CPU and the GPU is up, by nvidia.gpu.c2c.link.",
     ),
-    gauge(
+    Definition::gauge(
         "nvidia.gpu.c2c.speed",
         "By/s",
         "What a link between the CPU and the GPU can carry in a second, by nvidia.gpu.c2c.link.",
     ),
-    counter(
+    Definition::counter(
         "nvidia.gpu.c2c.errors",
         "{error}",
         "Errors of a link between the CPU and the GPU, by nvidia.gpu.c2c.link and error.type: interrupt, replay, replay_back_to_back.",

@@ -5,10 +5,10 @@ use nvml_wrapper::enum_wrappers::device::Clock;
 
 use super::super::board::Board;
 use super::super::fields::Field;
-use super::{FieldReading, Group, Of, Reader, Scale, counter, gauge, never, opt_in, record_fields};
+use super::{FieldReading, Group, Of, Reader, Scale, never, record_fields};
 use crate::recorder::{Definition, Label, Labels, Recorder};
 
-const METRICS: &[Definition] = &[gauge(
+const METRICS: &[Definition] = &[Definition::gauge(
     "nvidia.gpu.clock.frequency",
     "Hz",
     "Clocks, by nvidia.gpu.clock.type: graphics, sm, memory, video.",
@@ -29,16 +29,16 @@ const TIME: usize = 0;
 const REASON: usize = 1;
 
 const THROTTLE_METRICS: &[Definition] = &[
-    counter(
+    Definition::counter(
         "nvidia.gpu.clock.throttle.time",
         "s",
         "Time clocks were held down, by nvidia.gpu.clock.event_reason: sw_power_cap, thermal, sync_boost, board_limit, low_utilization, reliability, app_clocks, base_clocks, sw_thermal_slowdown, hw_thermal_slowdown, hw_power_brake_slowdown.",
     ),
-    opt_in(gauge(
+    Definition::gauge(
         "nvidia.gpu.clock.event_reason",
         "1",
         "Whether clocks are held down now, by nvidia.gpu.clock.event_reason: gpu_idle, applications_clocks_setting, sw_power_cap, hw_slowdown, sync_boost, sw_thermal_slowdown, hw_thermal_slowdown, hw_power_brake_slowdown, display_clock_setting.",
-    )),
+    ).off(),
 ];
 
 pub(super) const THROTTLE: Group = Group {

@@ -7,9 +7,7 @@ use nvml_wrapper_sys::bindings::nvmlEccSramErrorStatus_t;
 
 use super::super::board::Board;
 use super::super::fields::Field;
-use super::{
-    FieldReading, Group, Of, Reader, Scale, counter, gauge, never, opt_in, record_fields, versioned,
-};
+use super::{FieldReading, Group, Of, Reader, Scale, never, record_fields, versioned};
 use crate::recorder::{Definition, Label, Labels, Recorder};
 
 const ERRORS: usize = 0;
@@ -19,27 +17,27 @@ const SRAM: usize = 3;
 const SRAM_EXCEEDED: usize = 4;
 
 const METRICS: &[Definition] = &[
-    counter(
+    Definition::counter(
         "hw.errors",
         "{error}",
         "Errors, by hw.type and error.type: corrected and uncorrected (memory, since the driver was loaded), pcie_replay.",
     ),
-    counter(
+    Definition::counter(
         "nvidia.gpu.ecc.errors.aggregate",
         "{error}",
         "Memory errors in the life of a board, by error.type: corrected, uncorrected.",
     ),
-    opt_in(counter(
+    Definition::counter(
         "nvidia.gpu.ecc.location.errors",
         "{error}",
         "Memory errors since the driver was loaded, by error.type and nvidia.gpu.memory.location.",
-    )),
-    opt_in(counter(
+    ).off(),
+    Definition::counter(
         "nvidia.gpu.ecc.sram.errors",
         "{error}",
         "Errors of the memory on the chip in the life of a board, by error.type: corrected, uncorrected_parity, uncorrected_secded.",
-    )),
-    gauge(
+    ).off(),
+    Definition::gauge(
         "nvidia.gpu.ecc.sram.threshold_exceeded",
         "1",
         "Whether the memory on the chip has had more errors than it should.",
@@ -65,19 +63,23 @@ const ROWS_PENDING: usize = 3;
 const ROWS_FAILED: usize = 4;
 
 const RETIREMENT_METRICS: &[Definition] = &[
-    gauge(
+    Definition::gauge(
         "nvidia.gpu.memory.pages.retired",
         "{page}",
         "Pages taken out of use, by nvidia.gpu.retirement.cause: single_bit, double_bit.",
     ),
-    gauge("nvidia.gpu.memory.pages.pending", "1", "Whether pages wait for a restart to be taken out of use."),
-    gauge(
+    Definition::gauge(
+        "nvidia.gpu.memory.pages.pending",
+        "1",
+        "Whether pages wait for a restart to be taken out of use.",
+    ),
+    Definition::gauge(
         "nvidia.gpu.memory.rows.remapped",
         "{row}",
         "Rows of memory that were replaced, by error.type: corrected, uncorrected.",
     ),
-    gauge("nvidia.gpu.memory.rows.pending", "1", "Whether rows wait for a reset to be replaced."),
-    gauge("nvidia.gpu.memory.rows.failed", "1", "Whether replacing a row has failed."),
+    Definition::gauge("nvidia.gpu.memory.rows.pending", "1", "Whether rows wait for a reset to be replaced."),
+    Definition::gauge("nvidia.gpu.memory.rows.failed", "1", "Whether replacing a row has failed."),
 ];
 
 pub(super) const RETIREMENT: Group = Group {

@@ -5,11 +5,14 @@ use nvml_wrapper::error::{NvmlError, nvml_sym, nvml_try};
 use nvml_wrapper_sys::bindings::{nvmlGpuFabricInfo_v2_t, nvmlGpuFabricInfo_v3_t};
 
 use super::super::board::Board;
-use super::{Group, Of, Reader, gauge, never, versioned};
+use super::{Group, Of, Reader, never, versioned};
 use crate::recorder::{Definition, Label, Recorder};
 
-const FABRIC_METRICS: &[Definition] =
-    &[gauge("nvidia.gpu.fabric.state", "1", "0 not supported, 1 not started, 2 in progress, 3 completed.")];
+const FABRIC_METRICS: &[Definition] = &[Definition::gauge(
+    "nvidia.gpu.fabric.state",
+    "1",
+    "0 not supported, 1 not started, 2 in progress, 3 completed.",
+)];
 
 pub(super) const FABRIC: Group = Group {
     name: "fabric",
@@ -22,7 +25,7 @@ pub(super) const FABRIC: Group = Group {
     reader: || Box::new(Fabric),
 };
 
-const MIG_METRICS: &[Definition] = &[gauge(
+const MIG_METRICS: &[Definition] = &[Definition::gauge(
     "nvidia.gpu.mig.info",
     "{info}",
     "1, with what an instance of MIG is: nvidia.gpu.mig.profile, .gpu_instance.id, .compute_instance.id, and its multiprocessors, nvidia.gpu.mig.multiprocessors.",

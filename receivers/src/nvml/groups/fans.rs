@@ -1,15 +1,19 @@
 //! The fans of a board.
 
 use super::super::board::Board;
-use super::{Group, Of, Reader, gauge, percent};
+use super::{Group, Of, Reader, percent};
 use crate::recorder::{Definition, Label, Recorder};
 
 const RATIO: usize = 0;
 const SPEED: usize = 1;
 
 const METRICS: &[Definition] = &[
-    gauge("hw.fan.speed_ratio", "1", "Speed of a fan as a share of its highest, by hw.sensor_location."),
-    gauge("hw.fan.speed", "rpm", "Speed of a fan, by hw.sensor_location."),
+    Definition::gauge(
+        "hw.fan.speed_ratio",
+        "1",
+        "Speed of a fan as a share of its highest, by hw.sensor_location.",
+    ),
+    Definition::gauge("hw.fan.speed", "rpm", "Speed of a fan, by hw.sensor_location."),
 ];
 
 pub(super) const GROUP: Group = Group {

@@ -11,7 +11,7 @@ use nvml_wrapper::{Device, Nvml};
 use nvml_wrapper_sys::bindings as sys;
 
 use super::super::board::{Board, Instance};
-use super::{Group, Of, RECEIVE, Reader, TRANSMIT, gauge, opt_in};
+use super::{Group, Of, RECEIVE, Reader, TRANSMIT};
 use crate::recorder::{Definition, Label, Recorder};
 
 const GRAPHICS: usize = 0;
@@ -27,45 +27,45 @@ const C2C: usize = 9;
 const ENGINE: usize = 10;
 
 const METRICS: &[Definition] = &[
-    gauge("nvidia.gpu.gpm.graphics.utilization", "1", "Share of time the graphics engine was busy."),
-    gauge("nvidia.gpu.gpm.sm.utilization", "1", "Share of time the multiprocessors were busy."),
-    gauge(
+    Definition::gauge("nvidia.gpu.gpm.graphics.utilization", "1", "Share of time the graphics engine was busy."),
+    Definition::gauge("nvidia.gpu.gpm.sm.utilization", "1", "Share of time the multiprocessors were busy."),
+    Definition::gauge(
         "nvidia.gpu.gpm.sm.occupancy",
         "1",
         "Warps on the multiprocessors as a share of the most there may be.",
     ),
-    gauge(
+    Definition::gauge(
         "nvidia.gpu.gpm.tensor.utilization",
         "1",
         "Share of time the tensor cores were busy, by nvidia.gpu.gpm.pipe: any, dfma, hmma, dmma, imma.",
     ),
-    gauge(
+    Definition::gauge(
         "nvidia.gpu.gpm.fp.utilization",
         "1",
         "Share of time the other arithmetic was busy, by nvidia.gpu.gpm.pipe: fp64, fp32, fp16, integer.",
     ),
-    gauge("nvidia.gpu.gpm.dram.utilization", "1", "Share of the memory's bandwidth that was used."),
-    gauge("nvidia.gpu.gpm.pcie.throughput", "By/s", "Bytes a second over PCIe, by network.io.direction."),
-    gauge(
+    Definition::gauge("nvidia.gpu.gpm.dram.utilization", "1", "Share of the memory's bandwidth that was used."),
+    Definition::gauge("nvidia.gpu.gpm.pcie.throughput", "By/s", "Bytes a second over PCIe, by network.io.direction."),
+    Definition::gauge(
         "nvidia.gpu.gpm.nvlink.throughput",
         "By/s",
         "Bytes a second over all NVLinks, by network.io.direction.",
     ),
-    opt_in(gauge(
+    Definition::gauge(
         "nvidia.gpu.gpm.nvlink.link.throughput",
         "By/s",
         "Bytes a second over an NVLink, by nvidia.gpu.nvlink.link and network.io.direction.",
-    )),
-    opt_in(gauge(
+    ).off(),
+    Definition::gauge(
         "nvidia.gpu.gpm.c2c.throughput",
         "By/s",
         "Bytes a second between the CPU and the GPU, by network.io.direction.",
-    )),
-    opt_in(gauge(
+    ).off(),
+    Definition::gauge(
         "nvidia.gpu.gpm.engine.utilization",
         "1",
         "Share of time an engine was busy, by nvidia.gpu.gpm.engine: nvdec0 to nvdec7, nvjpg0 to nvjpg7, nvofa0, nvofa1.",
-    )),
+    ).off(),
 ];
 
 pub(super) const GROUP: Group = Group {

@@ -5,7 +5,7 @@ use nvml_wrapper::enum_wrappers::device::TemperatureThreshold;
 use super::super::board::Board;
 use super::super::fields::Field;
 use super::clocks::{CLOCKS, HERTZ};
-use super::{FieldReading, Group, Of, Reader, Scale, gauge, never};
+use super::{FieldReading, Group, Of, Reader, Scale, never};
 use crate::recorder::{Definition, Label, Labels, Recorder};
 
 const TEMPERATURE: usize = 0;
@@ -17,25 +17,25 @@ const PCIE_GENERATION: usize = 5;
 const PCIE_WIDTH: usize = 6;
 
 const METRICS: &[Definition] = &[
-    gauge(
+    Definition::gauge(
         "hw.temperature.limit",
         "Cel",
         "Temperature at which something happens, by hw.sensor_location and hw.limit_type: high.degraded (slows down), high.critical (shuts down), max.operating.",
     ),
-    gauge(
+    Definition::gauge(
         "nvidia.gpu.temperature.margin.limit",
         "Cel",
         "The margin at which something happens, on boards that tell it so, by hw.sensor_location and hw.limit_type.",
     ),
-    gauge("hw.power.limit", "W", "Power allowed, by hw.type and hw.id."),
-    gauge(
+    Definition::gauge("hw.power.limit", "W", "Power allowed, by hw.type and hw.id."),
+    Definition::gauge(
         "nvidia.gpu.power.limit",
         "W",
         "Power limits, by nvidia.gpu.power.limit.type: requested, enforced, default, min, max.",
     ),
-    gauge("nvidia.gpu.clock.limit", "Hz", "Highest clocks, by nvidia.gpu.clock.type."),
-    gauge("nvidia.gpu.pcie.link.generation.limit", "1", "Highest generation of the PCIe link."),
-    gauge("nvidia.gpu.pcie.link.width.limit", "{lane}", "Most lanes of the PCIe link."),
+    Definition::gauge("nvidia.gpu.clock.limit", "Hz", "Highest clocks, by nvidia.gpu.clock.type."),
+    Definition::gauge("nvidia.gpu.pcie.link.generation.limit", "1", "Highest generation of the PCIe link."),
+    Definition::gauge("nvidia.gpu.pcie.link.width.limit", "{lane}", "Most lanes of the PCIe link."),
 ];
 
 pub(super) const GROUP: Group = Group {

@@ -6,7 +6,7 @@ use nvml_wrapper_sys::bindings::nvmlMemory_t;
 
 use super::super::board::Board;
 use super::processes;
-use super::{Group, Of, Reader, gauge, up_down};
+use super::{Group, Of, Reader};
 use crate::machine::root::value_of;
 use crate::recorder::{Definition, Label, Labels, Recorder};
 
@@ -19,13 +19,13 @@ const BAR1_USAGE: usize = 5;
 const BAR1_LIMIT: usize = 6;
 
 const METRICS: &[Definition] = &[
-    up_down("hw.gpu.memory.usage", "By", "GPU memory in use."),
-    up_down("hw.gpu.memory.limit", "By", "GPU memory there is."),
-    gauge("hw.gpu.memory.utilization", "1", "Share of the GPU memory that is in use."),
-    up_down("nvidia.gpu.memory.free", "By", "GPU memory that is free."),
-    up_down("nvidia.gpu.memory.reserved", "By", "GPU memory that the driver keeps for itself."),
-    up_down("nvidia.gpu.bar1.memory.usage", "By", "BAR1 memory in use."),
-    up_down("nvidia.gpu.bar1.memory.limit", "By", "BAR1 memory there is."),
+    Definition::up_down("hw.gpu.memory.usage", "By", "GPU memory in use."),
+    Definition::up_down("hw.gpu.memory.limit", "By", "GPU memory there is."),
+    Definition::gauge("hw.gpu.memory.utilization", "1", "Share of the GPU memory that is in use."),
+    Definition::up_down("nvidia.gpu.memory.free", "By", "GPU memory that is free."),
+    Definition::up_down("nvidia.gpu.memory.reserved", "By", "GPU memory that the driver keeps for itself."),
+    Definition::up_down("nvidia.gpu.bar1.memory.usage", "By", "BAR1 memory in use."),
+    Definition::up_down("nvidia.gpu.bar1.memory.limit", "By", "BAR1 memory there is."),
 ];
 
 pub(super) const GROUP: Group = Group {

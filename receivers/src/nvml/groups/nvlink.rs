@@ -5,9 +5,7 @@ use nvml_wrapper_sys::bindings::NVML_NVLINK_MAX_LINKS as LINKS_MAX;
 
 use super::super::board::Board;
 use super::super::fields::Field;
-use super::{
-    FieldReading, Group, Of, RECEIVE, Reader, Scale, TRANSMIT, counter, gauge, never, opt_in, record_fields,
-};
+use super::{FieldReading, Group, Of, RECEIVE, Reader, Scale, TRANSMIT, never, record_fields};
 use crate::recorder::{Definition, Label, Labels, Recorder};
 
 const IO: usize = 0;
@@ -19,29 +17,31 @@ const LINK_IO: usize = 5;
 const LINK_ERRORS: usize = 6;
 
 const METRICS: &[Definition] = &[
-    counter("nvidia.gpu.nvlink.io", "By", "Bytes over all NVLinks, by network.io.direction."),
-    counter(
+    Definition::counter("nvidia.gpu.nvlink.io", "By", "Bytes over all NVLinks, by network.io.direction."),
+    Definition::counter(
         "nvidia.gpu.nvlink.errors",
         "{error}",
         "Errors of all NVLinks, by error.type: crc_flit, crc_data, replay, recovery; of the fifth generation malformed_packet, buffer_overrun, receive, receive_remote, local_link_integrity, transmit_discard, recovery_failed, effective, symbol.",
     ),
-    gauge("nvidia.gpu.nvlink.up", "1", "Whether an NVLink is up, by nvidia.gpu.nvlink.link."),
-    gauge("nvidia.gpu.nvlink.version", "1", "Version of NVLink, by nvidia.gpu.nvlink.link."),
-    gauge(
+    Definition::gauge("nvidia.gpu.nvlink.up", "1", "Whether an NVLink is up, by nvidia.gpu.nvlink.link."),
+    Definition::gauge("nvidia.gpu.nvlink.version", "1", "Version of NVLink, by nvidia.gpu.nvlink.link."),
+    Definition::gauge(
         "nvidia.gpu.nvlink.speed",
         "By/s",
         "What an NVLink can carry in a second, by nvidia.gpu.nvlink.link.",
     ),
-    opt_in(counter(
+    Definition::counter(
         "nvidia.gpu.nvlink.link.io",
         "By",
         "Bytes over an NVLink, by nvidia.gpu.nvlink.link and network.io.direction.",
-    )),
-    opt_in(counter(
+    )
+    .off(),
+    Definition::counter(
         "nvidia.gpu.nvlink.link.errors",
         "{error}",
         "Errors of an NVLink, by nvidia.gpu.nvlink.link and error.type.",
-    )),
+    )
+    .off(),
 ];
 
 pub(super) const GROUP: Group = Group {

@@ -4,7 +4,7 @@ use nvml_wrapper::enum_wrappers::device::PcieUtilCounter;
 
 use super::super::board::Board;
 use super::super::fields::{Field, FieldValue};
-use super::{FieldReading, Group, Of, RECEIVE, Reader, Scale, TRANSMIT, counter, gauge, opt_in};
+use super::{FieldReading, Group, Of, RECEIVE, Reader, Scale, TRANSMIT};
 use crate::recorder::{Definition, Label, Labels, Recorder};
 
 const IO: usize = 0;
@@ -14,19 +14,24 @@ const ERRORS: usize = 3;
 const THROUGHPUT: usize = 4;
 
 const METRICS: &[Definition] = &[
-    counter("hw.gpu.io", "By", "Bytes over PCIe, by network.io.direction."),
-    gauge("nvidia.gpu.pcie.link.generation", "1", "Generation of the PCIe link now; idle boards lower it."),
-    gauge("nvidia.gpu.pcie.link.width", "{lane}", "Lanes of the PCIe link now."),
-    counter(
+    Definition::counter("hw.gpu.io", "By", "Bytes over PCIe, by network.io.direction."),
+    Definition::gauge(
+        "nvidia.gpu.pcie.link.generation",
+        "1",
+        "Generation of the PCIe link now; idle boards lower it.",
+    ),
+    Definition::gauge("nvidia.gpu.pcie.link.width", "{lane}", "Lanes of the PCIe link now."),
+    Definition::counter(
         "hw.errors",
         "{error}",
         "Errors, by hw.type and error.type: corrected and uncorrected (memory, since the driver was loaded), pcie_replay.",
     ),
-    opt_in(gauge(
+    Definition::gauge(
         "nvidia.gpu.pcie.throughput",
         "By/s",
         "Bytes a second over PCIe in the last 20 ms, by network.io.direction.",
-    )),
+    )
+    .off(),
 ];
 
 pub(super) const GROUP: Group = Group {

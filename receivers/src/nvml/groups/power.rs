@@ -2,15 +2,15 @@
 
 use super::super::board::Board;
 use super::super::fields::Field;
-use super::{FieldReading, Group, Of, Reader, Scale, counter, gauge, record_fields};
+use super::{FieldReading, Group, Of, Reader, Scale, record_fields};
 use crate::recorder::{Definition, Label, Labels, Recorder};
 
 const DRAW: usize = 0;
 const BY_KIND: usize = 1;
 
 const METRICS: &[Definition] = &[
-    gauge("hw.power", "W", "Power drawn, by hw.type and hw.id."),
-    gauge(
+    Definition::gauge("hw.power", "W", "Power drawn, by hw.type and hw.id."),
+    Definition::gauge(
         "nvidia.gpu.power",
         "W",
         "Power drawn, by nvidia.gpu.power.kind: average (of a second), instant, and instant of parts: module, memory.",
@@ -28,8 +28,11 @@ pub(super) const GROUP: Group = Group {
     reader: || Box::new(Power),
 };
 
-const ENERGY_METRICS: &[Definition] =
-    &[counter("hw.energy", "J", "Energy taken since the driver was loaded, by hw.type and hw.id.")];
+const ENERGY_METRICS: &[Definition] = &[Definition::counter(
+    "hw.energy",
+    "J",
+    "Energy taken since the driver was loaded, by hw.type and hw.id.",
+)];
 
 pub(super) const ENERGY: Group = Group {
     name: "energy",

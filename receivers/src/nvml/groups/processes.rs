@@ -10,19 +10,19 @@ use nvml_wrapper::struct_wrappers::device::{ProcessInfo, ProcessUtilizationSampl
 use pipeline::AnyValue;
 
 use super::super::board::Board;
-use super::{Group, Of, Reader, gauge, memory, up_down};
+use super::{Group, Of, Reader, memory};
 use crate::recorder::{Definition, Label, Recorder};
 
 const MEMORY: usize = 0;
 const UTILIZATION: usize = 1;
 
 const METRICS: &[Definition] = &[
-    up_down(
+    Definition::up_down(
         "hw.gpu.process.memory.usage",
         "By",
         "GPU memory of a process, by process.pid, and gen_ai.request.model where it serves one.",
     ),
-    gauge(
+    Definition::gauge(
         "hw.gpu.process.utilization",
         "1",
         "Share of time a process kept a GPU busy; without hw.gpu.task the multiprocessors, else memory, encoder, decoder.",

@@ -4,11 +4,11 @@ use nvml_wrapper_sys::bindings::nvmlPStates_enum_NVML_PSTATE_15 as SLOWEST;
 
 use super::super::board::Board;
 use super::super::fields::Field;
-use super::{FieldReading, Group, Of, Reader, Scale, gauge, opt_in, record_fields};
+use super::{FieldReading, Group, Of, Reader, Scale, record_fields};
 use crate::recorder::{Definition, Label, Recorder};
 
 const PERFORMANCE_METRICS: &[Definition] =
-    &[gauge("nvidia.gpu.performance_state", "1", "0 the fastest, 15 the slowest.")];
+    &[Definition::gauge("nvidia.gpu.performance_state", "1", "0 the fastest, 15 the slowest.")];
 
 pub(super) const PERFORMANCE: Group = Group {
     name: "performance_state",
@@ -25,16 +25,17 @@ const RECOVERY: usize = 0;
 const FIELDS_DURATION: usize = 1;
 
 const RECOVERY_METRICS: &[Definition] = &[
-    gauge(
+    Definition::gauge(
         "nvidia.gpu.recovery_action",
         "1",
         "What a GPU needs: 0 nothing, 1 reset, 2 reboot, 3 drain P2P, 4 drain and reset, 5 IMEX.",
     ),
-    opt_in(gauge(
+    Definition::gauge(
         "nvidia.gpu.fields.duration",
         "s",
         "How long the driver took for the fields of the last reading of a GPU, as it says itself.",
-    )),
+    )
+    .off(),
 ];
 
 pub(super) const RECOVERY_GROUP: Group = Group {
@@ -54,18 +55,22 @@ const VIRTUALIZATION: usize = 2;
 const CORES: usize = 3;
 
 const MODES_METRICS: &[Definition] = &[
-    gauge(
+    Definition::gauge(
         "nvidia.gpu.mode",
         "1",
         "Whether a mode is on, by nvidia.gpu.mode: persistence, ecc, ecc_pending, mig, mig_pending, display, accounting.",
     ),
-    gauge(
+    Definition::gauge(
         "nvidia.gpu.compute_mode",
         "1",
         "0 default, 1 exclusive thread, 2 prohibited, 3 exclusive process.",
     ),
-    gauge("nvidia.gpu.virtualization_mode", "1", "0 none, 1 passthrough, 2 vGPU, 3 host vGPU, 4 host vSGA."),
-    gauge("hw.gpu.cores", "{core}", "Cores of a GPU, as its driver counts them."),
+    Definition::gauge(
+        "nvidia.gpu.virtualization_mode",
+        "1",
+        "0 none, 1 passthrough, 2 vGPU, 3 host vGPU, 4 host vSGA.",
+    ),
+    Definition::gauge("hw.gpu.cores", "{core}", "Cores of a GPU, as its driver counts them."),
 ];
 
 pub(super) const MODES: Group = Group {

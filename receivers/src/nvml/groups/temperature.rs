@@ -7,15 +7,19 @@ use nvml_wrapper_sys::bindings::nvmlMarginTemperature_t;
 
 use super::super::board::Board;
 use super::super::fields::{Field, FieldValue};
-use super::{FieldReading, Group, Of, Reader, Scale, gauge, never, versioned};
+use super::{FieldReading, Group, Of, Reader, Scale, never, versioned};
 use crate::recorder::{Definition, Label, Labels, Recorder};
 
 const TEMPERATURE: usize = 0;
 const MARGIN: usize = 1;
 
 const METRICS: &[Definition] = &[
-    gauge("hw.temperature", "Cel", "Temperature, by hw.type, hw.id and hw.sensor_location (gpu, memory)."),
-    gauge("nvidia.gpu.temperature.margin", "Cel", "Degrees until a GPU slows down."),
+    Definition::gauge(
+        "hw.temperature",
+        "Cel",
+        "Temperature, by hw.type, hw.id and hw.sensor_location (gpu, memory).",
+    ),
+    Definition::gauge("nvidia.gpu.temperature.margin", "Cel", "Degrees until a GPU slows down."),
 ];
 
 pub(super) const GROUP: Group = Group {

@@ -8,19 +8,23 @@ use nvml_wrapper::struct_wrappers::device::Sample;
 use nvml_wrapper_sys::bindings::{nvmlDevice_t, nvmlReturn_t};
 
 use super::super::board::Board;
-use super::{Group, Of, Reader, gauge, percent};
+use super::{Group, Of, Reader, percent};
 use crate::recorder::{Definition, Label, Labels, Recorder};
 
 const WHOLE: usize = 0;
 const MEMORY: usize = 1;
 
 const METRICS: &[Definition] = &[
-    gauge(
+    Definition::gauge(
         "hw.gpu.utilization",
         "1",
         "How busy a GPU is, 0 to 1; without hw.gpu.task the whole, else encoder, decoder, jpeg, ofa.",
     ),
-    gauge("nvidia.gpu.memory.io.utilization", "1", "Share of time the memory was read or written."),
+    Definition::gauge(
+        "nvidia.gpu.memory.io.utilization",
+        "1",
+        "Share of time the memory was read or written.",
+    ),
 ];
 
 pub(super) const GROUP: Group = Group {
@@ -39,6 +43,8 @@ pub(super) const GROUP: Group = Group {
 struct Utilization {
     /// When the newest sample that was read was taken, in the driver's microseconds.
     last_sample: Option<u64>,
+    /// Whether the board has memory of its own; not known until it matters.
+    has_memory: Option<bool>,
 }
 
 const ENCODER: Labels<'static> = &[("hw.gpu.task", Label::Text("encoder"))];
@@ -52,8 +58,14 @@ impl Reader for Utilization {
         let mean = if recorder.is_on(WHOLE) { self.mean(board) } else { None };
         // A board says nothing of itself while it is divided, though it may still have samples of before.
         if let Some(rates) = rates {
-            recorder.double(WHOLE, &[], mean.unwrap_or(f64::from(rates.gpu) / 100.0));
-            percent(recorder, MEMORY, &[], Some(rates.memory));
+            match mean {
+                Some(mean) => recorder.double(WHOLE, &[], mean),
+                None => percent(recorder, WHOLE, &[], Some(rates.gpu)),
+            }
+            // A board that uses the machine's memory says 0 whatever it does.
+            let is_told =
+                rates.memory > 0 || *self.has_memory.get_or_insert_with(|| !super::has_unified_memory(board));
+            percent(recorder, MEMORY, &[], is_told.then_some(rates.memory));
         }
         if !recorder.is_on(WHOLE) {
             return;
@@ -92,9 +104,11 @@ impl Utilization {
             .iter()
             .filter(is_new)
             .filter_map(|sample| match sample.value {
-                SampleValue::U32(value) => (value <= 100).then_some(value),
-                SampleValue::F64(_) | SampleValue::U64(_) | SampleValue::I64(_) => None,
+                SampleValue::U32(value) => Some(value),
+                SampleValue::U64(value) => u32::try_from(value).ok(),
+                SampleValue::F64(_) | SampleValue::I64(_) => None,
             })
+            .filter(|percent| *percent <= 100)
             .collect();
         let sum: u32 = values.iter().sum();
         (!values.is_empty()).then(|| f64::from(sum) / (values.len() as f64 * 100.0))

@@ -88,8 +88,9 @@ const MEMINFO: &str = "MemTotal:       125000000 kB\nMemFree: 1 kB\n";
 fn a_board_without_memory_of_its_own_tells_what_its_processes_hold() {
     let world = World::new(GB10).with("proc/meminfo", MEMINFO);
     assert_eq!(
-        world.board(&["memory", "temperature"], &[]).lines(),
+        world.board(&["utilization", "memory", "temperature"], &[]).lines(),
         [
+            "hw.gpu.utilization 0.96",
             "hw.gpu.memory.usage nvidia.gpu.memory.unified=true 42991616",
             "hw.gpu.memory.limit nvidia.gpu.memory.unified=true 128000000000",
             "hw.gpu.memory.utilization nvidia.gpu.memory.unified=true 0.000335872",
