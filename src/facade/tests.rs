@@ -66,6 +66,17 @@ rules:
 }
 
 #[test]
+fn a_schema_that_names_receivers_has_these_and_no_others() {
+    let layer = layer("receivers: {host_metrics: {collection_interval: 5s}, otlp: }\n", false).unwrap();
+    let section = config::Section::from_yaml("", &layer).unwrap();
+    let ids: Vec<String> = section.section("service.pipelines.metrics/a.receivers").read().unwrap();
+    assert_eq!(ids, ["host_metrics/a", "otlp/a"]);
+    let interval: String = section.section("receivers.host_metrics/a.collection_interval").read().unwrap();
+    assert_eq!(interval, "5s");
+    assert!(section.section("receivers").has("otlp/a"), "{layer}");
+}
+
+#[test]
 fn without_receivers_there_is_nothing_to_map() {
     let mut sources = sources("service: {pipelines: {metrics/x: {receivers: [otlp]}}}");
     let wanted = Wanted { schemas: &[String::from("ainode")], is_facade: false, is_demo: false };

@@ -72,6 +72,8 @@ pub enum OutputKind {
     Gauge,
     Histogram,
     Summary,
+    /// A number of which nobody says how it adds up: the exposition says `untyped`.
+    Untyped,
 }
 
 /// Where a rule's values come from.

@@ -356,8 +356,8 @@ fn interrupts_are_only_told_where_they_are_asked_for() {
         &files,
         "linux.interrupts: {enabled: true}, linux.softirqs: {enabled: true}",
         &[
-            "linux.interrupts cpu.logical_number=0 linux.irq=24 linux.irq.devices=nvidia linux.irq.info=IR-PCI-MSI 1048576-edge 10",
-            "linux.interrupts cpu.logical_number=2 linux.irq=24 linux.irq.devices=nvidia linux.irq.info=IR-PCI-MSI 1048576-edge 20",
+            "linux.interrupts cpu.logical_number=0 linux.irq=24 linux.irq.devices=1048576-edge nvidia linux.irq.info=IR-PCI-MSI 10",
+            "linux.interrupts cpu.logical_number=2 linux.irq=24 linux.irq.devices=1048576-edge nvidia linux.irq.info=IR-PCI-MSI 20",
             "linux.interrupts cpu.logical_number=0 linux.irq=NMI linux.irq.info=Non-maskable interrupts 1",
             "linux.interrupts cpu.logical_number=2 linux.irq=NMI linux.irq.info=Non-maskable interrupts 2",
             "linux.interrupts cpu.logical_number=0 linux.irq=ERR 3",

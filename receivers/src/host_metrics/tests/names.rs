@@ -47,7 +47,8 @@ fn the_page_has_every_metric() {
             let rest = if is_table(definition) { ".*" } else { "" };
             let (kind, on) = (kind(definition), if *is_default { "yes" } else { "no" });
             let about = catalogue().metrics.get(name).map_or(*description, |known| known.about.as_str());
-            tables += &format!("| `{name}{rest}`{also} | `{unit}` | {kind} | {on} | {about} |\n");
+            let line = format!("| `{name}{rest}`{also} | `{unit}` | {kind} | {on} | {about} |\n");
+            tables += &line;
         }
         tables.push('\n');
     }

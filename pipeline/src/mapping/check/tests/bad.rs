@@ -49,6 +49,8 @@ fn a_head_that_is_wrong_says_so() {
     bad('s', "unmapped: away\n", &[(1, "unmapped", "expected one of `keep`, `drop`, got `away`")]);
     bad('s', "vocabulary: ['a*']\n", &[(1, "vocabulary", "`vocabulary` is for dialects")]);
     bad('d', "facade: {port: 1}\n", &[(1, "facade", "`facade` is for schemas")]);
+    bad('d', "receivers: {otlp: {}}\n", &[(1, "receivers", "`receivers` is for schemas")]);
+    bad('s', "receivers: {otlp/a: {}}\n", &[(1, "receivers.otlp/a", "expected the kind of a receiver")]);
     bad('s', "parameters: {X: {about: x.}}\n", &[(1, "parameters.X", "expected a lower_snake name")]);
     bad('s', "inputs: {x: {type: number}}\n", &[(1, "inputs.x.type", "expected one of `counter`, `updown`")]);
 }

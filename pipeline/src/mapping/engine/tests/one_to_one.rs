@@ -15,6 +15,16 @@ async fn a_series_gets_its_new_name_and_labels_and_stays_an_integer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_untyped_metric_is_a_number_of_which_the_exposition_says_so() {
+    let rule = Rule { kind: Some(OutputKind::Untyped), ..one("b", input("a")) };
+    let mut bench = Bench::new(vec![schema(vec![rule])]);
+    let mut batch = bench.parse("counter a = 3\nhistogram a{x=1} = count 1 buckets inf:1");
+    bench.engine.process(&mut batch);
+    let text = crate::notation::write(&batch);
+    assert_eq!(text, "about {prometheus.literal=true,prometheus.type=\"unknown\"}\ngauge b = 3\n");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dialect_keeps_resource_and_scope_and_what_it_does_not_know() {
     let mut bench = Bench::new(vec![dialect("vllm", vec![one("b", input("vllm:a"))])]);
     let mut batch = bench.parse("resource {host=\"h\"}\nscope \"s\" \"1\"\ngauge vllm:a = 3\ngauge c = 1");
