@@ -17,7 +17,7 @@ fn sources(defaults: &str) -> Sources {
 }
 
 #[test]
-fn a_schema_is_a_pipeline_with_a_dialect_before_it_and_its_pages_behind_it() {
+fn a_schema_is_a_pipeline_with_what_it_starts_from_before_it_and_its_pages_behind_it() {
     let expected = "exporters:
   prometheus/a:
     enable_open_metrics: false
@@ -28,6 +28,7 @@ fn a_schema_is_a_pipeline_with_a_dialect_before_it_and_its_pages_behind_it() {
 processors:
   dialect/a:
     originals: keep
+  gpu_attribution/a: {}
   schema/a:
     file: FILE
 service:
@@ -37,6 +38,7 @@ service:
         - prometheus/a
       processors:
         - dialect/a
+        - gpu_attribution/a
         - schema/a
       receivers:
         - otlp
@@ -107,6 +109,6 @@ fn the_pages_of_a_demonstration_say_so() {
     let schemas = [String::from("offgrid"), String::from("gpustack")];
     add(&mut sources, &Wanted { schemas: &schemas, is_facade: false, is_demo: true }).unwrap();
     let layer = sources.generated.unwrap().1;
-    let (pages, marks) = (layer.matches("target_info:").count(), layer.matches("demo: 'true'").count());
+    let (pages, marks) = (layer.matches("target_info:").count(), layer.matches("demo: \"true\"").count());
     assert!(pages > 1 && pages == marks, "{layer}");
 }
