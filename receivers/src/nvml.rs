@@ -27,6 +27,9 @@ mod watcher;
 mod worker;
 mod xids;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, mpsc};
 use std::thread;
 
