@@ -4,6 +4,7 @@ mod boards;
 mod faults;
 mod life;
 mod mig;
+mod page;
 mod xid;
 
 use std::collections::HashMap;
@@ -145,7 +146,11 @@ impl Machine {
 
     /// Waits until something holds of the page.
     #[track_caller]
-    fn wait_until(&mut self, what: impl std::fmt::Display, holds: impl Fn(&Self) -> bool) -> impl Future<Output = ()> {
+    fn wait_until(
+        &mut self,
+        what: impl std::fmt::Display,
+        holds: impl Fn(&Self) -> bool,
+    ) -> impl Future<Output = ()> {
         let place = std::panic::Location::caller();
         async move {
             let deadline = Instant::now() + PATIENCE;
@@ -241,7 +246,8 @@ fn boards(count: usize, more: &str) -> String {
     format!(
         "base:\n  name: NVIDIA H100 80GB HBM3\n  memory: {{total: 1000, used: 100, reserved: 10}}\n  \
          power: {{usage: 300000, energy: {{grow: 300000}}}}\n  temperature: {{gpu: 40}}\n  \
-         utilization: {{gpu: 50, memory: 10}}\n  performance_state: 0\n  recovery_action: 0\n\
+         utilization: {{gpu: 50, memory: 10}}\n  performance_state: 0\n  recovery_action: 0\n  cores: 100\n  \
+         throttle: {{reasons: 0, supported: 511}}\n  rows: {{corrected: 0, uncorrected: 0, pending: 0, failed: 0}}\n\
          gpus: {count}\n{more}"
     )
 }

@@ -114,8 +114,8 @@ async fn the_receiver_stops_while_a_board_hangs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn the_receiver_stops_while_initializing_hangs() {
-    let hanging = "faults: [{call: nvmlInit_v2, delay: 600s}]\n";
+async fn the_receiver_stops_while_the_library_hangs() {
+    let hanging = "faults: [{call: nvmlDeviceGetCount_v2, delay: 600s}]\n";
     let mut machine = Machine::start(&boards(2, hanging)).await;
     machine.wait_for("nvidia.nvml.up", &[("error.type", "stuck")], Some(0.0)).await;
     machine.script(&boards(2, ""));
