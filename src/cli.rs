@@ -47,6 +47,9 @@ pub(crate) enum Command {
         #[command(flatten)]
         instance: Instance,
     },
+    /// Be a runner of `--demo`, until standard input ends.
+    #[command(hide = true)]
+    DemoRunner { name: String },
 }
 
 /// A collector that runs.
@@ -122,12 +125,18 @@ pub(crate) struct Source {
     /// Serve the schemas at the ports and paths that their documents have.
     #[arg(long, requires = "schemas")]
     pub(crate) facade: bool,
+    /// What is under the files instead of the built-in default: a demonstration's.
+    #[arg(skip)]
+    pub(crate) demo: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) source: Source,
+    /// Show a machine that is played: four GPUs, and three model runners under load. Files change what of it they name.
+    #[arg(long)]
+    pub(crate) demo: bool,
     /// Deliver what is queued for at most this long after being told to stop.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     pub(crate) shutdown_timeout: Duration,
@@ -179,9 +188,10 @@ pub(crate) enum Exposition {
 }
 
 impl Source {
-    /// The layers to load: the built-in default only where no file is named.
+    /// The layers to load: the built-in default only where no file is named, a demonstration's always.
     pub(crate) fn layers(&self) -> Sources {
-        let defaults = self.config.is_empty().then(|| include_str!("default.yaml").to_owned());
+        let built_in = || self.config.is_empty().then(|| include_str!("default.yaml").to_owned());
+        let defaults = self.demo.clone().or_else(built_in);
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();

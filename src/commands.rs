@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod demo;
 mod discover;
 mod explain;
 mod instance;
@@ -22,6 +23,7 @@ use crate::components;
 use crate::facade::{self, Wanted};
 use crate::plan::Plan;
 
+pub(crate) use demo::demo_runner;
 pub(crate) use discover::discover;
 pub(crate) use explain::explain;
 pub(crate) use map::map;
@@ -57,7 +59,8 @@ impl From<Problems> for Refused {
 /// Reads a configuration and checks all of it; opens nothing. All problems come at once.
 pub(crate) fn load(source: &Source) -> Result<Plan, Refused> {
     let mut sources = source.layers();
-    let wanted = Wanted { schemas: &source.schemas, is_facade: source.facade };
+    let wanted =
+        Wanted { schemas: &source.schemas, is_facade: source.facade, is_demo: source.demo.is_some() };
     let added = facade::add(&mut sources, &wanted);
     let document = Document::load(&sources)?;
     let (mut plan, mut problems) = Plan::new(&document);

@@ -19,6 +19,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) schemas: &'a [String],
     /// At the documents' ports and paths, instead of all at one address.
     pub(crate) is_facade: bool,
+    /// Of a machine that is played, which every page says of itself.
+    pub(crate) is_demo: bool,
 }
 
 /// The sections of the layer.
@@ -55,6 +57,9 @@ pub(crate) fn add(sources: &mut Sources, wanted: &Wanted<'_>) -> Result<(), Prob
             let pages = pages(&loaded.file, wanted.is_facade, &sources.environment)?;
             let receivers = layer.receivers(&loaded.file, &document)?;
             layer.add(name, &loaded.file, &pages, &receivers);
+            if wanted.is_demo {
+                layer.mark();
+            }
             Ok(())
         });
         if let Err(Problems(found)) = added {
@@ -123,6 +128,15 @@ impl Layer {
         self.processors.insert(schema.clone(), json!({key(name): name}));
         let pipeline = json!({"receivers": receivers, "processors": ids, "exporters": exporters});
         self.service.pipelines.insert(format!("metrics/{}", file.mapping), pipeline);
+    }
+
+    /// Says on each page that its machine is played, where a document leaves room for it.
+    fn mark(&mut self) {
+        for (id, exporter) in &mut self.exporters {
+            if id.starts_with("prometheus/") {
+                exporter["const_labels"] = json!({"demo": "true"});
+            }
+        }
     }
 }
 

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     let arguments = cli::Arguments::parse();
     match arguments.command.unwrap_or(Command::Run(arguments.run)) {
-        Command::Run(run) => commands::run(&run),
+        Command::Run(run) => commands::run(run),
         Command::Validate(validate) => commands::validate(&validate),
         Command::PrintConfig(source) => commands::print_config(&source),
         Command::Discover(discover) => commands::discover(&discover),
@@ -42,5 +42,6 @@ fn main() -> ExitCode {
         Command::Map(map) => commands::map(&map),
         Command::Schemas { name, instance } => commands::schemas(name.as_deref(), &instance),
         Command::Explain { metric, instance } => commands::explain(&metric, &instance),
+        Command::DemoRunner { name } => commands::demo_runner(&name),
     }
 }

@@ -10,13 +10,13 @@ mod node_exporter;
 mod peer;
 mod prometheus;
 mod random;
-mod replay;
 mod setup;
 mod target;
 
 pub use backend::{Backend, Behaviour};
 pub use bomb::{gzip_bomb, zstd_bomb};
 pub use collector::{Collector, binary, find_sample, wait_until};
+pub use demo::{DOUBLING, Replay};
 pub use gate::Gate;
 pub use http::{Response, get, get_with, request};
 pub use load::{Ledger, Load, flood};
@@ -24,7 +24,6 @@ pub use node_exporter::NodeExporter;
 pub use peer::{Peer, Reply, Seen};
 pub use prometheus::{Prometheus, promtool};
 pub use random::random_requests;
-pub use replay::{DOUBLING, Replay};
 pub use setup::{job, scraping, with_pipeline};
 pub use target::Target;
 

@@ -135,6 +135,11 @@ struct Known {
     labels: Box<[(&'static str, OwnedLabel)]>,
     series: Series,
     last_scrape: u64,
+    /// What a counter stood at, to see when it begins anew.
+    last: Value,
+    last_unix_nano: u64,
+    /// Since when it counts, where it has begun anew; else 0.
+    start_unix_nano: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -216,6 +221,11 @@ impl Recorder {
         }
     }
 
+    /// As [`Recorder::int`], of what may be below zero.
+    pub(crate) fn signed(&mut self, metric: usize, labels: Labels<'_>, value: i64) {
+        self.record(metric, None, labels, Value::Int(value));
+    }
+
     pub(crate) fn double(&mut self, metric: usize, labels: Labels<'_>, value: f64) {
         if value.is_finite() {
             self.record(metric, None, labels, Value::Double(value));
@@ -241,18 +251,24 @@ impl Recorder {
         let key = row.map_or("", |row| row.key);
         let hash = self.hasher.hash_one((std::ptr::from_ref(definition), key, self.owner.id, labels));
         let is_same = |known: &Known| known.is(definition, key, self.owner.id, labels);
+        let kind = row.map_or(definition.kind, |row| row.kind);
+        let mut start_unix_nano = if kind == Kind::Gauge { 0 } else { self.owner.start_unix_nano };
         let series = if let Some(known) = self.known.find_mut(hash, is_same) {
             if known.last_scrape == self.scrape {
                 return self.error(1, format!("two readings of `{}` at once", definition.name));
             }
             known.last_scrape = self.scrape;
+            known.see(kind, &value, self.time_unix_nano);
+            start_unix_nano = start_unix_nano.max(known.start_unix_nano);
             known.series.clone()
         } else {
-            let Some(series) = self.resolve(definition, row, labels, hash) else { return };
+            let Some(mut known) = self.resolve(definition, row, labels, hash) else { return };
+            known.see(kind, &value, self.time_unix_nano);
+            let series = known.series.clone();
+            self.known.insert_unique(hash, known, |known| known.hash);
+            self.rows += usize::from(row.is_some());
             series
         };
-        let kind = row.map_or(definition.kind, |row| row.kind);
-        let start_unix_nano = if kind == Kind::Gauge { 0 } else { self.owner.start_unix_nano };
         self.tally.scraped += 1;
         self.batch.push(Point { start_unix_nano, ..Point::new(series, self.time_unix_nano, value) });
     }
@@ -263,7 +279,7 @@ impl Recorder {
         row: Option<Row<'_>>,
         labels: Labels<'_>,
         hash: u64,
-    ) -> Option<Series> {
+    ) -> Option<Known> {
         let key = row.map_or("", |row| row.key);
         if row.is_some() && (self.rows >= ROWS_MAX || key.is_empty() || key.len() > KEY_BYTES_MAX) {
             self.error(1, format!("`{}` has too many keys, or one that is none", definition.name));
@@ -290,18 +306,18 @@ impl Recorder {
                 return None;
             }
         };
-        let known = Known {
+        Some(Known {
             hash,
             metric: definition,
             key: key.into(),
             owner: self.owner.id,
             labels: labels.iter().map(|(key, label)| (*key, label.into())).collect(),
-            series: series.clone(),
+            series,
             last_scrape: self.scrape,
-        };
-        self.known.insert_unique(hash, known, |known| known.hash);
-        self.rows += usize::from(row.is_some());
-        Some(series)
+            last: Value::Empty,
+            last_unix_nano: 0,
+            start_unix_nano: 0,
+        })
     }
 
     /// Ends the scrape: what was there the last time and is not now gets a stale marker, and is forgotten.
@@ -338,6 +354,22 @@ impl Recorder {
 }
 
 impl Known {
+    /// Remembers a reading. A counter that has gone back began anew after the last one.
+    fn see(&mut self, kind: Kind, value: &Value, time_unix_nano: u64) {
+        if matches!(kind, Kind::Sum { is_monotonic: true, .. }) {
+            let has_gone_back = match (&self.last, value) {
+                (Value::Int(last), Value::Int(value)) => value < last,
+                (Value::Double(last), Value::Double(value)) => value < last,
+                _ => false,
+            };
+            if has_gone_back {
+                self.start_unix_nano = self.last_unix_nano;
+            }
+            self.last = value.clone();
+        }
+        self.last_unix_nano = time_unix_nano;
+    }
+
     fn is(&self, metric: &Definition, key: &str, owner: u64, labels: Labels<'_>) -> bool {
         std::ptr::eq(self.metric, metric)
             && self.owner == owner

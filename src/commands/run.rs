@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{error, info, warn};
 
-use super::{EXIT_USAGE, load};
+use super::{EXIT_USAGE, demo, load};
 use crate::cli::Run;
 use crate::collector::{Collector, Drains};
 use crate::logging;
@@ -50,7 +50,17 @@ struct Signals {
     hangup: Signal,
 }
 
-pub(crate) fn run(run: &Run) -> ExitCode {
+pub(crate) fn run(mut run: Run) -> ExitCode {
+    // Until the end: the machine is gone when this is dropped.
+    let demo = match run.demo.then(demo::start).transpose() {
+        Ok(demo) => demo,
+        Err(error) => {
+            eprintln!("{}", chain(&*error));
+            return ExitCode::FAILURE;
+        }
+    };
+    run.source.demo = demo.as_ref().map(|machine| machine.configuration());
+    let run = &run;
     let plan = match load(&run.source) {
         Ok(plan) => plan,
         Err(refused) => {
@@ -69,6 +79,9 @@ pub(crate) fn run(run: &Run) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(machine) = &demo {
+        demo::announce(machine);
+    }
     let code = match runtime.block_on(collect(run, plan)) {
         Ok(code) => code,
         Err(failure) => {

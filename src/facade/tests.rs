@@ -7,7 +7,8 @@ fn layer(head: &str, is_facade: bool) -> Result<String, String> {
     std::fs::write(&path, format!("mapping: a\nkind: schema\nabout: A test.\n{head}")).unwrap();
     let schemas = [path.display().to_string()];
     let mut sources = sources("service: {pipelines: {metrics: {receivers: [otlp, prometheus/x]}}}");
-    add(&mut sources, &Wanted { schemas: &schemas, is_facade }).map_err(|problems| problems.to_string())?;
+    add(&mut sources, &Wanted { schemas: &schemas, is_facade, is_demo: false })
+        .map_err(|problems| problems.to_string())?;
     Ok(sources.generated.unwrap().1.replace(&schemas[0], "FILE"))
 }
 
@@ -76,7 +77,7 @@ fn a_schema_that_names_receivers_has_these_and_no_others() {
 #[test]
 fn without_receivers_there_is_nothing_to_map() {
     let mut sources = sources("service: {pipelines: {metrics/x: {receivers: [otlp]}}}");
-    let wanted = Wanted { schemas: &[String::from("ainode")], is_facade: false };
+    let wanted = Wanted { schemas: &[String::from("ainode")], is_facade: false, is_demo: false };
     let problems = add(&mut sources, &wanted).unwrap_err().to_string();
     assert!(problems.contains("service.pipelines.metrics.receivers: `--schema` maps what"), "{problems}");
 }
@@ -84,7 +85,11 @@ fn without_receivers_there_is_nothing_to_map() {
 #[test]
 fn every_unknown_schema_is_told() {
     let mut sources = sources("service: {pipelines: {metrics: {receivers: [otlp]}}}");
-    let wanted = Wanted { schemas: &[String::from("ainod"), String::from("gpustak")], is_facade: false };
+    let wanted = Wanted {
+        schemas: &[String::from("ainod"), String::from("gpustak")],
+        is_facade: false,
+        is_demo: false,
+    };
     let problems = add(&mut sources, &wanted).unwrap_err().to_string();
     assert!(problems.contains("`ainode`") && problems.contains("`gpustack`"), "{problems}");
 }
@@ -92,6 +97,16 @@ fn every_unknown_schema_is_told() {
 #[test]
 fn without_a_schema_nothing_is_added() {
     let mut sources = sources("a: b");
-    add(&mut sources, &Wanted { schemas: &[], is_facade: false }).unwrap();
+    add(&mut sources, &Wanted { schemas: &[], is_facade: false, is_demo: false }).unwrap();
     assert_eq!(sources.generated, None);
+}
+
+#[test]
+fn the_pages_of_a_demonstration_say_so() {
+    let mut sources = sources("service: {pipelines: {metrics: {receivers: [otlp]}}}");
+    let schemas = [String::from("offgrid"), String::from("gpustack")];
+    add(&mut sources, &Wanted { schemas: &schemas, is_facade: false, is_demo: true }).unwrap();
+    let layer = sources.generated.unwrap().1;
+    let (pages, marks) = (layer.matches("target_info:").count(), layer.matches("demo: 'true'").count());
+    assert!(pages > 1 && pages == marks, "{layer}");
 }

@@ -115,6 +115,8 @@ pub struct Input {
     pub scale: Option<f64>,
     pub offset: f64,
     pub valid: Valid,
+    /// Whether numbers are rounded to whole ones, last of all.
+    pub is_whole: bool,
     pub is_accumulated_twice: bool,
     /// All labels of the output: the rule's, with those of this input over them.
     pub labels: Labels,

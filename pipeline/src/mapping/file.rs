@@ -133,6 +133,8 @@ pub struct Input {
     pub scale: Option<f64>,
     pub offset: f64,
     pub valid: Valid,
+    /// Rounded to whole numbers.
+    pub whole: bool,
     pub repair: Option<Repair>,
     pub labels: Ordered<Label>,
 }

@@ -12,7 +12,9 @@ use crate::recorder::{Label, Labels, Recorder, Row};
 
 pub(super) fn read(root: &Root, recorder: &mut Recorder) {
     if recorder.is_any_on(&[HWMON, CHIP_INFO, SENSOR_INFO]) {
-        hwmon::chips(root).iter().for_each(|chip| sensors(root, chip, recorder));
+        for chip in hwmon::chips(root) {
+            sensors(root, &chip, recorder);
+        }
     }
     if recorder.is_on(THERMAL_ZONE) {
         for (zone, kind, temperature) in thermal_zones(root) {
@@ -35,19 +37,20 @@ pub(super) fn read(root: &Root, recorder: &mut Recorder) {
     }
 }
 
-/// Records the number in each file that has one.
-fn files(
-    root: &Root,
+/// A folder whose files each hold a number of a table.
+struct Numbers<'a> {
     metric: usize,
-    folder: &str,
-    keys: &[&str],
     kind: Kind,
-    labels: Labels<'_>,
-    recorder: &mut Recorder,
-) {
-    for key in keys {
-        if let Some(number) = root.number(&format!("{folder}/{key}")) {
-            recorder.row(metric, Row { key, unit: "1", kind }, labels, number);
+    folder: &'a str,
+    files: &'a [&'a str],
+}
+
+impl Numbers<'_> {
+    fn record(&self, root: &Root, labels: Labels<'_>, recorder: &mut Recorder) {
+        for key in self.files {
+            if let Some(number) = root.number(&format!("{}/{key}", self.folder)) {
+                recorder.row(self.metric, Row { key, unit: "1", kind: self.kind }, labels, number);
+            }
         }
     }
 }
@@ -86,8 +89,9 @@ fn cooling(root: &Root, recorder: &mut Recorder) {
             ("linux.cooling_device.name", Label::Text(&name)),
             ("linux.cooling_device.type", Label::Text(&kind)),
         ];
-        let keys = ["cur_state", "max_state"];
-        files(root, COOLING_DEVICE, &folder, &keys, Kind::Gauge, &labels, recorder);
+        let files = &["cur_state", "max_state"];
+        let numbers = Numbers { metric: COOLING_DEVICE, kind: Kind::Gauge, folder: &folder, files };
+        numbers.record(root, &labels, recorder);
     }
 }
 
@@ -96,8 +100,9 @@ fn power(root: &Root, recorder: &mut Recorder) {
     if recorder.is_on(POWER_SUPPLY) {
         for name in root.names(SUPPLIES) {
             let labels = [("linux.power_supply.name", Label::Text(&name))];
-            let folder = format!("{SUPPLIES}/{name}");
-            files(root, POWER_SUPPLY, &folder, &["online", "capacity"], Kind::Gauge, &labels, recorder);
+            let (folder, files) = (format!("{SUPPLIES}/{name}"), &["online", "capacity"]);
+            let numbers = Numbers { metric: POWER_SUPPLY, kind: Kind::Gauge, folder: &folder, files };
+            numbers.record(root, &labels, recorder);
         }
     }
     if recorder.is_on(RAPL) {
@@ -120,10 +125,13 @@ fn edac(root: &Root, recorder: &mut Recorder) {
     for number in root.numbered(CONTROLLERS, "mc") {
         let folder = format!("{CONTROLLERS}/mc{number}");
         let controller = ("linux.edac.controller", Label::Int(i64::from(number)));
-        files(root, EDAC, &folder, &KEYS, Kind::COUNTER, &[controller], recorder);
+        let numbers = Numbers { metric: EDAC, kind: Kind::COUNTER, folder: &folder, files: &KEYS };
+        numbers.record(root, &[controller], recorder);
         for row in root.numbered(&folder, "csrow") {
             let labels = [controller, ("linux.edac.csrow", Label::Int(i64::from(row)))];
-            files(root, EDAC, &format!("{folder}/csrow{row}"), &KEYS[..2], Kind::COUNTER, &labels, recorder);
+            let folder = format!("{folder}/csrow{row}");
+            let numbers = Numbers { metric: EDAC, kind: Kind::COUNTER, folder: &folder, files: &KEYS[..2] };
+            numbers.record(root, &labels, recorder);
         }
     }
 }
@@ -216,4 +224,8 @@ fn raids(text: &str, recorder: &mut Recorder) {
             record("disks", &[device, ("linux.md.state", Label::Text("active"))], active);
         }
     }
+}
+
+pub(super) fn fuzz(text: &str, recorder: &mut Recorder) {
+    raids(text, recorder);
 }

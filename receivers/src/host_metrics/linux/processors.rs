@@ -141,3 +141,11 @@ fn softirqs(text: &str, recorder: &mut Recorder) {
 fn processors(heading: &str) -> Vec<i64> {
     heading.split_ascii_whitespace().filter_map(|word| word.strip_prefix("CPU")?.parse().ok()).collect()
 }
+
+pub(super) fn fuzz(text: &str, recorder: &mut Recorder) {
+    stat(text, recorder);
+    text.lines().enumerate().for_each(|(index, line)| softnet(index, line, recorder));
+    text.lines().for_each(|line| schedstat(line, recorder));
+    interrupts(text, recorder);
+    softirqs(text, recorder);
+}

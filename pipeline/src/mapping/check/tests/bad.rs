@@ -144,6 +144,11 @@ fn details_of_inputs_must_make_sense() {
     bad_input("all: []", ".all", "expected at least one input");
     bad_input("all: [{all: [{metric: up}]}]", ".all[0]", "`all` cannot stand in `all`");
     bad_rule("from: []", ".from", "expected at least one input");
+    bad(
+        's',
+        "rules:\n  - {metric: a, type: histogram, unit: s, help: A., from: {metric: gen_ai.server.request.duration, whole: true}}\n",
+        &[(2, "rules[0].from.whole", "only numbers are rounded; this is a histogram")],
+    );
     bad_rule("from: up", ".from", "expected an input such as `{metric: NAME}`");
 }
 

@@ -62,6 +62,19 @@ async fn units_are_converted_by_the_series_own_and_else_by_the_declared() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whole_numbers_are_rounded_after_all_else() {
+    let whole = |name| Input { is_whole: true, ..input(name) };
+    let percent = Rule { unit: Some("%".to_owned()), ..one("b", whole("a")) };
+    let mut bench = Bench::new(vec![schema(vec![percent, one("d", whole("c"))])]);
+    let made = bench.map("gauge a{model=1} [1] = 0.29\ngauge c{model=1} = 2.5\ngauge c{model=2} = -7");
+    // Without it the first would be 28.999999999999996.
+    assert_eq!(
+        made,
+        ["gauge b{model=\"1\"} [%] = 29.0", "gauge d{model=\"1\"} = 3.0", "gauge d{model=\"2\"} = -7"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_divided_by_a_whole_number_is_exact() {
     let rule = |metric, unit: &str, input| Rule { unit: Some(unit.to_owned()), ..one(metric, input) };
     let rules = vec![rule("t", "ms", input("t")), rule("p", "1", input("p"))];
