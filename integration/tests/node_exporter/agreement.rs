@@ -152,7 +152,7 @@ fn fault(name: &str, [before, ours, after]: [&Family; 3]) -> Option<String> {
             (None, None) => return Some(format!("node_exporter has no {{{labels}}}, which is {value} here")),
         };
         // A counter cannot be anywhere but in between, but for the last digits of fractions.
-        let (share, number) = if ours.kind == "counter" { (1e-9, 1e-9) } else { tolerance(name, labels) };
+        let (share, number) = if ours.kind == "counter" { (1e-9, 1e-9) } else { tolerance(name) };
         let room = share * low.abs().max(high.abs()) + number;
         if !(low - room..=high + room).contains(value) {
             return Some(format!("{{{labels}}} is {value}, and {low} to {high} there"));
