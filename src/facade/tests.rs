@@ -107,6 +107,6 @@ fn the_pages_of_a_demonstration_say_so() {
     let schemas = [String::from("offgrid"), String::from("gpustack")];
     add(&mut sources, &Wanted { schemas: &schemas, is_facade: false, is_demo: true }).unwrap();
     let layer = sources.generated.unwrap().1;
-    let (pages, marks) = (layer.matches("target_info:").count(), layer.matches("demo: 'true'").count());
+    let (pages, marks) = (layer.matches("target_info:").count(), layer.matches("demo: \"true\"").count());
     assert!(pages > 1 && pages == marks, "{layer}");
 }
