@@ -1,7 +1,7 @@
 //! `inferometer --demo`: the played machine, from outside.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use integration::{Collector, binary, find_sample, wait_until};
@@ -20,10 +20,14 @@ service:
 
 const RUNNERS: [&str; 3] = ["vllm", "sglang", "llama_cpp"];
 
+/// What they serve, and on how many GPUs.
+const MODELS: [(&str, usize); 3] =
+    [("meta-llama/Llama-3.1-8B-Instruct", 2), ("Qwen/Qwen3-8B", 1), ("Qwen2.5-7B-Instruct-Q8_0", 1)];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn four_gpus_and_three_runners_are_shown_and_all_says_that_it_is_a_demonstration() {
-    let mut collector = Collector::spawn_with(FREE_PORTS, &["--demo"], &[]);
-    collector.wait_for_log("INFO ready").await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut collector = start(folder.path()).await;
     assert!(collector.log().contains("WARN this is a demonstration"), "{}", collector.log());
 
     let has_gpus =
@@ -39,31 +43,31 @@ async fn four_gpus_and_three_runners_are_shown_and_all_says_that_it_is_a_demonst
         let grows = || async { collector.sample(tokens, &[&job]).await.is_some_and(|now| now > before) };
         wait_until("more tokens of the runner", grows, || collector.log()).await;
     }
-    // Of each runner's process its GPUs know where it listens, which is what ties the two.
-    for (runner, gpus) in RUNNERS.iter().zip([2, 1, 1]) {
-        let address = collector.address(&format!("{runner}, answers at http://"));
-        let port = format!("server_port=\"{}\"", address.rsplit(':').next().unwrap());
+    // Each runner is a process of its own on its GPUs, so that these are known to serve its model.
+    for (model, gpus) in MODELS {
+        let model = format!("gen_ai_request_model=\"{model}\"");
         let is_on = || async {
             let page = collector.page().await;
             let series = page.lines().filter(|line| line.starts_with("hw_gpu_process_memory_usage_bytes{"));
-            series.filter(|line| line.contains(&port)).count() == gpus
+            series.filter(|line| line.contains(&model)).count() == gpus
         };
-        wait_until(&format!("{runner} on its GPUs"), is_on, || collector.log()).await;
+        wait_until(&format!("{model} on {gpus} GPUs"), is_on, || collector.log()).await;
     }
     let page = collector.page().await;
     let unmarked = page.lines().find(|line| !line.starts_with('#') && !line.contains("demo=\"true\""));
     assert_eq!(unmarked, None);
 
-    let (folder, address) = (script(&collector).parent().unwrap().to_owned(), runner_address(&collector));
+    let (own, address) = (script(&collector).parent().unwrap().to_owned(), runner_address(&collector));
+    assert!(own.starts_with(folder.path()) && own.exists(), "{}", own.display());
     assert!(collector.stop().await.success(), "{}", collector.log());
-    assert!(!folder.exists(), "{} is left", folder.display());
+    assert!(!own.exists(), "{} is left", own.display());
     assert!(tokio::net::TcpStream::connect(&address).await.is_err(), "a runner is left");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_played_gpus_follow_their_script() {
-    let collector = Collector::spawn_with(FREE_PORTS, &["--demo"], &[]);
-    collector.wait_for_log("INFO ready").await;
+    let folder = tempfile::tempdir().unwrap();
+    let collector = start(folder.path()).await;
     let gpu = ["hw_gpu_index=\"3\""];
     let up = "nvidia_gpu_up_ratio";
     collector.wait_for_sample(up, &gpu, 1.0).await;
@@ -90,6 +94,14 @@ fn the_binary_exports_nothing_of_nvml() {
     assert!(symbols.contains("malloc") || symbols.contains("write"), "{symbols}");
     let found: Vec<_> = symbols.lines().filter(|line| line.contains("nvml")).collect();
     assert!(found.is_empty(), "{found:?}");
+}
+
+/// Starts a demonstration that keeps its files in a folder, as a test that fails leaves it no time to clear up.
+async fn start(folder: &Path) -> Collector {
+    let folder = folder.to_string_lossy();
+    let collector = Collector::spawn_with(FREE_PORTS, &["--demo"], &[("TMPDIR", &folder)]);
+    collector.wait_for_log("INFO ready").await;
+    collector
 }
 
 /// The values of a label on the series of a name.
