@@ -50,7 +50,8 @@ impl Host {
         for port in *ports {
             let socket = format!("socket:[{pid}{port}]");
             symlink(socket, self.path(&format!("proc/{pid}/fd/{port}"))).unwrap();
-            lines += &format!("   0: 00000000:{port:04X} 00000000:0000 0A 0:0 00:0 0 0 0 {pid}{port} 1\n");
+            let line = format!("   0: 00000000:{port:04X} 00000000:0000 0A 0:0 00:0 0 0 0 {pid}{port} 1\n");
+            lines.push_str(&line);
         }
         self.write(&format!("proc/{pid}/net/tcp"), &lines);
     }
@@ -81,7 +82,10 @@ fn text(attributes: &Attributes) -> String {
 #[track_caller]
 fn check(owners: &Owners, pid: u32, expected: &str) {
     let expected = format!("process.executable.name=python3.12 {expected}");
-    assert_eq!(text(&owners.attributes(pid)), expected.replace("{ID}", ID).replace("{UID}", UID).trim());
+    assert_eq!(
+        text(&owners.attributes_on(pid, None)),
+        expected.replace("{ID}", ID).replace("{UID}", UID).trim()
+    );
 }
 
 #[test]
@@ -201,12 +205,12 @@ fn numbers_of_another_namespace_are_not_taken_for_the_hosts() {
     host.process(&spec(50, 1, "/"));
     let owners = host.owners();
     assert_eq!((owners.is_alive(50), owners.is_alive(51)), (None, None));
-    assert!(owners.attributes(50).is_empty());
+    assert!(owners.attributes_on(50, None).is_empty());
     // One that has a GPU open is meant, whatever the namespace.
     symlink("/dev/nvidiactl", host.path("proc/50/fd/7")).unwrap();
     let owners = host.owners();
     assert_eq!((owners.is_alive(50), owners.is_alive(51)), (Some(true), None));
-    assert_eq!(text(&owners.attributes(50)), "process.executable.name=python3.12");
+    assert_eq!(text(&owners.attributes_on(50, None)), "process.executable.name=python3.12");
     host.write("proc/2/comm", "kthreadd\n");
     assert_eq!((owners.is_alive(50), owners.is_alive(51)), (Some(true), Some(false)));
 }
