@@ -102,7 +102,7 @@ impl Layer {
     }
 
     fn add(&mut self, name: &str, file: &MappingFile, pages: &[Page], receivers: &[String]) {
-        let ids = [format!("dialect/{}", file.mapping), format!("schema/{}", file.mapping)];
+        let ids = ["dialect", "gpu_attribution", "schema"].map(|kind| format!("{kind}/{}", file.mapping));
         let mut exporters = Vec::new();
         for page in pages {
             let kind = match page.kind {
@@ -122,9 +122,10 @@ impl Layer {
         if exporters.is_empty() {
             return;
         }
-        let [dialect, schema] = &ids;
+        let [dialect, attribution, schema] = &ids;
         // The schema may start from a runner's own names.
         self.processors.insert(dialect.clone(), json!({"originals": "keep"}));
+        self.processors.insert(attribution.clone(), json!({}));
         self.processors.insert(schema.clone(), json!({key(name): name}));
         let pipeline = json!({"receivers": receivers, "processors": ids, "exporters": exporters});
         self.service.pipelines.insert(format!("metrics/{}", file.mapping), pipeline);

@@ -37,12 +37,17 @@ const FLAGS: [&str; 11] = [
 impl NodeExporter {
     /// Starts with the collectors on that the usual dashboard needs, and waits for its page.
     pub async fn start() -> Self {
+        Self::start_with(&FLAGS).await
+    }
+
+    /// Starts with these flags, and waits for its page.
+    pub async fn start_with(flags: &[impl AsRef<std::ffi::OsStr>]) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port is there");
         let address = listener.local_addr().expect("a listener has an address").to_string();
         drop(listener);
         let process = Command::new("prometheus-node-exporter")
             .arg(format!("--web.listen-address={address}"))
-            .args(FLAGS)
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -12,6 +12,8 @@ use pipeline::component::ReceiverEntry;
 
 #[doc(hidden)]
 pub use host_metrics::{HostBench, fuzz_files};
+#[doc(hidden)]
+pub use nvml::NvmlBench;
 
 /// Every receiver there is.
 pub const RECEIVERS: &[ReceiverEntry] =

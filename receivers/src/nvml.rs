@@ -4,6 +4,7 @@
 //! [`keeper`] has the library, [`watcher`] watches the threads and hands over what they read. What is read is in
 //! [`groups`]; what can go wrong is a state of the library or of a board ([`fault`]), never the end of the collector.
 
+mod bench;
 mod board;
 mod choice;
 mod config;
@@ -27,6 +28,9 @@ mod watcher;
 mod worker;
 mod xids;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, mpsc};
 use std::thread;
 
@@ -38,6 +42,8 @@ use pipeline::component::{BoxError, Context, Entry, Receiver, ReceiverEntry, Run
 use pipeline::succession::Term;
 use tokio_util::sync::CancellationToken;
 
+#[doc(hidden)]
+pub use self::bench::NvmlBench;
 use self::board::Machine;
 use self::config::{Config, Plan};
 use self::keeper::Keeper;

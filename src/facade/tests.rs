@@ -17,7 +17,7 @@ fn sources(defaults: &str) -> Sources {
 }
 
 #[test]
-fn a_schema_is_a_pipeline_with_a_dialect_before_it_and_its_pages_behind_it() {
+fn a_schema_is_a_pipeline_with_what_it_starts_from_before_it_and_its_pages_behind_it() {
     let expected = "exporters:
   prometheus/a:
     enable_open_metrics: false
@@ -28,6 +28,7 @@ fn a_schema_is_a_pipeline_with_a_dialect_before_it_and_its_pages_behind_it() {
 processors:
   dialect/a:
     originals: keep
+  gpu_attribution/a: {}
   schema/a:
     file: FILE
 service:
@@ -37,6 +38,7 @@ service:
         - prometheus/a
       processors:
         - dialect/a
+        - gpu_attribution/a
         - schema/a
       receivers:
         - otlp

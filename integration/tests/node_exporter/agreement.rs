@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use integration::has_counterparts;
 
 use crate::beside::{Beside, Round};
-use crate::differences::{LABELS, ONLY_OURS, ONLY_THEIRS, OTHERWISE, reason, tolerance};
+use crate::differences::{LABELS, ONLY_OURS, ONLY_THEIRS, OTHERWISE, SERIES, is_of, reason, tolerance};
 use crate::page::Family;
 use crate::report;
 
@@ -50,12 +50,12 @@ async fn both_say_the_same_of_this_machine() {
     }
     assert!(found.faults.is_empty(), "{:#?}\n{}", found.faults, beside.collector.log());
     assert!(found.agreed.len() > 150, "only {} families were compared", found.agreed.len());
-    report::update(&found);
+    report::update("node_exporter-agreement", report::HEAD, &found);
 }
 
 impl Found {
     /// Looks at what has not agreed so far.
-    fn look(&mut self, round: &Round) {
+    pub(crate) fn look(&mut self, round: &Round) {
         self.faults.clear();
         let pages = [&round.before, &round.ours, &round.after];
         let names: BTreeSet<String> = pages.iter().flat_map(|page| page.0.keys().cloned()).collect();
@@ -123,7 +123,7 @@ impl Example {
 
 /// The family without the labels that only one of them has.
 fn without(family: &Family, name: &str) -> Family {
-    let labels = LABELS.iter().filter(|(of, ..)| *of == name).map(|(_, label, _)| format!("{label}=\""));
+    let labels = LABELS.iter().filter(|(of, ..)| is_of(of, name)).map(|(_, label, _)| format!("{label}=\""));
     let starts: Vec<_> = labels.collect();
     if starts.is_empty() {
         return family.clone();
@@ -137,6 +137,10 @@ fn without(family: &Family, name: &str) -> Family {
     Family { kind: family.kind.clone(), series }
 }
 
+fn is_only_here(name: &str, labels: &str) -> bool {
+    SERIES.iter().any(|(of, start, _)| *of == name && labels.starts_with(start))
+}
+
 /// What is wrong with a family that both have.
 fn fault(name: &str, [before, ours, after]: [&Family; 3]) -> Option<String> {
     for (labels, value) in &ours.series {
@@ -144,10 +148,11 @@ fn fault(name: &str, [before, ours, after]: [&Family; 3]) -> Option<String> {
             (Some(one), Some(other)) => (one.min(*other), one.max(*other)),
             // It came or went in between.
             (Some(one), None) | (None, Some(one)) => (*one, *one),
+            (None, None) if is_only_here(name, labels) => continue,
             (None, None) => return Some(format!("node_exporter has no {{{labels}}}, which is {value} here")),
         };
         // A counter cannot be anywhere but in between, but for the last digits of fractions.
-        let (share, number) = if ours.kind == "counter" { (1e-9, 1e-9) } else { tolerance(name, labels) };
+        let (share, number) = if ours.kind == "counter" { (1e-9, 1e-9) } else { tolerance(name) };
         let room = share * low.abs().max(high.abs()) + number;
         if !(low - room..=high + room).contains(value) {
             return Some(format!("{{{labels}}} is {value}, and {low} to {high} there"));

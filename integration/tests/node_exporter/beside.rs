@@ -21,7 +21,23 @@ pub(crate) struct Round {
 impl Beside {
     pub(crate) async fn start() -> Self {
         let theirs = NodeExporter::start().await;
-        let (collector, address) = ours().await;
+        let (collector, address) = ours(&[]).await;
+        Self { theirs, collector, address }
+    }
+
+    /// On a machine that is a folder, with these collectors of node_exporter.
+    pub(crate) async fn start_on(root: &str, collectors: &[&str]) -> Self {
+        let flags = [
+            String::from("--collector.disable-defaults"),
+            format!("--path.procfs={root}/proc"),
+            format!("--path.sysfs={root}/sys"),
+            format!("--path.rootfs={root}"),
+        ];
+        let collectors = collectors.iter().map(|collector| format!("--collector.{collector}"));
+        let flags: Vec<_> = flags.into_iter().chain(collectors).collect();
+        let theirs = NodeExporter::start_with(&flags).await;
+        let set = format!("receivers.host_metrics/node_exporter.root_path={root}");
+        let (collector, address) = ours(&["--set", &set]).await;
         Self { theirs, collector, address }
     }
 
@@ -60,14 +76,15 @@ const CLOCK: &str = "node_time_seconds";
 pub(crate) const PATH: &str = "/node_exporter/metrics";
 
 /// The collector with the schema, which reads every second, and the address of its page.
-async fn ours() -> (Collector, String) {
+async fn ours(more: &[&str]) -> (Collector, String) {
     let sets = [
         "exporters.prometheus/node_exporter.endpoint=127.0.0.1:0",
         "receivers.host_metrics/node_exporter.collection_interval=1s",
         "receivers.host_metrics/node_exporter.initial_delay=0s",
     ];
     let sets = sets.iter().flat_map(|set| ["--set", set]);
-    let arguments: Vec<_> = ["--schema", "node_exporter"].into_iter().chain(sets).collect();
+    let arguments: Vec<_> =
+        ["--schema", "node_exporter"].into_iter().chain(sets).chain(more.iter().copied()).collect();
     let collector = Collector::spawn(&with_pipeline(&[], &[]), &arguments);
     collector.wait_for_log("INFO ready").await;
     let log = collector.log();

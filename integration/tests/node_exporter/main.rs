@@ -8,6 +8,7 @@ mod beside;
 mod dashboard;
 mod differences;
 mod facts;
+mod machine;
 mod page;
 mod report;
 

@@ -1,4 +1,4 @@
-//! Writes down what was found, in `docs/schemas/node_exporter-agreement.md`: run with `INFEROMETER_UPDATE=1`.
+//! Writes down what was found, in `docs/schemas/node_exporter-agreement*.md`: run with `INFEROMETER_UPDATE=1`.
 //!
 //! Which families there are depends on the machine, so that the page is not compared.
 
@@ -11,7 +11,7 @@ use crate::agreement::Found;
 use crate::differences::LABELS;
 use crate::facts;
 
-const HEAD: &str = "# The schema `node_exporter` beside node_exporter
+pub(crate) const HEAD: &str = "# The schema `node_exporter` beside node_exporter
 
 What a test found on one machine (a virtual one with two processors, Debian 12) where both ran at the same time: Debian's
 prometheus-node-exporter 1.5.0, with the collectors on that the usual dashboard needs, and `inferometer --schema node_exporter`.
@@ -19,14 +19,15 @@ Our page was read between two of theirs. *Agreed* is a family of which name, typ
 between the two, for a gauge that moves by itself within a stated tolerance. The test writes this page.
 ";
 
-pub(crate) fn update(found: &Found) {
+/// Writes a page of this name.
+pub(crate) fn update(name: &str, head: &str, found: &Found) {
     if std::env::var_os("INFEROMETER_UPDATE").is_some() {
-        std::fs::write(root().join("docs/schemas/node_exporter-agreement.md"), page(found)).unwrap();
+        std::fs::write(root().join(format!("docs/schemas/{name}.md")), page(head, found)).unwrap();
     }
 }
 
-fn page(found: &Found) -> String {
-    let mut text = HEAD.to_owned();
+fn page(head: &str, found: &Found) -> String {
+    let mut text = head.to_owned();
     write!(
         text,
         "\n{} families agree. Of {} more the names and types agree. {} are only there, {} only here.\n",
@@ -55,25 +56,9 @@ fn page(found: &Found) -> String {
     list(&mut text, "Name and type agree", &found.otherwise);
     list(&mut text, "Only in node_exporter", &found.only_theirs);
     list(&mut text, "Only here", &found.only_ours);
-    text.push_str("\n## Labels of only one\n\n| family | label | why |\n|---|---|---|\n");
-    for (family, label, reason) in LABELS {
-        writeln!(text, "| `{family}` | `{label}` | {reason} |").unwrap();
+    if head == HEAD {
+        of_all_machines(&mut text, found);
     }
-    let absent = facts::absent();
-    list(&mut text, "Asked for by the dashboard or usual alerts, and not made", &absent);
-    let seen = |name: &String| {
-        found.agreed.contains_key(name)
-            || found.only_ours.contains_key(name)
-            || found.otherwise.contains_key(name)
-    };
-    let unseen = facts::wanted().into_iter().filter(|name| !seen(name) && !absent.contains_key(name));
-    let unseen: Vec<_> = unseen.map(|name| format!("`{name}`")).collect();
-    write!(
-        text,
-        "\n## Made, but neither has any on this machine\n\nFor want of the hardware, the file or the module: {}.\n",
-        unseen.join(", ")
-    )
-    .unwrap();
     text
 }
 
@@ -82,4 +67,27 @@ fn list<T: AsRef<str>>(text: &mut String, title: &str, families: &BTreeMap<Strin
     for (name, reason) in families {
         writeln!(text, "| `{name}` | {} |", reason.as_ref()).unwrap();
     }
+}
+
+/// What does not depend on the machine, and what this one does not have.
+fn of_all_machines(text: &mut String, found: &Found) {
+    text.push_str("\n## Labels of only one\n\n| family | label | why |\n|---|---|---|\n");
+    for (family, label, reason) in LABELS {
+        writeln!(text, "| `{family}` | `{label}` | {reason} |").unwrap();
+    }
+    let absent = facts::absent();
+    list(text, "Asked for by the dashboard or usual alerts, and not made", &absent);
+    let seen = |name: &String| {
+        let is_in = |names: &BTreeMap<String, &'static str>| names.contains_key(name);
+        found.agreed.contains_key(name) || is_in(&found.only_ours) || is_in(&found.otherwise)
+    };
+    let unseen = facts::wanted().into_iter().filter(|name| !seen(name) && !absent.contains_key(name));
+    let unseen: Vec<_> = unseen.map(|name| format!("`{name}`")).collect();
+    write!(
+        text,
+        "\n## Made, but neither has any on this machine\n\nFor want of the hardware, the file or the module; many of them are in \
+         [node_exporter-agreement-hardware.md](node_exporter-agreement-hardware.md): {}.\n",
+        unseen.join(", ")
+    )
+    .unwrap();
 }

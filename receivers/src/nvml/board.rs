@@ -137,8 +137,8 @@ impl Board {
         &self.place
     }
 
-    pub(super) fn device(&self) -> Option<&owners::Device> {
-        Some(&self.place.device)
+    pub(super) fn device(&self) -> &owners::Device {
+        &self.place.device
     }
 
     pub(super) fn machine(&self) -> &Machine {

@@ -99,6 +99,14 @@ impl Fields {
         self.values.get(&field).copied()
     }
 
+    pub(super) fn unsigned(&self, field: Field) -> Option<u64> {
+        self.get(field)?.unsigned()
+    }
+
+    pub(super) fn signed(&self, field: Field) -> Option<i64> {
+        self.get(field)?.signed()
+    }
+
     /// How long the driver says that it took for the fields of this round.
     pub(super) fn latency(&self) -> Duration {
         self.latency

@@ -1,5 +1,10 @@
 //! What is read of a board, in groups that are switched, and have their intervals, each by itself.
 
+#![expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a method of `Device` is of one lifetime, a question of any"
+)]
+
 mod c2c;
 mod clocks;
 mod ecc;
@@ -27,7 +32,7 @@ use nvml_wrapper_sys::bindings::{
 };
 
 use super::board::Board;
-use super::fields::{Field, FieldValue};
+use super::fields::Field;
 use crate::recorder::{Definition, Label, Labels, Recorder, Selection};
 
 /// A group of metrics that are read together.
@@ -114,7 +119,7 @@ pub(super) const GROUPS: &[Group] = &[
 /// At the receiver's own interval.
 const EACH_TIME: Duration = Duration::ZERO;
 const EACH_TEN_SECONDS: Duration = Duration::from_secs(10);
-const EACH_MINUTE: Duration = Duration::from_secs(60);
+const EACH_MINUTE: Duration = Duration::from_mins(1);
 
 const TRANSMIT: Labels<'static> = &[("network.io.direction", Label::Text("transmit"))];
 const RECEIVE: Labels<'static> = &[("network.io.direction", Label::Text("receive"))];
@@ -154,7 +159,7 @@ fn percent(recorder: &mut Recorder, metric: usize, labels: Labels<'_>, percent: 
 /// Records fields that were fetched.
 fn record_fields(readings: &[FieldReading], board: &Board, recorder: &mut Recorder) {
     for reading in readings {
-        let Some(value) = board.fields.get(reading.field).and_then(FieldValue::unsigned) else { continue };
+        let Some(value) = board.fields.unsigned(reading.field) else { continue };
         match reading.scale {
             Scale::Times(factor) => {
                 if let Some(value) = value.checked_mul(factor) {

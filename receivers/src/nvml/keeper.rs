@@ -40,10 +40,10 @@ pub(super) enum Said {
 }
 
 /// A life, with the threads it is to have.
-struct Begun {
-    life: Arc<Life>,
-    pulses: Vec<Arc<Pulse>>,
-    listed: mpsc::Receiver<Listed>,
+pub(super) struct Begun {
+    pub(super) life: Arc<Life>,
+    pub(super) pulses: Vec<Arc<Pulse>>,
+    pub(super) listed: mpsc::Receiver<Listed>,
 }
 
 /// Why a life is over.
@@ -95,7 +95,7 @@ impl Keeper {
             || library::has_hardware(&plan.root)
     }
 
-    fn begin(&mut self) -> Result<Begun, Fault> {
+    pub(super) fn begin(&mut self) -> Result<Begun, Fault> {
         let path = &self.shared.plan.library_path;
         let nvml = self.pulse.during("nvmlInit", || library::open(path))?;
         let count = self.pulse.during("nvmlDeviceGetCount", || nvml.device_count());

@@ -1,6 +1,6 @@
 //! Which call a thread is in, for the one who watches from outside: a call into the driver cannot be cancelled.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,14 +9,18 @@ use std::time::{Duration, Instant};
 pub(super) struct Pulse {
     busy: Mutex<Option<(Instant, &'static str)>>,
     was_stuck: AtomicBool,
+    /// How long the calls took that are over.
+    spent_nanos: AtomicU64,
 }
 
 impl Pulse {
     /// Calls the driver, seen by whoever watches.
     pub(super) fn during<T>(&self, call: &'static str, ask: impl FnOnce() -> T) -> T {
-        self.mark(Some((Instant::now(), call)));
+        let begun = Instant::now();
+        self.mark(Some((begun, call)));
         let answer = ask();
         self.mark(None);
+        self.spent_nanos.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
         answer
     }
 
@@ -33,6 +37,11 @@ impl Pulse {
     /// Whether the thread was found to be stuck since it last asked.
     pub(super) fn take_stuck(&self) -> bool {
         self.was_stuck.swap(false, Ordering::AcqRel)
+    }
+
+    /// How long calls took since it was last asked for.
+    pub(super) fn take_spent(&self) -> Duration {
+        Duration::from_nanos(self.spent_nanos.swap(0, Ordering::Relaxed))
     }
 
     fn mark(&self, busy: Option<(Instant, &'static str)>) {

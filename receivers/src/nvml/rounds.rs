@@ -142,7 +142,7 @@ impl Rounds {
             }
             round = self.take_round();
         }
-        if let Some(code) = round.end {
+        if let Some(code) = round.end.or_else(|| worthless(&round)) {
             return Step::Ended(code);
         }
         if self.board.board.pulse().take_stuck() {
@@ -316,7 +316,7 @@ impl Rounds {
         }
     }
 
-    fn all_due(&mut self) {
+    pub(super) fn all_due(&mut self) {
         let now = Instant::now();
         for timer in &mut self.timers {
             timer.due = timer.due.min(now);
@@ -347,6 +347,13 @@ impl Subject {
 
 fn readers(plans: &[GroupPlan]) -> Vec<Box<dyn Reader>> {
     plans.iter().map(|plan| (plan.group.reader)()).collect()
+}
+
+/// The code of a board whose handle is that of a driver which is no longer loaded: it is no argument for any call.
+fn worthless(round: &Round) -> Option<u32> {
+    let mut codes = round.failures.values().copied();
+    let first = codes.next().filter(|code| word(*code) == "invalid_argument")?;
+    (round.answered == 0 && codes.all(|code| code == first)).then_some(first)
 }
 
 /// The next time of this phase that is not over yet.

@@ -115,7 +115,7 @@ impl Watcher {
         self.output.offer(batch).await;
     }
 
-    fn hear(&mut self, message: Message) -> Batch {
+    pub(super) fn hear(&mut self, message: Message) -> Batch {
         let time = self.shared.context.clock.unix_nano();
         self.state.hear(&self.shared.context.id, message, time)
     }
@@ -174,6 +174,10 @@ impl Watched {
             inherited: HashSet::new(),
             is_news: false,
         }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
     }
 
     fn hear(&mut self, receiver: &str, message: Message, time: u64) -> Batch {

@@ -78,7 +78,7 @@ impl Worker {
         }
     }
 
-    fn try_open(&self) -> Result<(Board, Identity), NvmlError> {
+    pub(super) fn try_open(&self) -> Result<(Board, Identity), NvmlError> {
         let device =
             self.pulse.during("nvmlDeviceGetHandleByIndex", || self.life.nvml.device_by_index(self.index))?;
         let mut identity = Identity::read(&device, self.index, &self.life.versions, &self.pulse)?;

@@ -178,7 +178,19 @@ fn nvme(root: &Root, recorder: &mut Recorder) {
     }
 }
 
-/// Reads a software RAID's two lines: `md0 : active raid1 sdb1[1] sda1[0](F)` and `1000 blocks [2/1] [U_]`.
+const RAID_STATES: [&str; 5] = ["active", "inactive", "recovering", "resync", "check"];
+
+fn raid_state(head: &str, details: &[&str]) -> &'static str {
+    if !head.starts_with("active") {
+        return "inactive";
+    }
+    let works = [("recovery", "recovering"), ("resync", "resync"), ("check", "check")];
+    let is_at = |work: &str| details.iter().any(|line| line.contains(work));
+    works.into_iter().find(|(work, _)| is_at(work)).map_or("active", |(_, state)| state)
+}
+
+/// Reads a software RAID's lines: `md0 : active raid1 sdb1[1] sda1[0](F)`, `1000 blocks [2/1] [U_]`, and perhaps how far
+/// it is with repairing itself.
 fn raids(text: &str, recorder: &mut Recorder) {
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
@@ -197,11 +209,13 @@ fn raids(text: &str, recorder: &mut Recorder) {
         for (state, mark) in [("failed", "(F)"), ("spare", "(S)")] {
             record("disks", &[device, ("linux.md.state", Label::Text(state))], count(mark));
         }
-        let is_active = rest.starts_with("active");
-        for (state, is_it) in [("active", is_active), ("inactive", !is_active)] {
-            record("state", &[device, ("linux.md.state", Label::Text(state))], i64::from(is_it));
+        let is_detail = |line: &&str| line.starts_with(' ') && !line.trim().is_empty();
+        let details: Vec<&str> = std::iter::from_fn(|| lines.next_if(is_detail)).collect();
+        let now = raid_state(rest, &details);
+        for state in RAID_STATES {
+            record("state", &[device, ("linux.md.state", Label::Text(state))], i64::from(state == now));
         }
-        let numbers = lines.peek().and_then(|line| {
+        let numbers = details.first().and_then(|line| {
             let (required, active) = line.split('[').nth(1)?.split_once(']')?.0.split_once('/')?;
             Some((required.parse().ok()?, active.parse().ok()?))
         });

@@ -421,7 +421,7 @@ fn raids_bonds_and_disks_have_the_kernel_s_keys() {
         &[
             (
                 "proc/mdstat",
-                "Personalities : [raid1]\nmd0 : active raid1 sdb1[1](F) sda1[0]\n      1000 blocks super 1.2 [2/1] [U_]\n\nunused devices: <none>\n",
+                "Personalities : [raid1]\nmd0 : active raid1 sdb1[1](F) sda1[0]\n      1000 blocks super 1.2 [2/1] [U_]\n      [=>..]  recovery =  8.5% (85/1000) finish=1.0min speed=1K/sec\n\nunused devices: <none>\n",
             ),
             ("sys/class/net/bonding_masters", "bond0\n"),
             ("sys/class/net/bond0/bonding/slaves", "eth0 eth1\n"),
@@ -435,8 +435,11 @@ fn raids_bonds_and_disks_have_the_kernel_s_keys() {
             "linux.nvme.info linux.nvme.model=Fast One system.device=nvme0 1",
             "linux.md.disks linux.md.state=failed system.device=md0 1",
             "linux.md.disks linux.md.state=spare system.device=md0 0",
-            "linux.md.state linux.md.state=active system.device=md0 1",
+            "linux.md.state linux.md.state=active system.device=md0 0",
             "linux.md.state linux.md.state=inactive system.device=md0 0",
+            "linux.md.state linux.md.state=recovering system.device=md0 1",
+            "linux.md.state linux.md.state=resync system.device=md0 0",
+            "linux.md.state linux.md.state=check system.device=md0 0",
             "linux.md.disks_required system.device=md0 2",
             "linux.md.disks linux.md.state=active system.device=md0 1",
         ],

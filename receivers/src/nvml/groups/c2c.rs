@@ -51,12 +51,12 @@ const LINKS_MAX: u32 = 64;
 
 impl Reader for C2c {
     fn read(&mut self, board: &mut Board, recorder: &mut Recorder) {
-        let count = board.fields.get(COUNT).and_then(|value| value.unsigned()).unwrap_or(0);
+        let count = board.fields.unsigned(COUNT).unwrap_or(0);
         let links = 0..u32::try_from(count).unwrap_or(LINKS_MAX).min(LINKS_MAX);
         let ids = [STATUS, BANDWIDTH].into_iter().chain(COUNTERS.map(|(id, _)| id));
         board.fetch(links.clone().flat_map(|link| ids.clone().map(move |id| Field::of(id, link))));
         for link in links {
-            let value = |id| board.fields.get(Field::of(id, link)).and_then(|value| value.unsigned());
+            let value = |id| board.fields.unsigned(Field::of(id, link));
             let label = ("nvidia.gpu.c2c.link", Label::Int(link.into()));
             if let Some(status) = value(STATUS) {
                 recorder.int(UP, &[label], (status == 1).into());

@@ -216,9 +216,7 @@ fn locations(board: &mut Board, recorder: &mut Recorder) {
             (uncorrected, MemoryError::Uncorrected, "uncorrected"),
         ] {
             let count = board.ask(call, |device| {
-                device
-                    .memory_error_counter(error.clone(), EccCounter::Volatile, location.clone())
-                    .map_err(never)
+                device.memory_error_counter(error, EccCounter::Volatile, location).map_err(never)
             });
             if let Some(count) = count {
                 let place = ("nvidia.gpu.memory.location", Label::Text(place));

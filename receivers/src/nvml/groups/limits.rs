@@ -111,7 +111,7 @@ fn temperatures(board: &mut Board, recorder: &mut Recorder) {
         }
     }
     for reading in MARGINS {
-        if let Some(degrees) = board.fields.get(reading.field).and_then(|value| value.signed()) {
+        if let Some(degrees) = board.fields.signed(reading.field) {
             recorder.signed(MARGIN, reading.labels, degrees);
         }
     }

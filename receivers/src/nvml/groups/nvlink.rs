@@ -1,5 +1,7 @@
 //! The links between boards, and between a board and its CPU.
 
+use std::collections::BTreeMap;
+
 use nvml_wrapper::enum_wrappers::nv_link::ErrorCounter;
 use nvml_wrapper_sys::bindings::NVML_NVLINK_MAX_LINKS as LINKS_MAX;
 
@@ -52,10 +54,14 @@ pub(super) const GROUP: Group = Group {
     is_default: true,
     interval: super::EACH_TEN_SECONDS,
     of: Of::Boards,
-    reader: || Box::new(NvLink),
+    reader: || Box::new(NvLink::default()),
 };
 
-struct NvLink;
+#[derive(Default)]
+struct NvLink {
+    /// What was asked once of each link that was up: it does not change.
+    versions: BTreeMap<u32, u32>,
+}
 
 /// Names all links in a field's scope.
 const ALL: u32 = u32::MAX;
@@ -111,9 +117,9 @@ impl Reader for NvLink {
         if board.fields.get(LINK_COUNT).is_none() {
             board.fetch([LINK_COUNT]);
         }
-        let count = board.fields.get(LINK_COUNT).and_then(|value| value.unsigned()).unwrap_or(0);
+        let count = board.fields.unsigned(LINK_COUNT).unwrap_or(0);
         let links: Vec<Link> = (0..u32::try_from(count).unwrap_or(0).min(LINKS_MAX))
-            .filter_map(|number| Link::of(number, board))
+            .filter_map(|number| self.link(number, board))
             .collect();
         for link in &links {
             recorder.int(UP, &link.labels(), link.is_up.into());
@@ -125,8 +131,7 @@ impl Reader for NvLink {
         }
         if up.iter().any(|link| link.is_of_fifth_generation()) {
             for (id, name) in FIFTH {
-                let counts =
-                    up.iter().filter_map(|link| board.fields.get(Field::of(id, link.number))?.unsigned());
+                let counts = up.iter().filter_map(|link| board.fields.unsigned(Field::of(id, link.number)));
                 if let Some(sum) = counts.reduce(u64::saturating_add) {
                     recorder.int(ERRORS, &[("error.type", Label::Text(name))], sum);
                 }
@@ -141,18 +146,21 @@ struct Link {
     version: Option<u32>,
 }
 
-impl Link {
-    fn of(number: u32, board: &mut Board) -> Option<Self> {
+impl NvLink {
+    fn link(&mut self, number: u32, board: &mut Board) -> Option<Link> {
         let is_up =
             board.ask("nvmlDeviceGetNvLinkState", |device| device.link_wrapper_for(number).is_active())?;
-        let version = if is_up {
-            board.ask("nvmlDeviceGetNvLinkVersion", |device| device.link_wrapper_for(number).version())
-        } else {
-            None
-        };
-        Some(Self { number, is_up, version })
+        if is_up && !self.versions.contains_key(&number) {
+            let call = "nvmlDeviceGetNvLinkVersion";
+            let version = board.ask(call, |device| device.link_wrapper_for(number).version());
+            self.versions.extend(version.map(|version| (number, version)));
+        }
+        let version = self.versions.get(&number).copied();
+        Some(Link { number, is_up, version })
     }
+}
 
+impl Link {
     fn labels(&self) -> [(&'static str, Label<'static>); 1] {
         [(LINK, Label::Int(self.number.into()))]
     }
@@ -185,7 +193,7 @@ impl Link {
             recorder.double(VERSION, &self.labels(), version);
         }
         let mut number = |metric: usize, field: u32, factor: u64, labels: Labels<'_>| {
-            let value = board.fields.get(self.field(field)).and_then(|value| value.unsigned());
+            let value = board.fields.unsigned(self.field(field));
             if let Some(value) = value.and_then(|value| value.checked_mul(factor)) {
                 recorder.int(metric, labels, value);
             }

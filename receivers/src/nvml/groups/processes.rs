@@ -201,7 +201,7 @@ fn is_there(board: &Board, pid: u32) -> bool {
 
 fn record(pid: u32, bytes: Option<u64>, busy: Option<Busy>, board: &Board, recorder: &mut Recorder) {
     let machine = board.machine();
-    let attributes = machine.owners.attributes_on(pid, board.device());
+    let attributes = machine.owners.attributes_on(pid, Some(board.device()));
     let mut labels = vec![("process.pid", Label::Int(pid.into()))];
     labels.extend(attributes.iter().filter_map(|(key, value)| {
         let label = match value {

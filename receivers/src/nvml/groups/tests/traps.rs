@@ -188,6 +188,33 @@ fn links_of_the_fifth_generation_count_other_errors() {
 }
 
 #[test]
+fn what_a_link_is_is_asked_once_and_what_it_does_each_time() {
+    let world = World::new(&gpu("nvlink: {links: 3, down: [2], version: 6}"));
+    let mut scene = world.board(&["nvlink"], &[]);
+    let lines = scene.lines();
+    assert_eq!(lines.len(), 5);
+    assert_eq!(scene.lines(), lines);
+    let calls = calls(world, scene);
+    assert_eq!((calls["nvmlDeviceGetNvLinkState"], calls["nvmlDeviceGetNvLinkVersion"]), (6, 2));
+}
+
+#[test]
+fn what_is_off_is_not_asked_for() {
+    let world = World::new(&gpu(
+        "pcie: {tx_throughput: 1, rx_throughput: 1}, throttle: {reasons: 1}, power: {usage: 1}",
+    ));
+    let mut scene = world.board(&["pcie", "throttle", "ecc"], &[]);
+    assert_eq!(scene.lines(), [""; 0]);
+    let calls = calls(world, scene);
+    let off = [
+        "nvmlDeviceGetPcieThroughput",
+        "nvmlDeviceGetCurrentClocksThrottleReasons",
+        "nvmlDeviceGetMemoryErrorCounter",
+    ];
+    assert!(off.iter().all(|name| !calls.contains_key(*name)), "{calls:?}");
+}
+
+#[test]
 fn a_board_that_is_built_with_its_cpu_tells_their_links() {
     let keys = "c2c: {links: 1, status: 1, bandwidth: 44712}, power: {module: 900000},
       fields: [{id: 231, value: 0, type: unsigned_int}, {id: 232, value: 5, type: unsigned_int}]";
