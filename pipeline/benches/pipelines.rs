@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use config::Section;
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
 use futures_util::FutureExt;
@@ -17,6 +18,7 @@ use pipeline::delivery::Outbox;
 use pipeline::net::Net;
 use pipeline::output::Output;
 use pipeline::pipelines::{FanOut, Pipeline};
+use pipeline::processors::PROCESSORS;
 use pipeline::{Attributes, Batch, Clock, Full, Kind, Metric, Point, Registry, Series, Value};
 
 #[global_allocator]
@@ -108,6 +110,16 @@ fn renamed_by(bencher: Bencher, processors: usize) {
     let registry = Arc::new(Registry::new(100_000));
     let rename = |_| Processor::Series(Box::new(Rename(registry.clone())));
     through(bencher, &registry, (0..processors).map(rename).collect());
+}
+
+/// Points that are neither of a GPU nor of a runner, and pass.
+#[divan::bench]
+fn passing_gpu_attribution(bencher: Bencher) {
+    let registry = Arc::new(Registry::new(100_000));
+    let entry = PROCESSORS.iter().find(|entry| entry.name == "gpu_attribution").expect("it is listed");
+    let section = Section::from_yaml("processors.gpu_attribution", "").expect("nothing is written");
+    let processor = (entry.build)(&section, &context(&registry)).expect("the defaults work");
+    through(bencher, &registry, vec![processor]);
 }
 
 fn main() {

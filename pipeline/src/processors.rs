@@ -4,6 +4,7 @@ mod actions;
 mod attributes;
 mod dialect;
 mod filter;
+mod gpu_attribution;
 mod mapped;
 mod matcher;
 mod relabel;
@@ -19,5 +20,12 @@ use crate::component::ProcessorEntry;
 pub use filter::fuzz_condition;
 
 /// Every processor there is.
-pub const PROCESSORS: &[ProcessorEntry] =
-    &[attributes::ENTRY, dialect::ENTRY, filter::ENTRY, relabel::ENTRY, resource::ENTRY, schema::ENTRY];
+pub const PROCESSORS: &[ProcessorEntry] = &[
+    attributes::ENTRY,
+    dialect::ENTRY,
+    filter::ENTRY,
+    gpu_attribution::ENTRY,
+    relabel::ENTRY,
+    resource::ENTRY,
+    schema::ENTRY,
+];

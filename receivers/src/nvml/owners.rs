@@ -25,10 +25,10 @@ const PROCESSES_MAX: usize = 4096;
 /// Devices whose holders are remembered, likewise.
 const DEVICES_MAX: usize = 1024;
 /// A process that nobody asks for any more is forgotten after this.
-const KEPT: Duration = Duration::from_secs(600);
+const KEPT: Duration = Duration::from_mins(10);
 /// A process that is known for some time is looked up again after as long, but within these.
 const LOOK_AGAIN_MIN: Duration = Duration::from_secs(5);
-const LOOK_AGAIN_MAX: Duration = Duration::from_secs(60);
+const LOOK_AGAIN_MAX: Duration = Duration::from_mins(1);
 
 /// Attributes as every series of a [`recorder::Owner`](crate::recorder::Owner) has them.
 pub(super) type Attributes = Arc<[(&'static str, AnyValue)]>;
@@ -96,11 +96,6 @@ impl Owners {
         self.attributes_at(pid, device, Instant::now())
     }
 
-    /// As [`Owners::attributes_on`], where nothing is known of the device.
-    pub(super) fn attributes(&self, pid: u32) -> Attributes {
-        self.attributes_on(pid, None)
-    }
-
     /// Whether the kernel still has the process, be it as a zombie; `None` where our `/proc` is not that of the host and cannot tell.
     pub(super) fn is_alive(&self, pid: u32) -> Option<bool> {
         match process::stat(&self.root, pid) {
@@ -134,9 +129,10 @@ impl Owners {
         if let Some(known) = self.remembered(pid, stat.start_ticks, key, now) {
             return known;
         }
-        let found = match self.is_known_number(pid) {
-            true => self.look_up(pid, &stat, device, now).into(),
-            false => Arc::default(),
+        let found = if self.is_known_number(pid) {
+            self.look_up(pid, &stat, device, now).into()
+        } else {
+            Arc::default()
         };
         self.remember((pid, stat.start_ticks), key, found, now)
     }
@@ -210,11 +206,10 @@ impl Owners {
         let group = ports::group(&place, &cgroup);
         let others = group.as_ref().map(|group| lock(&self.census).members(&self.root, group, pid, now));
         let ports = ports::of(&self.root, (pid, stat), group.as_deref(), &others.unwrap_or_default());
-        let value = |port: u16| AnyValue::Int(i64::from(port));
-        found.extend(ports.lowest.map(|port| ("server.port", value(port))));
+        found.extend(ports.lowest.map(|port| ("server.port", AnyValue::Int(i64::from(port)))));
         if ports.nearest_first.len() > 1 {
-            let all = ports.nearest_first.into_iter().map(value).collect();
-            found.push(("inferometer.process.ports", AnyValue::Array(all)));
+            let all: Vec<_> = ports.nearest_first.iter().map(ToString::to_string).collect();
+            found.push(("inferometer.process.ports", AnyValue::String(all.join(","))));
         }
         found
     }

@@ -96,9 +96,10 @@ impl PodResources {
 
     async fn ask(&self, socket: &str, kubelet: &mut Grpc<Channel>, failures: &mut u32) -> State {
         let is_there = Path::new(socket).exists();
-        let answer = match is_there {
-            true => tokio::time::timeout(TIMEOUT, list(kubelet)).await,
-            false => Ok(Err(String::new())),
+        let answer = if is_there {
+            tokio::time::timeout(TIMEOUT, list(kubelet)).await
+        } else {
+            Ok(Err(String::new()))
         };
         let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())));
         let reason = match answer {

@@ -23,7 +23,7 @@ const SOCKETS_MAX: usize = 16_384;
 /// Ports of a process and its relatives that are told.
 const PORTS_MAX: usize = 16;
 /// What belongs to what is found out anew after so long.
-const CENSUS_KEPT: Duration = Duration::from_secs(60);
+const CENSUS_KEPT: Duration = Duration::from_mins(1);
 
 /// Ports, in order, none twice.
 #[derive(Debug, Default, PartialEq, Eq)]

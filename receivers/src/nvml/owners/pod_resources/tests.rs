@@ -141,7 +141,7 @@ fn serve(socket: &Path, kubelet: Kubelet, connections: Arc<Mutex<usize>>) -> tok
 
 /// Waits until the kubelet's answer is what is expected.
 async fn until(pods: &PodResources, expected: &str) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + Duration::from_mins(1);
     loop {
         let found = text(&pods.holders(&device("GPU-a", 0, None)));
         if found == expected {
@@ -196,5 +196,5 @@ async fn asking_ends_when_told() {
         async move { PodResources::default().keep_asking(&socket, stop).await }
     });
     stop.cancel();
-    tokio::time::timeout(Duration::from_secs(60), asking).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_mins(1), asking).await.unwrap().unwrap();
 }
