@@ -7,6 +7,7 @@ packages=()
 command -v cc > /dev/null || packages+=(gcc libc6-dev)
 command -v curl > /dev/null || packages+=(curl)
 command -v prometheus > /dev/null && command -v promtool > /dev/null || packages+=(prometheus)
+command -v prometheus-node-exporter > /dev/null || packages+=(prometheus-node-exporter)
 python3 -c 'import venv, ensurepip' 2> /dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then
     run=()

@@ -26,6 +26,8 @@ pub(crate) struct Wanted<'a> {
 /// The sections of the layer.
 #[derive(Default, Serialize)]
 struct Layer {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    receivers: BTreeMap<String, Value>,
     processors: BTreeMap<String, Value>,
     exporters: BTreeMap<String, Value>,
     service: Service,
@@ -47,12 +49,13 @@ pub(crate) fn add(sources: &mut Sources, wanted: &Wanted<'_>) -> Result<(), Prob
     if wanted.schemas.is_empty() {
         return Ok(());
     }
-    let receivers = receivers(&Document::load(sources)?)?;
+    let document = Document::load(sources)?;
     let mut layer = Layer::default();
     let mut problems = Problems::default();
     for name in wanted.schemas {
         let added = mappings::outline(name).and_then(|loaded| {
             let pages = pages(&loaded.file, wanted.is_facade, &sources.environment)?;
+            let receivers = layer.receivers(&loaded.file, &document)?;
             layer.add(name, &loaded.file, &pages, &receivers);
             if wanted.is_demo {
                 layer.mark();
@@ -73,7 +76,7 @@ pub(crate) fn add(sources: &mut Sources, wanted: &Wanted<'_>) -> Result<(), Prob
 }
 
 /// What the main pipeline takes.
-fn receivers(document: &Document) -> Result<Vec<String>, Problems> {
+fn received(document: &Document) -> Result<Vec<String>, Problems> {
     let section = document.section(MAIN);
     let receivers: Vec<String> =
         if section.has("receivers") { section.section("receivers").read()? } else { Vec::new() };
@@ -86,8 +89,20 @@ fn receivers(document: &Document) -> Result<Vec<String>, Problems> {
 }
 
 impl Layer {
+    /// What the pipeline of a schema takes: receivers of its own where it names any, else what the main one takes.
+    fn receivers(&mut self, file: &MappingFile, document: &Document) -> Result<Vec<String>, Problems> {
+        if file.receivers.0.is_empty() {
+            return received(document);
+        }
+        let of = |(kind, section): &(String, Value)| (format!("{kind}/{}", file.mapping), section.clone());
+        let own: Vec<_> = file.receivers.0.iter().map(of).collect();
+        let ids = own.iter().map(|(id, _)| id.clone()).collect();
+        self.receivers.extend(own);
+        Ok(ids)
+    }
+
     fn add(&mut self, name: &str, file: &MappingFile, pages: &[Page], receivers: &[String]) {
-        let ids = [format!("dialect/{}", file.mapping), format!("schema/{}", file.mapping)];
+        let ids = ["dialect", "gpu_attribution", "schema"].map(|kind| format!("{kind}/{}", file.mapping));
         let mut exporters = Vec::new();
         for page in pages {
             let kind = match page.kind {
@@ -107,9 +122,10 @@ impl Layer {
         if exporters.is_empty() {
             return;
         }
-        let [dialect, schema] = &ids;
+        let [dialect, attribution, schema] = &ids;
         // The schema may start from a runner's own names.
         self.processors.insert(dialect.clone(), json!({"originals": "keep"}));
+        self.processors.insert(attribution.clone(), json!({}));
         self.processors.insert(schema.clone(), json!({key(name): name}));
         let pipeline = json!({"receivers": receivers, "processors": ids, "exporters": exporters});
         self.service.pipelines.insert(format!("metrics/{}", file.mapping), pipeline);

@@ -20,7 +20,7 @@ const FLOORS: [(&str, &[&str]); 8] = [
             "inferometer-demo",
         ],
     ),
-    ("inferometer-integration", &["inferometer-demo"]),
+    ("inferometer-integration", &["inferometer-demo", "inferometer-fake-nvml"]),
     ("inferometer-demo", &["inferometer-fake-nvml"]),
     ("inferometer-fake-nvml", &[]),
 ];

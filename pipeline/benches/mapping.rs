@@ -32,6 +32,7 @@ fn rule(from: &str, combine: Option<Combine>, derive: Option<Derive>) -> Rule {
         scale: None,
         offset: 0.0,
         valid: Valid::default(),
+        is_whole: false,
         is_accumulated_twice: false,
         labels: if combine.is_some() { Labels::default() } else { labels },
     };

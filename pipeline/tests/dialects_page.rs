@@ -146,6 +146,7 @@ fn word(kind: OutputKind) -> &'static str {
         OutputKind::Gauge => "gauge",
         OutputKind::Histogram => "histogram",
         OutputKind::Summary => "summary",
+        OutputKind::Untyped => "untyped",
     }
 }
 

@@ -153,3 +153,40 @@ async fn ainodes_numbers_outlive_an_engine_that_restarts() {
         bench.check("ainode_requests_by_model_total", &[&format!("{{model=\"m\"}} {expected}")]);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_dcgm_exporter_calls_bandwidths_are_rates_of_what_the_driver_counts() {
+    let points = |seconds: u64| {
+        let gpu = "hw.id=\"GPU-1\",hw.gpu.index=1";
+        let (sent, received) = (seconds * 3_000_000, seconds * 1_000_000);
+        format!(
+            "resource {{host.name=\"h\"}}\n\
+             counter hw.gpu.io{{{gpu},network.io.direction=\"transmit\"}} [By] = {sent}\n\
+             counter hw.gpu.io{{{gpu},network.io.direction=\"receive\"}} [By] = {received}\n\
+             counter nvidia.gpu.nvlink.io{{{gpu},network.io.direction=\"transmit\"}} [By] = {sent}\n\
+             counter nvidia.gpu.nvlink.io{{{gpu},network.io.direction=\"receive\"}} [By] = {received}\n\
+             counter nvidia.gpu.nvlink.link.io{{{gpu},nvidia.gpu.nvlink.link=0,network.io.direction=\"receive\"}} [By] = {sent}\n\
+             counter nvidia.gpu.nvlink.link.io{{{gpu},nvidia.gpu.nvlink.link=1,network.io.direction=\"receive\"}} [By] = {sent}\n"
+        )
+    };
+    let mut bench = Bench::new("dcgm_exporter", &[]);
+    bench.after(10, &points(0)).await;
+    bench.check("DCGM_FI_PROF_PCIE_TX_BYTES", &[]);
+    bench.after(10, &points(10)).await;
+    bench.after(30, &points(40)).await;
+    for (family, expected) in [
+        ("DCGM_FI_PROF_PCIE_TX_BYTES", 3_000_000),
+        ("DCGM_FI_PROF_PCIE_RX_BYTES", 1_000_000),
+        ("DCGM_FI_PROF_NVLINK_TX_BYTES", 3_000_000),
+        ("DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL", 4),
+        ("DCGM_FI_DEV_NVLINK_BANDWIDTH_L0", 3),
+    ] {
+        let labels = "Hostname=\"h\",UUID=\"GPU-1\",device=\"nvidia1\",gpu=\"1\"";
+        bench.check(family, &[&format!("{{{labels}}} {expected}")]);
+    }
+    // What GPM says is nearer to what is.
+    let said = "resource {host.name=\"h\"}\ngauge nvidia.gpu.gpm.pcie.throughput{hw.id=\"GPU-1\",hw.gpu.index=1,network.io.direction=\"transmit\"} [By/s] = 7.6\n";
+    bench.after(10, said).await;
+    let labels = "Hostname=\"h\",UUID=\"GPU-1\",device=\"nvidia1\",gpu=\"1\"";
+    bench.check("DCGM_FI_PROF_PCIE_TX_BYTES", &[&format!("{{{labels}}} 8")]);
+}

@@ -50,7 +50,7 @@ use pipeline::component::{BoxError, Context, Entry, Receiver, ReceiverEntry, Run
 use pipeline::scraper::{self, Schedule};
 use pipeline::succession::Term;
 use pipeline::telemetry::ReceiverMetrics;
-use pipeline::{Batch, Clock, Output, Point, Registry};
+use pipeline::{Batch, Clock, Output, Point, Registry, Resource, Scope};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -58,6 +58,7 @@ use tracing::{error, warn};
 use self::config::Config;
 use self::host::{Host, Plan};
 use crate::machine::root::{numbers, value_of};
+use crate::recorder::{Owner, Recorder, Selection};
 
 pub(crate) const ENTRY: ReceiverEntry = Entry {
     name: "host_metrics",
@@ -223,6 +224,7 @@ impl Scraper for HostScraper {
 
 /// Reads this machine for a benchmark, with the scrapers that are given in YAML.
 #[doc(hidden)]
+#[expect(missing_debug_implementations, reason = "it holds what reads, which shows nothing")]
 pub struct HostBench {
     host: Host,
     time_unix_nano: u64,
@@ -261,5 +263,18 @@ pub fn fuzz_files(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let _ = (mounts::parse(&text), mountstats::parse(&text), process_stat::Stat::parse(&text));
     let name = text.split_whitespace().next().unwrap_or_default();
-    let _ = (numbers(&text), value_of(&text, name));
+    let _ = (numbers(&text), value_of(&text, name), pressure::lines(&text).count());
+    let registry = Arc::new(Registry::new(10_000));
+    let owner = Owner {
+        id: 0,
+        resource: registry.resource(Resource::default()),
+        attributes: Arc::default(),
+        start_unix_nano: 0,
+    };
+    let mut recorder = Recorder::new(registry, Scope::default(), owner.clone());
+    let is_on = linux::METRICS.iter().map(|_| true).collect();
+    recorder.begin(0);
+    recorder.turn_to(&Selection { definitions: linux::METRICS, is_on }, &owner);
+    linux::fuzz(&text, &mut recorder);
+    recorder.finish();
 }

@@ -59,7 +59,7 @@ pub(crate) fn run(mut run: Run) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    run.source.demo = demo.as_ref().map(|machine| machine.configuration());
+    run.source.demo = demo.as_ref().map(::demo::Machine::configuration);
     let run = &run;
     let plan = match load(&run.source) {
         Ok(plan) => plan,

@@ -131,6 +131,7 @@ fn kind(kind: Option<OutputKind>) -> &'static str {
         Some(OutputKind::Gauge) => "gauge",
         Some(OutputKind::Histogram) => "histogram",
         Some(OutputKind::Summary) => "summary",
+        Some(OutputKind::Untyped) => "untyped",
         None => "as its input",
     }
 }

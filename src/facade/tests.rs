@@ -17,7 +17,7 @@ fn sources(defaults: &str) -> Sources {
 }
 
 #[test]
-fn a_schema_is_a_pipeline_with_a_dialect_before_it_and_its_pages_behind_it() {
+fn a_schema_is_a_pipeline_with_what_it_starts_from_before_it_and_its_pages_behind_it() {
     let expected = "exporters:
   prometheus/a:
     enable_open_metrics: false
@@ -28,6 +28,7 @@ fn a_schema_is_a_pipeline_with_a_dialect_before_it_and_its_pages_behind_it() {
 processors:
   dialect/a:
     originals: keep
+  gpu_attribution/a: {}
   schema/a:
     file: FILE
 service:
@@ -37,6 +38,7 @@ service:
         - prometheus/a
       processors:
         - dialect/a
+        - gpu_attribution/a
         - schema/a
       receivers:
         - otlp
@@ -61,6 +63,17 @@ rules:
     assert_eq!(ids, ["prometheus/a", "prometheus/a_3000", "json/a"]);
     assert!(layer.contains("included:\n        - a\n"), "{layer}");
     assert!(layer.contains("endpoint: 127.0.0.1:8000"), "{layer}");
+}
+
+#[test]
+fn a_schema_that_names_receivers_has_these_and_no_others() {
+    let layer = layer("receivers: {host_metrics: {collection_interval: 5s}, otlp: }\n", false).unwrap();
+    let section = config::Section::from_yaml("", &layer).unwrap();
+    let ids: Vec<String> = section.section("service.pipelines.metrics/a.receivers").read().unwrap();
+    assert_eq!(ids, ["host_metrics/a", "otlp/a"]);
+    let interval: String = section.section("receivers.host_metrics/a.collection_interval").read().unwrap();
+    assert_eq!(interval, "5s");
+    assert!(section.section("receivers").has("otlp/a"), "{layer}");
 }
 
 #[test]
@@ -96,6 +109,6 @@ fn the_pages_of_a_demonstration_say_so() {
     let schemas = [String::from("offgrid"), String::from("gpustack")];
     add(&mut sources, &Wanted { schemas: &schemas, is_facade: false, is_demo: true }).unwrap();
     let layer = sources.generated.unwrap().1;
-    let (pages, marks) = (layer.matches("target_info:").count(), layer.matches("demo: 'true'").count());
+    let (pages, marks) = (layer.matches("target_info:").count(), layer.matches("demo: \"true\"").count());
     assert!(pages > 1 && pages == marks, "{layer}");
 }

@@ -106,7 +106,8 @@ impl Machine {
 /// The library beside the executable, or where cargo puts what others need.
 fn find(executable: &Path) -> Result<PathBuf, Error> {
     let looked = [executable.with_file_name(LIBRARY), executable.with_file_name("deps").join(LIBRARY)];
-    let found = looked.iter().find(|path| path.is_file()).cloned();
+    // Where there are both, cargo made the second with this executable, and the first some time ago.
+    let found = looked.iter().rev().find(|path| path.is_file()).cloned();
     found.ok_or(Error::NoLibrary { looked })
 }
 

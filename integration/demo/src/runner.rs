@@ -1,5 +1,6 @@
 //! The runners of the demonstration: what each answers, and the process that it is.
 
+use std::ffi::CStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,8 @@ use crate::replay::Replay;
 #[derive(Debug)]
 pub struct Runner {
     pub name: &'static str,
+    /// What its process is called.
+    process: &'static CStr,
     /// The page of `GET /metrics`, as it was recorded.
     page: &'static str,
     /// The model, where its page does not say it.
@@ -22,18 +25,21 @@ pub struct Runner {
 pub const RUNNERS: [Runner; 3] = [
     Runner {
         name: "vllm",
+        process: c"demo-vllm",
         page: include_str!("../../fixtures/runners/vllm-0.33.0.constructed.prom"),
         model: None,
         stand_in: 1001,
     },
     Runner {
         name: "sglang",
+        process: c"demo-sglang",
         page: include_str!("../../fixtures/runners/sglang-0.5.23.constructed.prom"),
         model: None,
         stand_in: 1002,
     },
     Runner {
         name: "llama_cpp",
+        process: c"demo-llama-server",
         page: include_str!("../../fixtures/runners/llamacpp-0.5.0-dev-0c1e57098-load.recorded.prom"),
         model: Some("Qwen2.5-7B-Instruct-Q8_0"),
         stand_in: 1003,
@@ -46,6 +52,10 @@ pub const RUNNERS: [Runner; 3] = [
 pub async fn serve(name: &str) -> std::io::Result<()> {
     let found = RUNNERS.iter().find(|runner| runner.name == name);
     let runner = found.ok_or_else(|| std::io::Error::other(format!("there is no runner `{name}`")))?;
+    // A real runner is not of the collector's session: an interrupt at the terminal is not for it, and nobody takes the
+    // two for relatives. Where the session cannot be had, it is a runner all the same.
+    let _ = rustix::process::setsid();
+    let _ = rustix::thread::set_name(runner.process);
     let replay = Replay::start_text(runner.page).await;
     let mut output = std::io::stdout();
     writeln!(output, "{}", replay.address)?;

@@ -401,6 +401,62 @@ fn a_call_that_hangs_ends_when_the_script_says_so() {
 }
 
 #[test]
+fn a_call_may_fail_after_it_has_hung() {
+    let fault = "faults: [{call: nvmlDeviceGetPowerUsage, code: 10, delay: 120ms}]";
+    let machine = Machine::new(&format!("base: {{power: {{usage: 9}}}}\ngpus: 1\n{fault}\n"));
+    let nvml = machine.nvml();
+    let start = Instant::now();
+    assert!(matches!(nvml.device_by_index(0).unwrap().power_usage(), Err(NvmlError::Timeout)));
+    assert!(start.elapsed() >= Duration::from_millis(120));
+}
+
+#[test]
+fn a_board_that_may_not_be_read_refuses_each_call() {
+    let base = "base: {power: {usage: 9}, temperature: {gpu: 40}}\n";
+    let machine = Machine::new(&format!("{base}gpus: 2\nfaults: [{{call: '*', gpu: 0, code: 4}}]\n"));
+    let nvml = machine.nvml();
+    let (first, second) = (nvml.device_by_index(0).unwrap(), nvml.device_by_index(1).unwrap());
+    assert!(matches!(first.power_usage(), Err(NvmlError::NoPermission)));
+    assert!(matches!(first.uuid(), Err(NvmlError::NoPermission)));
+    assert_eq!(second.temperature(TemperatureSensor::Gpu).unwrap(), 40);
+}
+
+#[test]
+fn an_instance_that_is_gone_is_no_longer_valid() {
+    let script = |instances: &str| format!("gpus: [{{mig: {{mode: 1, max: 7, instances: [{instances}]}}}}]");
+    let machine = Machine::new(&script("{memory: {total: 9, used: 1}}, {memory: {total: 9, used: 2}}"));
+    let nvml = machine.nvml();
+    let board = nvml.device_by_index(0).unwrap();
+    let instance = board.mig_device_by_index(1).unwrap();
+    assert_eq!(instance.memory_info().unwrap().used, 2);
+    machine.write(&script("{memory: {total: 9, used: 1}}"));
+    until("the instance is gone", || matches!(instance.memory_info(), Err(NvmlError::InvalidArg)));
+    assert!(matches!(board.mig_device_by_index(1), Err(NvmlError::NotFound)));
+    machine.write("gpus: [{mig: {mode: 0, max: 7}, utilization: {gpu: 3}}]");
+    until("the board is whole", || board.utilization_rates().is_ok());
+}
+
+#[test]
+fn two_copies_are_two_worlds_and_threads_share_one() {
+    let machines =
+        [3, 5].map(|usage| Machine::new(&format!("base: {{power: {{usage: {usage}}}}}\ngpus: 4\n")));
+    let libraries = machines.each_ref().map(Machine::nvml);
+    std::thread::scope(|scope| {
+        for (nvml, usage) in libraries.iter().zip([3, 5]) {
+            for index in 0..4 {
+                scope.spawn(move || {
+                    let device = nvml.device_by_index(index).unwrap();
+                    for _ in 0..1000 {
+                        assert_eq!(device.power_usage().unwrap(), usage);
+                    }
+                });
+            }
+        }
+    });
+    assert_eq!(machines.each_ref().map(|machine| machine.calls("nvmlDeviceGetPowerUsage")), [4000, 4000]);
+}
+
+#[test]
 fn an_older_library_and_an_older_board_lack_functions() {
     let script = "base: {memory: {total: 9, used: 1}}\ngpus: [{}, {unsupported: [nvmlDeviceGetMemoryInfo]}]\nmissing: [nvmlDeviceGetMemoryInfo_v2]\n";
     let machine = Machine::new(script);

@@ -9,12 +9,13 @@
 //! measure pull 1000000                 series: the time and memory of a page
 //! measure connections 500              at once
 //! measure peer ENDPOINT PID POINTS     another program's CPU under the same flood
+//! measure node_exporter 200            scrapes of both, four a second: the CPU that each costs
 //! measure backend ADDRESS              what that program may push to, until it is killed
 //! ```
 
 use std::time::{Duration, Instant};
 
-use integration::{Backend, Behaviour, Collector, Load, Target, get_with};
+use integration::{Backend, Behaviour, Collector, Load, NodeExporter, Target, get, get_with, with_pipeline};
 
 #[tokio::main]
 async fn main() {
@@ -35,11 +36,12 @@ async fn main() {
         Some("pull") => pull(number(1, 1_000_000)).await,
         Some("connections") => connections(number(1, 500)).await,
         Some("peer") => peer(&arguments[1], number(2, 0) as u32, number(3, 1_000_000)).await,
+        Some("node_exporter") => node_exporter(number(1, 200)).await,
         Some("backend") => {
             let _backend = Backend::start_at(&arguments[1], Behaviour::Discard).await;
             std::future::pending::<()>().await;
         }
-        _ => eprintln!("expected idle, otlp, flood, scrape, pull or connections"),
+        _ => eprintln!("expected idle, otlp, flood, scrape, pull, connections or node_exporter"),
     }
 }
 
@@ -264,4 +266,39 @@ async fn connections(count: u64) {
     let settled = || async { collector.descriptors() <= base + 2 };
     integration::wait_until("descriptors to be given back", settled, || collector.log()).await;
     println!("{served} of {count} served; descriptors back to {base} after {:?}", start.elapsed());
+}
+
+/// The CPU of a scrape of the schema `node_exporter`, the reading of the host included, and of a node_exporter.
+async fn node_exporter(scrapes: u64) {
+    const INTERVAL: Duration = Duration::from_millis(250);
+    let theirs = NodeExporter::start().await;
+    let sets = [
+        "exporters.prometheus/node_exporter.endpoint=127.0.0.1:0",
+        "receivers.host_metrics/node_exporter.collection_interval=250ms",
+    ];
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    let arguments: Vec<_> = ["--schema", "node_exporter"].into_iter().chain(sets).collect();
+    let collector = Collector::spawn(&with_pipeline(&[], &[]), &arguments);
+    collector.wait_for_log("INFO ready").await;
+    let log = collector.log();
+    let path = "/node_exporter/metrics";
+    let line = log.lines().find(|line| line.contains(path)).expect("the schema has a page");
+    let ours = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    // The first seconds resolve every series, which happens once.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let before = (cpu_seconds(collector.id()), cpu_seconds(theirs.id()));
+    let mut interval = tokio::time::interval(INTERVAL);
+    let (mut our_series, mut their_series) = (0, 0);
+    let series = |text: &str| text.lines().filter(|line| !line.starts_with('#')).count();
+    for _ in 0..scrapes {
+        interval.tick().await;
+        our_series = series(&get(ours, path).await.text());
+        their_series = series(&get(&theirs.address, "/metrics").await.text());
+    }
+    let after = (cpu_seconds(collector.id()), cpu_seconds(theirs.id()));
+    let (one, other) = (after.0 - before.0, after.1 - before.1);
+    let each = |seconds: f64| seconds * 1e3 / scrapes as f64;
+    println!("ours: {our_series} series, {:.2} ms of CPU a scrape, the reading included", each(one));
+    println!("node_exporter: {their_series} series, {:.2} ms of CPU a scrape", each(other));
+    println!("ours / node_exporter: {:.2}", one / other);
 }

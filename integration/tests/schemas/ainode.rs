@@ -1,5 +1,6 @@
 //! Where AINode's document and AINode differ, and what is made instead.
 
+use crate::platforms::BOARDS;
 use crate::{LLAMA_CPP, Page, SGLANG, VLLM};
 
 const OWN: &str = "apps/ainode-0.5.constructed.prom";
@@ -73,6 +74,18 @@ fn several_gpus_are_one() {
     page.check("ainode_gpu_memory_total_bytes", &["171798691840"]);
     page.check("ainode_gpu_temperature_celsius", &["67"]);
     page.check("ainode_gpu_available", &["1"]);
+}
+
+#[test]
+fn instances_of_mig_are_part_of_their_board() {
+    let page = Page::of("ainode", &[BOARDS]);
+    let mebibytes = |sum: u64| (sum << 20).to_string();
+    page.check("ainode_gpu_memory_total_bytes", &[&mebibytes(81_559 + 46_068 + 81_559 + 32_768)]);
+    // The H100, the L40S, the H100 with MIG, and the V100; each of the fixture uses a page more.
+    let used = ((73_216_u64 + 20_000 + 30_000) << 20) + 4 * 4096;
+    page.check("ainode_gpu_memory_used_bytes", &[&used.to_string()]);
+    page.check("ainode_gpu_utilization_percent", &["43"]);
+    page.check("ainode_gpu_temperature_celsius", &["70"]);
 }
 
 #[test]

@@ -7,16 +7,18 @@ use std::path::PathBuf;
 
 use integration::root;
 
+use crate::platforms::BOARDS;
 use crate::{LLAMA_CPP, Page, SCHEMAS, SGLANG, VLLM};
 
 /// What is called so is made of these.
-const INPUTS: [(&str, &[&str]); 10] = [
+const INPUTS: [(&str, &[&str]); 11] = [
     ("vllm", &[VLLM]),
     ("vllm_two_engines", &["runners/vllm-0.33.0-dp2.constructed.prom"]),
     ("sglang", &[SGLANG]),
     ("llama_cpp", &[LLAMA_CPP]),
     ("vllm_and_gpus", &[VLLM, "otlp/gpus.json"]),
     ("gpus", &["otlp/gpus.json"]),
+    ("gpu_boards", &[BOARDS]),
     ("gpu_unified", &["otlp/gpu_unified.json"]),
     ("application", &["otlp/application.json"]),
     ("nodes", &["otlp/nodes.json"]),

@@ -1,6 +1,6 @@
 //! Where GPUStack's document, GPUStack and the runners differ, and what is made.
 
-use crate::platforms::{GATEWAY, MINDIE, NODE, OLD_VLLM, SERVER, TWO_ENGINES, WORKER};
+use crate::platforms::{BOARDS, GATEWAY, MINDIE, NODE, OLD_VLLM, SERVER, TWO_ENGINES, WORKER};
 use crate::{LLAMA_CPP, Page, SGLANG, VLLM};
 
 const TPOT: &str = "gpustack:time_per_output_token_seconds_count";
@@ -129,6 +129,29 @@ fn rates_are_percent_and_ratios_are_not() {
     ] {
         assert_eq!(page.value(name, &[labels]), expected, "{name}");
     }
+}
+
+#[test]
+fn instances_of_mig_are_part_of_their_board() {
+    let page = page(&[BOARDS]);
+    for (name, expected) in [
+        ("gpustack:worker_node_gram_total_bytes", (81_559_u64 << 20).to_string()),
+        ("gpustack:worker_node_gram_used_bytes", ((20_000_u64 << 20) + 4096).to_string()),
+        // What the processes of its instances hold.
+        ("gpustack:worker_node_gram_allocated_bytes", (3900_u64 << 20).to_string()),
+        ("gpustack:worker_node_gpu_info", String::from("1")),
+        ("gpustack:worker_node_gpu_temperature_celsius", String::from("55")),
+        ("gpustack:worker_node_gpu_power_limit_watts", String::from("700")),
+    ] {
+        let is_of_board =
+            |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains("gpu_index=\"2\"");
+        let found: Vec<_> = page.0.lines().filter(is_of_board).collect();
+        assert!(found.len() == 1 && found[0].ends_with(&format!(" {expected}")), "{name}: {found:?}");
+    }
+    // Of a board with MIG nothing tells how busy it is.
+    let busy = "gpustack:worker_node_gpu_utilization_rate";
+    assert!(!page.0.lines().any(|line| line.starts_with(busy) && line.contains("gpu_index=\"2\"")));
+    assert!((page.value(busy, &["gpu_index=\"0\""]) - 29.0).abs() < 1e-9);
 }
 
 #[test]

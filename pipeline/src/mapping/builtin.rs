@@ -22,7 +22,8 @@ pub const DIALECTS: &[File] = files!("dialects":
     "dynamo" "lmdeploy" "litellm" "llama_cpp" "mindie" "ollama" "ray" "sglang" "tei" "tgi" "triton" "trtllm" "vllm");
 
 /// From the conventions to documented names.
-pub const SCHEMAS: &[File] = files!("schemas": "ai_cluster" "ainode" "gpustack" "model_runner" "offgrid");
+pub const SCHEMAS: &[File] = files!("schemas": "ai_cluster" "ainode" "dcgm_exporter" "gpustack" "model_runner"
+    "node_exporter" "offgrid");
 
 /// The names of the conventions, and what we add to them.
 pub const CONVENTIONS: &str = include_str!("../../../config/conventions.yaml");

@@ -72,6 +72,8 @@ pub enum OutputKind {
     Gauge,
     Histogram,
     Summary,
+    /// A number of which nobody says how it adds up: the exposition says `untyped`.
+    Untyped,
 }
 
 /// Where a rule's values come from.
@@ -113,6 +115,8 @@ pub struct Input {
     pub scale: Option<f64>,
     pub offset: f64,
     pub valid: Valid,
+    /// Whether numbers are rounded to whole ones, last of all.
+    pub is_whole: bool,
     pub is_accumulated_twice: bool,
     /// All labels of the output: the rule's, with those of this input over them.
     pub labels: Labels,

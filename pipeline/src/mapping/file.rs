@@ -48,6 +48,10 @@ pub struct MappingFile {
     /// Where the pages are; only in a schema.
     #[serde(default)]
     pub facade: Option<Facade>,
+    /// What its pipeline takes, in the place of what the pipeline `metrics` takes; only in a schema. Each is a kind
+    /// of receiver with its section, which that receiver reads.
+    #[serde(default)]
+    pub receivers: Ordered<serde_json::Value>,
 }
 
 /// Something the user of a mapping may set.
@@ -129,6 +133,8 @@ pub struct Input {
     pub scale: Option<f64>,
     pub offset: f64,
     pub valid: Valid,
+    /// Rounded to whole numbers.
+    pub whole: bool,
     pub repair: Option<Repair>,
     pub labels: Ordered<Label>,
 }

@@ -1,5 +1,7 @@
 //! TCP connections by state, and what waits in the queues of sockets.
 
+use std::time::{Duration, Instant};
+
 use super::network::{CONNECTIONS, QUEUES};
 use crate::machine::root::Root;
 use crate::recorder::{Label, Recorder};
@@ -27,33 +29,76 @@ const TCP: [(&str, &str); 2] = [("ipv4", "net/tcp"), ("ipv6", "net/tcp6")];
 const UDP: [(&str, &str); 2] = [("ipv4", "net/udp"), ("ipv6", "net/udp6")];
 
 /// Bytes received and not read, and bytes to be transmitted.
-#[derive(Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Queues {
     receive: u64,
     transmit: u64,
 }
 
-pub(super) fn read(root: &Root, recorder: &mut Recorder) {
-    if recorder.is_any_on(&[CONNECTIONS, QUEUES]) {
-        let mut counts = [0_u64; STATES.len()];
-        match root.read_of_namespace(TCP[0].1) {
-            Ok(text) => {
-                record_queues("tcp", TCP[0].0, &count(&text, Some(&mut counts)), recorder);
-                if let Ok(text) = root.read_of_namespace(TCP[1].1) {
-                    record_queues("tcp", TCP[1].0, &count(&text, Some(&mut counts)), recorder);
-                }
-                record_counts(counts, recorder);
+/// What the tables said when they were last read.
+#[derive(Default)]
+pub(super) struct Connections {
+    counts: [u64; STATES.len()],
+    queues: Vec<(&'static str, &'static str, Queues)>,
+    /// Until when this is told again, where reading was dear.
+    holds_until: Option<Instant>,
+}
+
+/// What takes longer to read than this is read less often.
+///
+/// The kernel looks through a table that grows with its memory, whether or not there are connections in it: for
+/// milliseconds, where all else together takes one.
+const DEAR: Duration = Duration::from_millis(1);
+
+/// Reading takes no more than this part of the time.
+const SHARE: u32 = 10_000;
+
+/// What is dear is read again after this at the latest.
+const HOLDS_MAX: Duration = Duration::from_mins(1);
+
+impl Connections {
+    pub(super) fn read(&mut self, root: &Root, recorder: &mut Recorder) {
+        if !recorder.is_any_on(&[CONNECTIONS, QUEUES]) {
+            return;
+        }
+        let began = Instant::now();
+        if self.holds_until.is_none_or(|until| began >= until) {
+            self.holds_until = None;
+            if let Err(message) = self.count_all(root, recorder.is_on(QUEUES)) {
+                return recorder.error(STATES.len() as u64, message);
             }
-            Err(message) => recorder.error(STATES.len() as u64, message),
+            self.holds_until = rest(began.elapsed()).map(|rest| began + rest);
+        }
+        if recorder.is_on(CONNECTIONS) {
+            record_counts(self.counts, recorder);
+        }
+        for (transport, network, queues) in &self.queues {
+            record_queues(transport, network, queues, recorder);
         }
     }
-    if recorder.is_on(QUEUES) {
-        for (network, file) in UDP {
+
+    fn count_all(&mut self, root: &Root, with_queues: bool) -> Result<(), String> {
+        self.counts = [0; STATES.len()];
+        self.queues.clear();
+        for (index, (network, file)) in TCP.iter().enumerate() {
+            match root.read_of_namespace(file) {
+                Ok(text) => self.queues.push(("tcp", network, count(&text, Some(&mut self.counts)))),
+                Err(message) if index == 0 => return Err(message),
+                Err(_) => {}
+            }
+        }
+        for (network, file) in UDP.iter().filter(|_| with_queues) {
             if let Ok(text) = root.read_of_namespace(file) {
-                record_queues("udp", network, &count(&text, None), recorder);
+                self.queues.push(("udp", network, count(&text, None)));
             }
         }
+        Ok(())
     }
+}
+
+/// How long what took so long to read is told again.
+fn rest(took: Duration) -> Option<Duration> {
+    (took > DEAR).then(|| took.saturating_mul(SHARE).min(HOLDS_MAX))
 }
 
 fn record_counts(counts: [u64; STATES.len()], recorder: &mut Recorder) {
@@ -94,4 +139,16 @@ fn count(text: &str, mut counts: Option<&mut [u64; STATES.len()]>) -> Queues {
         }
     }
     queues
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_dear_is_read_less_often_but_not_forgotten() {
+        assert_eq!(rest(Duration::from_micros(900)), None);
+        assert_eq!(rest(Duration::from_millis(2)), Some(Duration::from_secs(20)));
+        assert_eq!(rest(Duration::from_secs(5)), Some(HOLDS_MAX));
+    }
 }

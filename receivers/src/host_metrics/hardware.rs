@@ -53,7 +53,9 @@ pub(super) fn plan(_: &Plain, _: &mut Vec<Message>) -> Make {
 impl Part for Hardware {
     fn read(&mut self, root: &Root, recorder: &mut Recorder) -> Result<(), String> {
         if recorder.is_any_on(&SENSORS) {
-            hwmon::chips(root).iter().for_each(|chip| sensors(root, chip, recorder));
+            for chip in hwmon::chips(root) {
+                sensors(root, &chip, recorder);
+            }
             for (zone, kind, temperature) in thermal_zones(root) {
                 let mut labels = vec![("hw.id", Label::Text(&zone)), ("hw.type", Label::Text("temperature"))];
                 labels.extend(kind.as_deref().map(|kind| ("hw.name", Label::Text(kind))));

@@ -82,3 +82,11 @@ impl Part for Linux {
         Ok(())
     }
 }
+
+/// Reads any text as each of the tables, for the fuzz target.
+pub(super) fn fuzz(text: &str, recorder: &mut Recorder) {
+    memory::fuzz(text, recorder);
+    processors::fuzz(text, recorder);
+    network::fuzz(text, recorder);
+    devices::fuzz(text, recorder);
+}

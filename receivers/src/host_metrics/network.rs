@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use pipeline::Kind;
 
 use super::config::{Interfaces, NetworkConfig};
+use super::connections::Connections;
 use super::host::Part;
+use super::interfaces;
 use super::lookup::{Choice, List, Message};
 use super::scrapers::{Make, make};
-use super::{connections, interfaces};
 use crate::machine::root::Root;
 use crate::recorder::{Definition, Label, Recorder, UP_DOWN};
 
@@ -110,11 +111,12 @@ const COLUMNS: usize = 16;
 
 struct Network {
     choice: Choice,
+    connections: Connections,
 }
 
 pub(super) fn plan(config: &NetworkConfig, problems: &mut Vec<Message>) -> Make {
     let choice = choice(config, problems);
-    make(move || Network { choice: choice.clone() })
+    make(move || Network { choice: choice.clone(), connections: Connections::default() })
 }
 
 fn choice(config: &NetworkConfig, problems: &mut Vec<Message>) -> Choice {
@@ -130,7 +132,7 @@ fn choice(config: &NetworkConfig, problems: &mut Vec<Message>) -> Choice {
 
 impl Part for Network {
     fn read(&mut self, root: &Root, recorder: &mut Recorder) -> Result<(), String> {
-        connections::read(root, recorder);
+        self.connections.read(root, recorder);
         for (metric, file) in [(CONNTRACK_COUNT, "count"), (CONNTRACK_MAX, "max")] {
             // Only there while the packet filter tracks connections.
             if recorder.is_on(metric)

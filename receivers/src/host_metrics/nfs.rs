@@ -99,7 +99,9 @@ impl Part for Nfs {
         }
         if recorder.is_any_on(&OF_MOUNTS) {
             let text = root.read_of_namespace("mountstats").unwrap_or_default();
-            mountstats::parse(&text).iter().for_each(|mount| record(mount, recorder));
+            for mount in mountstats::parse(&text) {
+                record(&mount, recorder);
+            }
         }
         Ok(())
     }

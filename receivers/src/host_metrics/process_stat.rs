@@ -1,5 +1,8 @@
 //! The `stat` file of a process.
 
+/// How many fields there are; newer kernels may have more.
+const FIELDS: usize = 52;
+
 /// What is read of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stat<'a> {
@@ -23,7 +26,8 @@ impl<'a> Stat<'a> {
         let (head, rest) = text.trim_end().rsplit_once(')')?;
         let (id, name) = head.split_once('(')?;
         // The word at 0 is the third field of the line in proc_pid_stat(5).
-        let words: Vec<_> = rest.split_ascii_whitespace().collect();
+        let mut words = Vec::with_capacity(FIELDS);
+        words.extend(rest.split_ascii_whitespace());
         let number = |field: usize| words.get(field - 3)?.parse::<u64>().ok();
         Some(Self {
             id: id.trim().parse().ok()?,

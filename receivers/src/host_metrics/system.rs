@@ -90,9 +90,10 @@ impl Part for System {
             }
         }
         files(root, recorder);
-        if recorder.is_on(BOOT_TIME) {
-            let boot = value_of(&root.read_optional("proc/stat").unwrap_or_default(), "btime");
-            boot.into_iter().for_each(|boot| recorder.int(BOOT_TIME, &[], boot));
+        if recorder.is_on(BOOT_TIME)
+            && let Some(boot) = value_of(&root.read_optional("proc/stat").unwrap_or_default(), "btime")
+        {
+            recorder.int(BOOT_TIME, &[], boot);
         }
         if recorder.is_on(KERNEL) {
             kernel(root, recorder);

@@ -568,16 +568,83 @@ fn this_machine_can_be_read() {
     }
 }
 
+/// Every file whose text is more than a number.
+const FILES: [&str; 62] = [
+    "proc/stat",
+    "proc/loadavg",
+    "proc/meminfo",
+    "proc/swaps",
+    "proc/vmstat",
+    "proc/diskstats",
+    "proc/uptime",
+    "proc/1/net/dev",
+    "proc/1/net/tcp",
+    "proc/1/net/udp",
+    "proc/1/net/arp",
+    "proc/1/mountinfo",
+    "proc/1/mountstats",
+    "proc/1/stat",
+    "proc/self/stat",
+    "proc/self/status",
+    "proc/self/io",
+    "proc/self/limits",
+    "proc/self/cgroup",
+    "proc/pressure/cpu",
+    "proc/pressure/irq",
+    "proc/cpuinfo",
+    "proc/schedstat",
+    "proc/interrupts",
+    "proc/softirqs",
+    "proc/mdstat",
+    "proc/1/net/rpc/nfs",
+    "proc/1/net/netstat",
+    "proc/1/net/snmp",
+    "proc/1/net/snmp6",
+    "proc/1/net/sockstat",
+    "proc/1/net/softnet_stat",
+    "proc/1/net/stat/nf_conntrack",
+    "proc/sys/fs/file-nr",
+    "proc/sys/kernel/osrelease",
+    "proc/sys/kernel/pid_max",
+    "etc/os-release",
+    "sys/class/dmi/id/sys_vendor",
+    "sys/devices/system/node/node0/meminfo",
+    "sys/devices/system/node/node0/numastat",
+    "sys/devices/system/node/node0/hugepages/hugepages-4kB/nr_hugepages",
+    "sys/devices/system/cpu/cpu0/topology/core_id",
+    "sys/devices/system/edac/mc/mc0/ce_count",
+    "sys/class/infiniband/a/ports/1/state",
+    "sys/class/infiniband/a/ports/1/rate",
+    "sys/class/infiniband/a/ports/1/counters/b",
+    "sys/class/hwmon/hwmon0/temp1_input",
+    "sys/class/hwmon/hwmon0/name",
+    "sys/class/hwmon/hwmon0/_",
+    "sys/class/thermal/thermal_zone0/temp",
+    "sys/class/powercap/a/energy_uj",
+    "sys/class/net/a/speed",
+    "sys/class/net/a/operstate",
+    "sys/class/net/bonding_masters",
+    "sys/class/nvme/a/model",
+    "sys/fs/cgroup/cgroup.controllers",
+    "sys/fs/cgroup/memory.events",
+    "sys/fs/cgroup/cpu.max",
+    "sys/fs/cgroup/cpu.stat",
+    "sys/fs/cgroup/memory/memory.oom_control",
+    "sys/fs/cgroup/io.pressure",
+    "sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
+];
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn no_content_panics(text in r"((cpu|cpu0|btime|MemTotal:|MemFree:|a|-1|99999999999999999999|18446744073709551615|7|\(|\)|:|-|/|total=|some|\\040|é| |\t|\n){0,40})") {
-        let files = ["stat", "loadavg", "meminfo", "swaps", "vmstat", "diskstats", "uptime", "1/net/dev", "1/net/tcp", "1/mountinfo", "1/stat", "self/stat", "self/status", "self/io", "pressure/cpu"];
-        let files: Vec<_> = files.iter().map(|file| (format!("proc/{file}"), text.as_str())).collect();
+    fn no_content_panics(text in r"((cpu|cpu0|btime|MemTotal:|MemFree:|a|-1|99999999999999999999|18446744073709551615|7|\(|\)|:|-|/|total=|some|\\040|é| |\t|\n|Tcp:|Ip6|Node 0 |device |with fstype nfs|cpu\n|CPU0 |md0 : |\[2/1\]|READ:|rpc|0::/|kB|  ){0,40})") {
+        let files: Vec<_> = FILES.iter().map(|file| ((*file).to_owned(), text.as_str())).collect();
         let folder = folder(&files.iter().map(|(path, text)| (path.as_str(), *text)).collect::<Vec<_>>());
-        let mut host = host(&folder, "");
-        host.scrape(TIME);
-        host.scrape(TIME + 1);
+        for scrapers in ["", "linux: {metrics: {linux.interrupts: {enabled: true}, linux.softirqs: {enabled: true}}}"] {
+            let mut host = host(&folder, scrapers);
+            host.scrape(TIME);
+            host.scrape(TIME + 1);
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::identity::owner;
 use super::life::{State, scope};
 use super::owners::Attributes;
 use super::watched::Known;
-use super::xids::Xids;
+use super::xids::{Count, Xids};
 use crate::recorder::{Definition, Label, Labels, Owner, Recorder, Selection, UP_DOWN};
 
 pub(super) const STATES: &[Definition] = &[
@@ -34,6 +34,11 @@ pub(super) const STATES: &[Definition] = &[
         "s",
         "When an error was last reported, in seconds since 1970, by nvidia.gpu.xid.",
     ),
+    gauge(
+        "nvidia.gpu.xid.last",
+        "1",
+        "Number of the error the driver reported last, 0 where none since we began to listen; also in nvidia.gpu.xid.",
+    ),
 ];
 
 const NVML_UP: usize = 0;
@@ -42,6 +47,7 @@ const INFO: usize = 2;
 const STATUS: usize = 3;
 const XID_ERRORS: usize = 4;
 const XID_LAST_TIME: usize = 5;
+const XID_LAST: usize = 6;
 
 const OK: &str = "ok";
 const DEGRADED: &str = "degraded";
@@ -62,6 +68,7 @@ pub(super) struct States {
     selection: Selection,
     /// Since when errors are counted.
     start_unix_nano: u64,
+    is_listening: bool,
 }
 
 impl States {
@@ -71,11 +78,13 @@ impl States {
             recorder: Recorder::new(context.registry.clone(), scope(), host),
             selection: Selection { definitions: STATES, is_on: [true; STATES.len()].into() },
             start_unix_nano: context.clock.unix_nano(),
+            is_listening: false,
         }
     }
 
     /// Begins with the library; [`States::finish`] ends what is said.
     pub(super) fn begin(&mut self, library: &Library, resource: &Arc<Resource>, time: u64) {
+        self.is_listening = *library == Library::Up;
         self.recorder.begin(time);
         self.recorder.turn_to(&self.selection, &owner(Attributes::default(), resource));
         match library {
@@ -92,10 +101,10 @@ impl States {
         let owner = known.identity.owner(&Attributes::default(), &known.resource);
         self.recorder.own(Owner { start_unix_nano: self.start_unix_nano, ..owner });
         self.condition(known);
-        for (xid, count) in xids.of(&known.identity.short_bus_id()) {
-            let labels = [("nvidia.gpu.xid", Label::Int(xid as i64))];
-            self.recorder.int(XID_ERRORS, &labels, count.errors);
-            self.recorder.double(XID_LAST_TIME, &labels, count.last_unix_nano as f64 / 1e9);
+        let last = self.errors(xids.of(&known.identity.short_bus_id()));
+        // That there was none is only known while somebody listens.
+        if self.is_listening || last != 0 {
+            self.recorder.int(XID_LAST, &[("nvidia.gpu.xid", Label::Int(last as i64))], last);
         }
     }
 
@@ -108,6 +117,18 @@ impl States {
 
     pub(super) fn finish(&mut self) -> Batch {
         self.recorder.finish()
+    }
+
+    /// Gives the number of the last of them, or 0.
+    fn errors(&mut self, errors: impl Iterator<Item = (u64, Count)>) -> u64 {
+        let mut last = (0, 0);
+        for (xid, count) in errors {
+            let labels = [("nvidia.gpu.xid", Label::Int(xid as i64))];
+            self.recorder.int(XID_ERRORS, &labels, count.errors);
+            self.recorder.double(XID_LAST_TIME, &labels, count.last_unix_nano as f64 / 1e9);
+            last = last.max((count.last_unix_nano, xid));
+        }
+        last.1
     }
 
     fn condition(&mut self, known: &Known) {

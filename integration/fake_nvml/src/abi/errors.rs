@@ -144,7 +144,7 @@ unsafe extern "C" fn nvmlDeviceGetSramEccErrorStatus(
     let found = ask("nvmlDeviceGetSramEccErrorStatus", device).and_then(|board| {
         // SAFETY: the caller gives such a structure.
         let asked = unsafe { versioned(status, &[version_of::<nvmlEccSramErrorStatus_v1_t>(1)]) }?;
-        let Ecc { volatile, aggregate, .. } = &board.gpu().ecc;
+        let Ecc { volatile, aggregate, sram_threshold_exceeded, .. } = &board.gpu().ecc;
         Ok(nvmlEccSramErrorStatus_v1_t {
             version: asked.version,
             aggregateUncParity: board.count_or_zero(&aggregate.uncorrected.sram),
@@ -158,7 +158,7 @@ unsafe extern "C" fn nvmlDeviceGetSramEccErrorStatus(
             aggregateUncBucketPcie: 0,
             aggregateUncBucketMcu: 0,
             aggregateUncBucketOther: 0,
-            bThresholdExceeded: 0,
+            bThresholdExceeded: board.count_or_zero(sram_threshold_exceeded) as c_uint,
         })
     });
     // SAFETY: the caller has room.

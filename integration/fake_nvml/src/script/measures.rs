@@ -227,6 +227,8 @@ pub(crate) struct Ecc {
     pub(crate) volatile: EccErrors,
     /// In the life of the board.
     pub(crate) aggregate: EccErrors,
+    /// Whether there were more errors in SRAM than there may be.
+    pub(crate) sram_threshold_exceeded: Reading,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

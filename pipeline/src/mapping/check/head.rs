@@ -74,11 +74,20 @@ impl Scope<'_> {
                 }
             }
             MappingKind::Dialect => {
-                let schemas = [("endpoints", !file.endpoints.is_empty()), ("facade", file.facade.is_some())];
+                let schemas = [
+                    ("endpoints", !file.endpoints.is_empty()),
+                    ("facade", file.facade.is_some()),
+                    ("receivers", !file.receivers.0.is_empty()),
+                ];
                 for (key, _) in schemas.into_iter().filter(|(_, is_set)| *is_set) {
                     self.say(key, format!("`{key}` is for schemas; this is a dialect"));
                 }
             }
+        }
+        for kind in file.receivers.keys().filter(|kind| kind.contains('/')) {
+            let message =
+                format!("expected the kind of a receiver, got `{kind}`: it is named after the schema");
+            self.say(&super::joined("receivers", kind), message);
         }
         self.check_endpoints();
     }

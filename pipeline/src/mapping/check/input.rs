@@ -42,6 +42,7 @@ impl Scope<'_> {
         self.check_repair(key, spec, nature.kind);
         let taken = taken(&origin.name, nature, spec.take);
         let nature = self.or_say(&format!("{key}.take"), taken).unwrap_or_default();
+        self.check_whole(key, spec, nature.kind);
         let source = Source {
             key: key.to_owned(),
             name: origin.name,
@@ -62,6 +63,7 @@ impl Scope<'_> {
             scale: spec.scale,
             offset: spec.offset,
             valid: spec.valid,
+            is_whole: spec.whole,
             is_accumulated_twice: spec.repair.is_some(),
             labels: Labels::default(),
         };
@@ -173,6 +175,14 @@ impl Scope<'_> {
                 }
                 Some(Runner::Named(name.to_owned()))
             }
+        }
+    }
+
+    fn check_whole(&self, key: &str, spec: &file::Input, kind: Option<OutputKind>) {
+        if let Some(kind @ (OutputKind::Histogram | OutputKind::Summary)) = kind
+            && spec.whole
+        {
+            self.say(&format!("{key}.whole"), format!("only numbers are rounded; this is a {}", word(kind)));
         }
     }
 

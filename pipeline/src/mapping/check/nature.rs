@@ -35,6 +35,7 @@ pub(super) fn word(kind: OutputKind) -> &'static str {
         OutputKind::Gauge => "gauge",
         OutputKind::Histogram => "histogram",
         OutputKind::Summary => "summary",
+        OutputKind::Untyped => "untyped",
     }
 }
 

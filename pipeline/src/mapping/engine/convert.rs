@@ -12,6 +12,7 @@ pub(super) struct Convert {
     divisor: f64,
     offset: f64,
     valid: Valid,
+    is_whole: bool,
     is_accumulated_twice: bool,
 }
 
@@ -24,6 +25,7 @@ impl Convert {
             divisor,
             offset: input.offset,
             valid: input.valid,
+            is_whole: input.is_whole,
             is_accumulated_twice: input.is_accumulated_twice,
         }
     }
@@ -33,6 +35,7 @@ impl Convert {
         self.take == Take::Value
             && self.is_same_unit()
             && self.valid == Valid::default()
+            && !self.is_whole
             && !self.is_accumulated_twice
     }
 
@@ -64,7 +67,8 @@ impl Convert {
             Value::Empty => None,
             Value::Int(_) | Value::Double(_) => {
                 let (value, number) = self.valid_number(value)?;
-                if self.is_same_unit() { Some(value) } else { self.scaled(number) }
+                let is_done = !self.is_whole || matches!(value, Value::Int(_));
+                if self.is_same_unit() && is_done { Some(value) } else { self.scaled(number) }
             }
             Value::Histogram(histogram) => Some(Value::Histogram(Box::new(self.histogram(histogram)))),
             Value::ExponentialHistogram(histogram) => {
@@ -98,7 +102,8 @@ impl Convert {
     }
 
     fn scaled(&self, number: f64) -> Option<Value> {
-        Some(self.line(number)).filter(|number| number.is_finite()).map(Value::Double)
+        let number = Some(self.line(number)).filter(|number| number.is_finite())?;
+        Some(Value::Double(if self.is_whole { number.round() } else { number }))
     }
 
     /// A value that was made, which `valid` is about.

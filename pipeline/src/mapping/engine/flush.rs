@@ -150,7 +150,7 @@ impl Engine {
         metric.metadata = if self.rules.is_dialect(rule) {
             made_by(&self.rules.mapping(rule).name, Vec::new())
         } else {
-            literal()
+            literal(&state.rule)
         };
         let metric = self.registry.metric(metric);
         self.registry.series(&key.resource, &key.scope, &metric, key.labels.clone()).ok()

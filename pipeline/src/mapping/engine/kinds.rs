@@ -9,6 +9,9 @@ use crate::mapping::{DIALECT, LITERAL};
 use crate::metric::{Kind, Metric, Temporality};
 use crate::value::AnyValue;
 
+/// The key in a metric's metadata for the type that the exposition says.
+const TYPE: &str = "prometheus.type";
+
 /// How a series is read for a rule.
 #[derive(Debug, Clone)]
 pub(super) struct Reading {
@@ -46,7 +49,7 @@ fn declared(kind: OutputKind, own: Kind) -> Kind {
     match kind {
         OutputKind::Counter => Kind::Sum { temporality, is_monotonic: true },
         OutputKind::UpDown => Kind::Sum { temporality, is_monotonic: false },
-        OutputKind::Gauge => Kind::Gauge,
+        OutputKind::Gauge | OutputKind::Untyped => Kind::Gauge,
         OutputKind::Histogram if matches!(own, Kind::ExponentialHistogram { .. }) => own,
         OutputKind::Histogram => Kind::Histogram { temporality },
         OutputKind::Summary => Kind::Summary,
@@ -69,7 +72,9 @@ fn is_possible(rule: &Rule, kind: Kind) -> bool {
     }
     match rule.kind {
         None => true,
-        Some(OutputKind::Counter | OutputKind::UpDown | OutputKind::Gauge) => is_number(kind),
+        Some(OutputKind::Counter | OutputKind::UpDown | OutputKind::Gauge | OutputKind::Untyped) => {
+            is_number(kind)
+        }
         Some(OutputKind::Histogram) => is_histogram,
         Some(OutputKind::Summary) => kind == Kind::Summary,
     }
@@ -101,8 +106,10 @@ pub(super) fn output_metric(state: &RuleState, name: String, reading: &Reading, 
     metric
 }
 
-pub(super) fn literal() -> Attributes {
-    Attributes::new([(LITERAL.to_owned(), AnyValue::Bool(true))])
+/// What a schema's metric says of itself: its name is literal, and its type may be nobody's business.
+pub(super) fn literal(rule: &Rule) -> Attributes {
+    let untyped = (rule.kind == Some(OutputKind::Untyped)).then(|| (TYPE.to_owned(), "unknown".into()));
+    Attributes::new([(LITERAL.to_owned(), AnyValue::Bool(true))].into_iter().chain(untyped))
 }
 
 /// What a dialect's metric says beside what it said before.
@@ -120,7 +127,7 @@ pub(super) fn output_kind(state: &RuleState, kind: Kind) -> Kind {
     match rule.kind {
         Some(OutputKind::Counter) => Kind::Sum { temporality, is_monotonic: true },
         Some(OutputKind::UpDown) => Kind::Sum { temporality, is_monotonic: false },
-        Some(OutputKind::Gauge) => Kind::Gauge,
+        Some(OutputKind::Gauge | OutputKind::Untyped) => Kind::Gauge,
         Some(OutputKind::Histogram) => histogram(kind, temporality),
         Some(OutputKind::Summary) => Kind::Summary,
         None => match (&rule.derive, rule.combine) {

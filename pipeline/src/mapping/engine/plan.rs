@@ -260,7 +260,7 @@ impl Engine {
     ) -> Result<Series, Full> {
         let state = self.rules.state(rule);
         if !self.rules.is_dialect(rule) {
-            metric.metadata = kinds::literal();
+            metric.metadata = kinds::literal(&self.rules.state(rule).rule);
             let metric = self.registry.metric(metric);
             return self.registry.series(&self.no_resource, &self.no_scope, &metric, attributes.clone());
         }

@@ -151,7 +151,7 @@ impl Engine {
         let mut metric =
             Metric::new(fixed_name(of.metric.as_ref()?)?, of.unit.clone().unwrap_or_default(), kind);
         metric.description = of.help.clone().unwrap_or_default();
-        metric.metadata = literal();
+        metric.metadata = literal(of);
         let metric = self.registry.metric(metric);
         let labels =
             Attributes::of_strings(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
@@ -195,7 +195,7 @@ impl Engine {
         let wanted = |kind: Kind| match definition.kind {
             Some(OutputKind::Counter) => kind == Kind::COUNTER,
             Some(OutputKind::UpDown) => kind == Kind::Sum { temporality: cumulative, is_monotonic: false },
-            Some(OutputKind::Gauge) => kind == Kind::Gauge,
+            Some(OutputKind::Gauge | OutputKind::Untyped) => kind == Kind::Gauge,
             Some(OutputKind::Histogram) => matches!(kind, Kind::Histogram { .. }),
             Some(OutputKind::Summary) => kind == Kind::Summary,
             None => true,

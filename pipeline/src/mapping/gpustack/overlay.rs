@@ -138,6 +138,7 @@ fn input(family: &Family, entry: &Entry, version: Option<Range>) -> Input {
         scale: None,
         offset: 0.0,
         valid: Valid::default(),
+        is_whole: false,
         is_accumulated_twice: false,
         labels: labels(entry.runtime),
     }

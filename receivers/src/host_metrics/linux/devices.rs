@@ -12,7 +12,9 @@ use crate::recorder::{Label, Labels, Recorder, Row};
 
 pub(super) fn read(root: &Root, recorder: &mut Recorder) {
     if recorder.is_any_on(&[HWMON, CHIP_INFO, SENSOR_INFO]) {
-        hwmon::chips(root).iter().for_each(|chip| sensors(root, chip, recorder));
+        for chip in hwmon::chips(root) {
+            sensors(root, &chip, recorder);
+        }
     }
     if recorder.is_on(THERMAL_ZONE) {
         for (zone, kind, temperature) in thermal_zones(root) {
@@ -35,19 +37,20 @@ pub(super) fn read(root: &Root, recorder: &mut Recorder) {
     }
 }
 
-/// Records the number in each file that has one.
-fn files(
-    root: &Root,
+/// A folder whose files each hold a number of a table.
+struct Numbers<'a> {
     metric: usize,
-    folder: &str,
-    keys: &[&str],
     kind: Kind,
-    labels: Labels<'_>,
-    recorder: &mut Recorder,
-) {
-    for key in keys {
-        if let Some(number) = root.number(&format!("{folder}/{key}")) {
-            recorder.row(metric, Row { key, unit: "1", kind }, labels, number);
+    folder: &'a str,
+    files: &'a [&'a str],
+}
+
+impl Numbers<'_> {
+    fn record(&self, root: &Root, labels: Labels<'_>, recorder: &mut Recorder) {
+        for key in self.files {
+            if let Some(number) = root.number(&format!("{}/{key}", self.folder)) {
+                recorder.row(self.metric, Row { key, unit: "1", kind: self.kind }, labels, number);
+            }
         }
     }
 }
@@ -86,8 +89,9 @@ fn cooling(root: &Root, recorder: &mut Recorder) {
             ("linux.cooling_device.name", Label::Text(&name)),
             ("linux.cooling_device.type", Label::Text(&kind)),
         ];
-        let keys = ["cur_state", "max_state"];
-        files(root, COOLING_DEVICE, &folder, &keys, Kind::Gauge, &labels, recorder);
+        let files = &["cur_state", "max_state"];
+        let numbers = Numbers { metric: COOLING_DEVICE, kind: Kind::Gauge, folder: &folder, files };
+        numbers.record(root, &labels, recorder);
     }
 }
 
@@ -96,8 +100,9 @@ fn power(root: &Root, recorder: &mut Recorder) {
     if recorder.is_on(POWER_SUPPLY) {
         for name in root.names(SUPPLIES) {
             let labels = [("linux.power_supply.name", Label::Text(&name))];
-            let folder = format!("{SUPPLIES}/{name}");
-            files(root, POWER_SUPPLY, &folder, &["online", "capacity"], Kind::Gauge, &labels, recorder);
+            let (folder, files) = (format!("{SUPPLIES}/{name}"), &["online", "capacity"]);
+            let numbers = Numbers { metric: POWER_SUPPLY, kind: Kind::Gauge, folder: &folder, files };
+            numbers.record(root, &labels, recorder);
         }
     }
     if recorder.is_on(RAPL) {
@@ -120,10 +125,13 @@ fn edac(root: &Root, recorder: &mut Recorder) {
     for number in root.numbered(CONTROLLERS, "mc") {
         let folder = format!("{CONTROLLERS}/mc{number}");
         let controller = ("linux.edac.controller", Label::Int(i64::from(number)));
-        files(root, EDAC, &folder, &KEYS, Kind::COUNTER, &[controller], recorder);
+        let numbers = Numbers { metric: EDAC, kind: Kind::COUNTER, folder: &folder, files: &KEYS };
+        numbers.record(root, &[controller], recorder);
         for row in root.numbered(&folder, "csrow") {
             let labels = [controller, ("linux.edac.csrow", Label::Int(i64::from(row)))];
-            files(root, EDAC, &format!("{folder}/csrow{row}"), &KEYS[..2], Kind::COUNTER, &labels, recorder);
+            let folder = format!("{folder}/csrow{row}");
+            let numbers = Numbers { metric: EDAC, kind: Kind::COUNTER, folder: &folder, files: &KEYS[..2] };
+            numbers.record(root, &labels, recorder);
         }
     }
 }
@@ -170,7 +178,19 @@ fn nvme(root: &Root, recorder: &mut Recorder) {
     }
 }
 
-/// Reads a software RAID's two lines: `md0 : active raid1 sdb1[1] sda1[0](F)` and `1000 blocks [2/1] [U_]`.
+const RAID_STATES: [&str; 5] = ["active", "inactive", "recovering", "resync", "check"];
+
+fn raid_state(head: &str, details: &[&str]) -> &'static str {
+    if !head.starts_with("active") {
+        return "inactive";
+    }
+    let works = [("recovery", "recovering"), ("resync", "resync"), ("check", "check")];
+    let is_at = |work: &str| details.iter().any(|line| line.contains(work));
+    works.into_iter().find(|(work, _)| is_at(work)).map_or("active", |(_, state)| state)
+}
+
+/// Reads a software RAID's lines: `md0 : active raid1 sdb1[1] sda1[0](F)`, `1000 blocks [2/1] [U_]`, and perhaps how far
+/// it is with repairing itself.
 fn raids(text: &str, recorder: &mut Recorder) {
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
@@ -189,11 +209,13 @@ fn raids(text: &str, recorder: &mut Recorder) {
         for (state, mark) in [("failed", "(F)"), ("spare", "(S)")] {
             record("disks", &[device, ("linux.md.state", Label::Text(state))], count(mark));
         }
-        let is_active = rest.starts_with("active");
-        for (state, is_it) in [("active", is_active), ("inactive", !is_active)] {
-            record("state", &[device, ("linux.md.state", Label::Text(state))], i64::from(is_it));
+        let is_detail = |line: &&str| line.starts_with(' ') && !line.trim().is_empty();
+        let details: Vec<&str> = std::iter::from_fn(|| lines.next_if(is_detail)).collect();
+        let now = raid_state(rest, &details);
+        for state in RAID_STATES {
+            record("state", &[device, ("linux.md.state", Label::Text(state))], i64::from(state == now));
         }
-        let numbers = lines.peek().and_then(|line| {
+        let numbers = details.first().and_then(|line| {
             let (required, active) = line.split('[').nth(1)?.split_once(']')?.0.split_once('/')?;
             Some((required.parse().ok()?, active.parse().ok()?))
         });
@@ -202,4 +224,8 @@ fn raids(text: &str, recorder: &mut Recorder) {
             record("disks", &[device, ("linux.md.state", Label::Text("active"))], active);
         }
     }
+}
+
+pub(super) fn fuzz(text: &str, recorder: &mut Recorder) {
+    raids(text, recorder);
 }

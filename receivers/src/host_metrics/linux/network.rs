@@ -121,3 +121,11 @@ fn connections(text: &str, recorder: &mut Recorder) {
         recorder.row(CONNTRACK, Row { key, unit: "1", kind: Kind::COUNTER }, &[], sum);
     }
 }
+
+pub(super) fn fuzz(text: &str, recorder: &mut Recorder) {
+    let mut key = String::new();
+    protocols(text, &mut key, recorder);
+    protocols_6(text, &mut key, recorder);
+    sockets(text, &mut key, recorder);
+    connections(text, recorder);
+}

@@ -109,12 +109,14 @@ fn interrupts(text: &str, recorder: &mut Recorder) {
         }
         // A line with a number is of a device; others say in words what they are.
         let is_device = name.bytes().all(|byte| byte.is_ascii_digit());
-        let split = rest.rfind("  ").filter(|_| is_device);
-        let (info, devices) = split.map_or((rest, ""), |at| (rest[..at].trim(), rest[at..].trim()));
+        let split = rest.split_once(' ').filter(|_| is_device);
+        let (info, devices) = split.unwrap_or((rest, ""));
+        // How the blanks are laid out depends on the widest line.
+        let devices = devices.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
         for (number, count) in processors.iter().zip(counts) {
             let mut labels =
                 vec![("cpu.logical_number", Label::Int(*number)), ("linux.irq", Label::Text(name))];
-            let texts = [("linux.irq.info", info), ("linux.irq.devices", devices)];
+            let texts = [("linux.irq.info", info), ("linux.irq.devices", devices.as_str())];
             let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
             labels.extend(texts.map(|(key, text)| (key, Label::Text(text))));
             recorder.int(INTERRUPTS, &labels, count);
@@ -138,4 +140,12 @@ fn softirqs(text: &str, recorder: &mut Recorder) {
 /// The heading of these tables: `CPU0 CPU1`.
 fn processors(heading: &str) -> Vec<i64> {
     heading.split_ascii_whitespace().filter_map(|word| word.strip_prefix("CPU")?.parse().ok()).collect()
+}
+
+pub(super) fn fuzz(text: &str, recorder: &mut Recorder) {
+    stat(text, recorder);
+    text.lines().enumerate().for_each(|(index, line)| softnet(index, line, recorder));
+    text.lines().for_each(|line| schedstat(line, recorder));
+    interrupts(text, recorder);
+    softirqs(text, recorder);
 }

@@ -177,26 +177,28 @@ fn later_columns_of_disks_and_what_disks_are_can_be_had() {
     assert_eq!(host.errors(), []);
 }
 
+/// Metrics of interfaces that must be switched on.
+const OFF: [&str; 14] = [
+    "system.network.fifo_errors",
+    "system.network.compressed",
+    "system.network.frame_errors",
+    "system.network.multicast",
+    "system.network.unhandled",
+    "system.network.collisions",
+    "system.network.carrier_errors",
+    "system.network.interface.carrier",
+    "system.network.interface.carrier.transitions",
+    "system.network.interface.mtu",
+    "system.network.interface.info",
+    "system.network.queue.usage",
+    "system.network.arp.entries",
+    "system.network.conntrack.count",
+];
+
 #[test]
 fn interfaces_say_what_they_are_and_how_they_are_connected() {
     let columns = "eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n  lo: 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
-    let off = [
-        "system.network.fifo_errors",
-        "system.network.compressed",
-        "system.network.frame_errors",
-        "system.network.multicast",
-        "system.network.unhandled",
-        "system.network.collisions",
-        "system.network.carrier_errors",
-        "system.network.interface.carrier",
-        "system.network.interface.carrier.transitions",
-        "system.network.interface.mtu",
-        "system.network.interface.info",
-        "system.network.queue.usage",
-        "system.network.arp.entries",
-        "system.network.conntrack.count",
-    ];
-    let switches: String = off.iter().map(|metric| format!("{metric}: {{enabled: true}}, ")).collect();
+    let switches: String = OFF.iter().map(|metric| format!("{metric}: {{enabled: true}}, ")).collect();
     let folder = folder(&[
         ("proc/1/net/dev", columns),
         ("proc/1/net/tcp", "head\n 0: 0100007F:1F90 00000000:0000 01 00000010:00000020 00:0 0 0 0 0\n"),
@@ -254,12 +256,23 @@ fn interfaces_say_what_they_are_and_how_they_are_connected() {
     }
     assert!(!lines.iter().any(|line| line.contains("name=lo")), "{lines:#?}");
     assert_eq!(host.errors(), []);
-    // A link that is down says -1, and one that is virtual nothing.
+}
+
+#[test]
+fn an_interface_without_a_link_has_no_speed() {
+    let folder = folder(&[
+        ("proc/1/net/dev", "eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n"),
+        ("sys/class/net/eth0/operstate", "up\n"),
+        ("sys/class/net/eth0/speed", "100\n"),
+    ]);
+    let mut host = host(&folder, "network: {metrics: {system.network.connections: {enabled: false}}}");
+    host.scrape(TIME);
     write(folder.path(), "sys/class/net/eth0/speed", "-1\n");
     write(folder.path(), "sys/class/net/eth0/operstate", "down\n");
-    let lines = super::lines(&host.scrape(TIME + 1));
-    assert!(lines.contains(&format!("hw.network.up {of_hardware} 0")), "{lines:#?}");
-    assert!(lines.contains(&format!("hw.network.bandwidth.limit {of_hardware} STALE")), "{lines:#?}");
+    let lines = lines(&host.scrape(TIME + 1));
+    let eth0 = "hw.id=eth0 hw.type=network network.interface.name=eth0";
+    assert!(lines.contains(&format!("hw.network.up {eth0} 0")), "{lines:#?}");
+    assert!(lines.contains(&format!("hw.network.bandwidth.limit {eth0} STALE")), "{lines:#?}");
 }
 
 #[test]

@@ -356,8 +356,8 @@ fn interrupts_are_only_told_where_they_are_asked_for() {
         &files,
         "linux.interrupts: {enabled: true}, linux.softirqs: {enabled: true}",
         &[
-            "linux.interrupts cpu.logical_number=0 linux.irq=24 linux.irq.devices=nvidia linux.irq.info=IR-PCI-MSI 1048576-edge 10",
-            "linux.interrupts cpu.logical_number=2 linux.irq=24 linux.irq.devices=nvidia linux.irq.info=IR-PCI-MSI 1048576-edge 20",
+            "linux.interrupts cpu.logical_number=0 linux.irq=24 linux.irq.devices=1048576-edge nvidia linux.irq.info=IR-PCI-MSI 10",
+            "linux.interrupts cpu.logical_number=2 linux.irq=24 linux.irq.devices=1048576-edge nvidia linux.irq.info=IR-PCI-MSI 20",
             "linux.interrupts cpu.logical_number=0 linux.irq=NMI linux.irq.info=Non-maskable interrupts 1",
             "linux.interrupts cpu.logical_number=2 linux.irq=NMI linux.irq.info=Non-maskable interrupts 2",
             "linux.interrupts cpu.logical_number=0 linux.irq=ERR 3",
@@ -421,7 +421,7 @@ fn raids_bonds_and_disks_have_the_kernel_s_keys() {
         &[
             (
                 "proc/mdstat",
-                "Personalities : [raid1]\nmd0 : active raid1 sdb1[1](F) sda1[0]\n      1000 blocks super 1.2 [2/1] [U_]\n\nunused devices: <none>\n",
+                "Personalities : [raid1]\nmd0 : active raid1 sdb1[1](F) sda1[0]\n      1000 blocks super 1.2 [2/1] [U_]\n      [=>..]  recovery =  8.5% (85/1000) finish=1.0min speed=1K/sec\n\nunused devices: <none>\n",
             ),
             ("sys/class/net/bonding_masters", "bond0\n"),
             ("sys/class/net/bond0/bonding/slaves", "eth0 eth1\n"),
@@ -435,8 +435,11 @@ fn raids_bonds_and_disks_have_the_kernel_s_keys() {
             "linux.nvme.info linux.nvme.model=Fast One system.device=nvme0 1",
             "linux.md.disks linux.md.state=failed system.device=md0 1",
             "linux.md.disks linux.md.state=spare system.device=md0 0",
-            "linux.md.state linux.md.state=active system.device=md0 1",
+            "linux.md.state linux.md.state=active system.device=md0 0",
             "linux.md.state linux.md.state=inactive system.device=md0 0",
+            "linux.md.state linux.md.state=recovering system.device=md0 1",
+            "linux.md.state linux.md.state=resync system.device=md0 0",
+            "linux.md.state linux.md.state=check system.device=md0 0",
             "linux.md.disks_required system.device=md0 2",
             "linux.md.disks linux.md.state=active system.device=md0 1",
         ],

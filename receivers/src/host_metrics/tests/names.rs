@@ -39,15 +39,20 @@ fn every_metric_is_one_of_the_conventions_or_a_table_of_the_kernel() {
 fn the_page_has_every_metric() {
     let mut tables = String::new();
     for (scraper, definitions) in scrapers::all() {
-        tables +=
-            &format!("### `{scraper}`\n\n| metric | unit | kind | on | what |\n|---|---|---|---|---|\n");
+        let heading = format!("### `{scraper}`\n\n");
+        tables += &heading;
+        tables += "| metric | unit | kind | on | what |\n|---|---|---|---|---|\n";
         for definition in definitions {
             let Definition { name, alias, unit, is_default, description, .. } = definition;
             let also = if alias.is_empty() { String::new() } else { format!(" (`{alias}`)") };
             let rest = if is_table(definition) { ".*" } else { "" };
             let (kind, on) = (kind(definition), if *is_default { "yes" } else { "no" });
-            let about = catalogue().metrics.get(name).map_or(*description, |known| known.about.as_str());
-            tables += &format!("| `{name}{rest}`{also} | `{unit}` | {kind} | {on} | {about} |\n");
+            // What the conventions say of hardware is mostly of GPUs.
+            let is_ours = !name.starts_with("hw.");
+            let known = catalogue().metrics.get(name).filter(|_| is_ours);
+            let about = known.map_or(*description, |known| known.about.as_str());
+            let line = format!("| `{name}{rest}`{also} | `{unit}` | {kind} | {on} | {about} |\n");
+            tables += &line;
         }
         tables.push('\n');
     }

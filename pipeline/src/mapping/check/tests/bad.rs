@@ -49,6 +49,8 @@ fn a_head_that_is_wrong_says_so() {
     bad('s', "unmapped: away\n", &[(1, "unmapped", "expected one of `keep`, `drop`, got `away`")]);
     bad('s', "vocabulary: ['a*']\n", &[(1, "vocabulary", "`vocabulary` is for dialects")]);
     bad('d', "facade: {port: 1}\n", &[(1, "facade", "`facade` is for schemas")]);
+    bad('d', "receivers: {otlp: {}}\n", &[(1, "receivers", "`receivers` is for schemas")]);
+    bad('s', "receivers: {otlp/a: {}}\n", &[(1, "receivers.otlp/a", "expected the kind of a receiver")]);
     bad('s', "parameters: {X: {about: x.}}\n", &[(1, "parameters.X", "expected a lower_snake name")]);
     bad('s', "inputs: {x: {type: number}}\n", &[(1, "inputs.x.type", "expected one of `counter`, `updown`")]);
 }
@@ -142,6 +144,11 @@ fn details_of_inputs_must_make_sense() {
     bad_input("all: []", ".all", "expected at least one input");
     bad_input("all: [{all: [{metric: up}]}]", ".all[0]", "`all` cannot stand in `all`");
     bad_rule("from: []", ".from", "expected at least one input");
+    bad(
+        's',
+        "rules:\n  - {metric: a, type: histogram, unit: s, help: A., from: {metric: gen_ai.server.request.duration, whole: true}}\n",
+        &[(2, "rules[0].from.whole", "only numbers are rounded; this is a histogram")],
+    );
     bad_rule("from: up", ".from", "expected an input such as `{metric: NAME}`");
 }
 

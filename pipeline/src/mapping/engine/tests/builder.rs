@@ -143,6 +143,7 @@ pub(super) fn input_from(from: From) -> Input {
         scale: None,
         offset: 0.0,
         valid: Valid::default(),
+        is_whole: false,
         is_accumulated_twice: false,
         labels: Labels { labels: Vec::new(), keep: vec![NameMatch::Exact("model".to_owned())] },
     }

@@ -15,6 +15,16 @@ async fn a_series_gets_its_new_name_and_labels_and_stays_an_integer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_untyped_metric_is_a_number_of_which_the_exposition_says_so() {
+    let rule = Rule { kind: Some(OutputKind::Untyped), ..one("b", input("a")) };
+    let mut bench = Bench::new(vec![schema(vec![rule])]);
+    let mut batch = bench.parse("counter a = 3\nhistogram a{x=1} = count 1 buckets inf:1");
+    bench.engine.process(&mut batch);
+    let text = crate::notation::write(&batch);
+    assert_eq!(text, "about {prometheus.literal=true,prometheus.type=\"unknown\"}\ngauge b = 3\n");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dialect_keeps_resource_and_scope_and_what_it_does_not_know() {
     let mut bench = Bench::new(vec![dialect("vllm", vec![one("b", input("vllm:a"))])]);
     let mut batch = bench.parse("resource {host=\"h\"}\nscope \"s\" \"1\"\ngauge vllm:a = 3\ngauge c = 1");
@@ -48,6 +58,19 @@ async fn units_are_converted_by_the_series_own_and_else_by_the_declared() {
     assert_eq!(
         made,
         ["histogram b{model=\"4\"} [ms] = count 3 sum 2500.0 min 500.0 max 1000.0 buckets 1000.0:3 inf:0"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn whole_numbers_are_rounded_after_all_else() {
+    let whole = |name| Input { is_whole: true, ..input(name) };
+    let percent = Rule { unit: Some("%".to_owned()), ..one("b", whole("a")) };
+    let mut bench = Bench::new(vec![schema(vec![percent, one("d", whole("c"))])]);
+    let made = bench.map("gauge a{model=1} [1] = 0.29\ngauge c{model=1} = 2.5\ngauge c{model=2} = -7");
+    // Without it the first would be 28.999999999999996.
+    assert_eq!(
+        made,
+        ["gauge b{model=\"1\"} [%] = 29.0", "gauge d{model=\"1\"} = 3.0", "gauge d{model=\"2\"} = -7"]
     );
 }
 
