@@ -24,6 +24,7 @@ mod pulse;
 mod rounds;
 mod sleep;
 mod states;
+mod watched;
 mod watcher;
 mod worker;
 mod xids;
@@ -40,6 +41,7 @@ use futures_util::future::BoxFuture;
 use pipeline::Output;
 use pipeline::component::{BoxError, Context, Entry, Receiver, ReceiverEntry, Running};
 use pipeline::succession::Term;
+use pipeline::telemetry::ReceiverMetrics;
 use tokio_util::sync::CancellationToken;
 
 #[doc(hidden)]
@@ -51,7 +53,8 @@ use self::life::{Message, Shared, Shelf, Word};
 use self::owners::Owners;
 use self::owners::pod_resources::PodResources;
 use self::pulse::{Pulse, Signal};
-use self::watcher::{CLAIM, Watched, Watcher};
+use self::watched::Watched;
+use self::watcher::{CLAIM, Watcher};
 
 pub(crate) const ENTRY: ReceiverEntry = Entry {
     name: "nvml",
@@ -149,11 +152,12 @@ fn assemble(plan: Plan, owners: Owners, context: Context, output: Output, term: 
         shared: shared.clone(),
         pulse: pulse.clone(),
         words,
-        to_keeper: to_keeper.clone(),
+        teller: to_keeper.clone(),
         generation: 0,
         said: None,
     };
     let state = Watched::new(&shared);
-    let watcher = Watcher { shared, output, term, messages, keeper: pulse, to_keeper, state };
+    let metrics = ReceiverMetrics::new(&shared.context.meter, &shared.context.id, "");
+    let watcher = Watcher { shared, output, term, messages, keeper: pulse, to_keeper, state, metrics };
     (watcher, keeper)
 }

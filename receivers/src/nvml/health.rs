@@ -1,5 +1,10 @@
 //! Whether a board is well, by what it says of itself.
 
+#![expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a method is not general enough over the lifetime of its device"
+)]
+
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 
 use super::board::Board;

@@ -1,5 +1,10 @@
 //! The instances of MIG that a board is divided into.
 
+#![expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a method is not general enough over the lifetime of its device"
+)]
+
 use nvml_wrapper::Device;
 use nvml_wrapper::error::{NvmlError, nvml_sym, nvml_try};
 use nvml_wrapper_sys::bindings::{nvmlDevice_t, nvmlReturn_t};

@@ -17,16 +17,17 @@ use super::pulse::{Pulse, Signal};
 use super::worker::Worker;
 
 /// While a board is lost the library is initialized anew so often, as only then it may be found again.
-const LOST_WAIT: Duration = Duration::from_secs(300);
+const LOST_WAIT: Duration = Duration::from_mins(5);
 
 /// A life that was as long began well: what ends it is tried again at once.
-const LONG_LIFE: Duration = Duration::from_secs(60);
+const LONG_LIFE: Duration = Duration::from_mins(1);
 
 pub(super) struct Keeper {
     pub(super) shared: Arc<Shared>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) words: mpsc::Receiver<Word>,
-    pub(super) to_keeper: mpsc::Sender<Word>,
+    /// For those who are to tell something here.
+    pub(super) teller: mpsc::Sender<Word>,
     pub(super) generation: u64,
     /// What is wrong, as it was said last.
     pub(super) said: Option<Said>,
@@ -53,8 +54,16 @@ enum End {
     Again(Option<Fault>),
 }
 
-/// How the boards of a life stand; `None` where one has not said yet.
-struct Standing(Vec<Option<Option<u32>>>);
+/// How the boards of a life stand.
+struct Standing(Vec<Stand>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    /// It has not said yet.
+    Unknown,
+    Well,
+    Failing(u32),
+}
 
 impl Keeper {
     /// Returns when it is told to stop, or when nobody is there to tell it.
@@ -121,7 +130,7 @@ impl Keeper {
             versions,
             resource,
             ended: Signal::default(),
-            to_keeper: self.to_keeper.clone(),
+            to_keeper: self.teller.clone(),
             to_events,
         };
         Ok(Begun { life: Arc::new(life), pulses: (0..count).map(|_| Arc::default()).collect(), listed })
@@ -137,7 +146,7 @@ impl Keeper {
         if self.shared.to_watcher.blocking_send(begun).is_err() {
             return End::Stop;
         }
-        let mut standing = Standing(vec![None; pulses.len()]);
+        let mut standing = Standing(vec![Stand::Unknown; pulses.len()]);
         for (index, pulse) in (0_u32..).zip(pulses) {
             let worker = Worker { shared: self.shared.clone(), life: life.clone(), index, pulse };
             self.spawn(format!("gpu-{index}"), move || worker.run());
@@ -168,7 +177,7 @@ impl Keeper {
             match self.words.recv_timeout(LOST_WAIT) {
                 Ok(Word::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return End::Stop,
                 Ok(Word::Board { generation, index, fault }) if generation == life.generation => {
-                    standing.0[index as usize] = Some(fault);
+                    standing.0[index as usize] = fault.map_or(Stand::Well, Stand::Failing);
                 }
                 Ok(Word::Ended { generation, code }) if generation == life.generation => {
                     warn!(
@@ -254,21 +263,21 @@ impl Keeper {
 
 impl Standing {
     fn is_any_well(&self) -> bool {
-        self.0.contains(&Some(None))
+        self.0.contains(&Stand::Well)
     }
 
     fn is_settled(&self) -> bool {
-        !self.0.contains(&None)
+        !self.0.contains(&Stand::Unknown)
     }
 
     fn is_any_lost(&self) -> bool {
-        self.0.iter().flatten().flatten().any(|code| reach(*code) == Reach::Board)
+        self.0.iter().any(|stand| matches!(stand, Stand::Failing(code) if reach(*code) == Reach::Board))
     }
 
     /// The code that all boards have, where it says that none of them may be used at all.
     fn common(&self) -> Option<u32> {
-        let first = (*self.0.first()?)??;
-        let is_common = self.0.iter().all(|fault| *fault == Some(Some(first)));
+        let Some(Stand::Failing(first)) = self.0.first().copied() else { return None };
+        let is_common = self.0.iter().all(|stand| *stand == Stand::Failing(first));
         let no_permission = nvml_wrapper_sys::bindings::nvmlReturn_enum_NVML_ERROR_NO_PERMISSION;
         (is_common && [UNKNOWN, no_permission].contains(&first)).then_some(first)
     }

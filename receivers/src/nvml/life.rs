@@ -190,7 +190,7 @@ pub(super) fn scope() -> Scope {
 pub(super) struct Pace(Duration);
 
 const WAIT_MIN: Duration = Duration::from_secs(1);
-pub(super) const WAIT_MAX: Duration = Duration::from_secs(60);
+pub(super) const WAIT_MAX: Duration = Duration::from_mins(1);
 
 impl Pace {
     pub(super) fn new() -> Self {

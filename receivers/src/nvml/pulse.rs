@@ -83,7 +83,7 @@ mod tests {
         let pulse = Pulse::default();
         assert_eq!(pulse.stuck(Duration::ZERO), None);
         pulse.during("nvmlInit", || {
-            assert_eq!(pulse.stuck(Duration::from_secs(3600)), None);
+            assert_eq!(pulse.stuck(Duration::from_hours(1)), None);
             assert_eq!(pulse.stuck(Duration::ZERO), Some("nvmlInit"));
         });
         assert_eq!(pulse.stuck(Duration::ZERO), None);
@@ -97,6 +97,6 @@ mod tests {
         assert!(!signal.wait(Duration::from_millis(1)));
         signal.raise();
         assert!(signal.is_raised());
-        assert!(signal.wait(Duration::from_secs(3600)));
+        assert!(signal.wait(Duration::from_hours(1)));
     }
 }

@@ -21,7 +21,7 @@ use super::sleep;
 use crate::recorder::{Definition, Label, Owner, Recorder, Selection};
 
 /// How often the instances of a board are listed, where nothing tells that they are others.
-const WALK_INTERVAL: Duration = Duration::from_secs(60);
+const WALK_INTERVAL: Duration = Duration::from_mins(1);
 
 pub(super) const DURATION: &[Definition] = &[Definition {
     name: "nvidia.gpu.collection.duration",

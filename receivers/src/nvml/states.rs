@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use pipeline::component::Context;
-use pipeline::{Batch, Kind, Resource, Temporality};
+use pipeline::{AnyValue, Batch, Kind, Resource, Temporality};
 
 use super::fault::{Fault, Reach, reach, word};
 use super::identity::owner;
 use super::life::{State, scope};
 use super::owners::Attributes;
-use super::watcher::Known;
+use super::watched::Known;
 use super::xids::{Count, Xids};
 use crate::recorder::{Definition, Label, Labels, Owner, Recorder, Selection, UP_DOWN};
 
@@ -68,6 +68,7 @@ pub(super) struct States {
     selection: Selection,
     /// Since when errors are counted.
     start_unix_nano: u64,
+    is_listening: bool,
 }
 
 impl States {
@@ -77,18 +78,13 @@ impl States {
             recorder: Recorder::new(context.registry.clone(), scope(), host),
             selection: Selection { definitions: STATES, is_on: [true; STATES.len()].into() },
             start_unix_nano: context.clock.unix_nano(),
+            is_listening: false,
         }
     }
 
-    pub(super) fn record<'a>(
-        &mut self,
-        library: &Library,
-        resource: &Arc<Resource>,
-        boards: impl Iterator<Item = &'a Known>,
-        nameless: impl Iterator<Item = (u32, &'a Fault)>,
-        xids: &Xids,
-        time: u64,
-    ) -> Batch {
+    /// Begins with the library; [`States::finish`] ends what is said.
+    pub(super) fn begin(&mut self, library: &Library, resource: &Arc<Resource>, time: u64) {
+        self.is_listening = *library == Library::Up;
         self.recorder.begin(time);
         self.recorder.turn_to(&self.selection, &owner(Attributes::default(), resource));
         match library {
@@ -98,23 +94,28 @@ impl States {
             }
             Library::Starting | Library::Away { .. } => {}
         }
-        for known in boards {
-            let owner = known.identity.owner(&Attributes::default(), &known.resource);
-            self.recorder.own(Owner { start_unix_nano: self.start_unix_nano, ..owner });
-            self.board(known);
-            let last = self.errors(xids.of(&known.identity.short_bus_id()));
-            if *library == Library::Up || last != 0 {
-                self.recorder.int(XID_LAST, &[("nvidia.gpu.xid", Label::Int(last as i64))], last);
-            }
+    }
+
+    /// A board that was seen, and the errors that were reported of it.
+    pub(super) fn board(&mut self, known: &Known, xids: &Xids) {
+        let owner = known.identity.owner(&Attributes::default(), &known.resource);
+        self.recorder.own(Owner { start_unix_nano: self.start_unix_nano, ..owner });
+        self.condition(known);
+        let last = self.errors(xids.of(&known.identity.short_bus_id()));
+        // That there was none is only known while somebody listens.
+        if self.is_listening || last != 0 {
+            self.recorder.int(XID_LAST, &[("nvidia.gpu.xid", Label::Int(last as i64))], last);
         }
-        for (index, fault) in nameless {
-            let attributes = [
-                ("hw.type", pipeline::AnyValue::from("gpu")),
-                ("hw.gpu.index", pipeline::AnyValue::Int(index.into())),
-            ];
-            self.recorder.own(owner(Arc::new(attributes), resource));
-            self.down(fault);
-        }
+    }
+
+    /// A board of which nothing is known but its number.
+    pub(super) fn nameless(&mut self, index: u32, fault: &Fault, resource: &Arc<Resource>) {
+        let attributes = [("hw.type", AnyValue::from("gpu")), ("hw.gpu.index", AnyValue::Int(index.into()))];
+        self.recorder.own(owner(Arc::new(attributes), resource));
+        self.down(fault);
+    }
+
+    pub(super) fn finish(&mut self) -> Batch {
         self.recorder.finish()
     }
 
@@ -130,7 +131,7 @@ impl States {
         last.1
     }
 
-    fn board(&mut self, known: &Known) {
+    fn condition(&mut self, known: &Known) {
         let info: Vec<_> =
             known.identity.info.iter().map(|(key, text)| (*key, Label::Text(text.as_str()))).collect();
         self.recorder.int(INFO, &info, 1);

@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use super::*;
 
 /// How long anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A machine with a receiver that reads it.
 struct Machine {
