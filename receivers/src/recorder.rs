@@ -1,5 +1,7 @@
 //! Turns readings into points, with each series resolved once and remembered.
 
+mod definition;
+
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -7,78 +9,9 @@ use foldhash::HashSet;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use pipeline::point::Value;
-use pipeline::{
-    AnyValue, Attributes, Batch, Kind, Metric, Point, Registry, Resource, Scope, Series, Temporality,
-};
+use pipeline::{AnyValue, Attributes, Batch, Kind, Metric, Point, Registry, Resource, Scope, Series};
 
-/// A metric a scraper can give.
-#[derive(Debug)]
-pub(crate) struct Definition {
-    pub(crate) name: &'static str,
-    /// The OpenTelemetry Collector's name, where it has another; switches know both.
-    pub(crate) alias: &'static str,
-    pub(crate) unit: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) is_default: bool,
-    pub(crate) description: &'static str,
-}
-
-impl Definition {
-    /// A metric that is on by default, and has no other name.
-    pub(crate) const fn new(
-        kind: Kind,
-        name: &'static str,
-        unit: &'static str,
-        description: &'static str,
-    ) -> Self {
-        Self { name, alias: "", unit, kind, is_default: true, description }
-    }
-
-    pub(crate) const fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Self {
-        Self::new(Kind::COUNTER, name, unit, description)
-    }
-
-    pub(crate) const fn gauge(name: &'static str, unit: &'static str, description: &'static str) -> Self {
-        Self::new(Kind::Gauge, name, unit, description)
-    }
-
-    pub(crate) const fn up_down(name: &'static str, unit: &'static str, description: &'static str) -> Self {
-        Self::new(UP_DOWN, name, unit, description)
-    }
-
-    /// The same metric, read only where it is switched on.
-    pub(crate) const fn off(self) -> Self {
-        Self { is_default: false, ..self }
-    }
-}
-
-/// A metric that has its name from a table of the kernel: the definition's, a dot, and the key.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Row<'a> {
-    pub(crate) key: &'a str,
-    pub(crate) unit: &'static str,
-    pub(crate) kind: Kind,
-}
-
-/// A sum that goes up and down.
-pub(crate) const UP_DOWN: Kind = Kind::Sum { temporality: Temporality::Cumulative, is_monotonic: false };
-
-/// The value of an attribute of a reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Label<'a> {
-    Text(&'a str),
-    Int(i64),
-}
-
-/// The attributes of a reading; the same in the same order each time.
-pub(crate) type Labels<'a> = &'a [(&'static str, Label<'a>)];
-
-/// A scraper's metrics, and which of them are on.
-#[derive(Debug, Clone)]
-pub(crate) struct Selection {
-    pub(crate) definitions: &'static [Definition],
-    pub(crate) is_on: Arc<[bool]>,
-}
+pub(crate) use self::definition::{Definition, Label, Labels, Row, Selection, UP_DOWN};
 
 /// What a reading belongs to; `id` tells it from the others without comparing it.
 #[derive(Debug, Clone)]

@@ -56,6 +56,13 @@ pub(super) struct Group {
     pub(super) reader: fn() -> Box<dyn Reader>,
 }
 
+impl Group {
+    /// Whether its series are of processes, which need not be of those that the board was given to.
+    pub(super) fn is_of_processes(&self) -> bool {
+        self.name == processes::GROUP.name
+    }
+}
+
 /// What a group is read of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Of {

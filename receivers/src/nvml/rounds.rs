@@ -53,6 +53,8 @@ pub(super) struct Rounds {
 struct Subject {
     board: Board,
     owner: Owner,
+    /// The owner of what processes do: these tell themselves whose they are.
+    of_processes: Owner,
     /// Whom it was given to, as `owner` has it.
     holder: Attributes,
     /// One for each group of the plan.
@@ -93,7 +95,10 @@ impl Rounds {
         };
         Self {
             timers: plans.iter().map(timer).collect(),
-            board: Subject { holder, ..Subject::new(board, owner, plans) },
+            board: Subject {
+                of_processes: identity.owner(&Attributes::default(), &life.resource),
+                ..Subject::new(board, owner, holder, plans)
+            },
             shared: shared.clone(),
             life: life.clone(),
             identity,
@@ -200,7 +205,9 @@ impl Rounds {
             for place in wanted {
                 let begun = Instant::now();
                 let recorder = &mut self.recorders.groups[place];
-                recorder.own(subject.owner.clone());
+                let is_of_processes = plans[place].group.is_of_processes();
+                let owner = if is_of_processes { &subject.of_processes } else { &subject.owner };
+                recorder.own(owner.clone());
                 subject.readers[place].read(&mut subject.board, recorder);
                 if let Some(took) = &mut self.timers[place].took {
                     *took += begun.elapsed();
@@ -261,7 +268,10 @@ impl Rounds {
             Board::new(board.nvml().clone(), place, self.shared.machine.clone(), board.pulse().clone());
         let holder = self.shared.machine.owners.holder(&self.identity.device_of(found));
         let owner = self.identity.owner_of(found, &holder, &self.life.resource);
-        Subject { holder, ..Subject::new(board, owner, &self.shared.plan.groups) }
+        Subject {
+            of_processes: self.identity.owner_of(found, &Attributes::default(), &self.life.resource),
+            ..Subject::new(board, owner, holder, &self.shared.plan.groups)
+        }
     }
 
     /// Where a board or an instance was given to somebody else its series are others.
@@ -340,8 +350,8 @@ impl Rounds {
 }
 
 impl Subject {
-    fn new(board: Board, owner: Owner, plans: &[GroupPlan]) -> Self {
-        Self { board, owner, holder: Attributes::default(), readers: readers(plans) }
+    fn new(board: Board, owner: Owner, holder: Attributes, plans: &[GroupPlan]) -> Self {
+        Self { board, of_processes: owner.clone(), owner, holder, readers: readers(plans) }
     }
 }
 
