@@ -20,7 +20,7 @@ use super::worker::Worker;
 const LOST_WAIT: Duration = Duration::from_mins(5);
 
 /// A life that was as long began well: what ends it is tried again at once.
-const LONG_LIFE: Duration = Duration::from_mins(1);
+pub(super) const LONG_LIFE: Duration = Duration::from_mins(1);
 
 pub(super) struct Keeper {
     pub(super) shared: Arc<Shared>,

@@ -262,3 +262,18 @@ fn a_lost_board_has_failed_and_a_stuck_one_is_in_no_state_that_is_known() {
         machine.wait_for("hw.status", &[gpu("0"), ("hw.state", "ok")], Some(1.0)).await;
     });
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_board_is_lost_and_comes_back_while_the_library_stays_as_it_is() {
+    let mut machine = Machine::start(&boards(2, "")).await;
+    healthy(&mut machine).await;
+    // Whoever initialized the library anew would be told that there is no driver.
+    machine.script(&boards(2, &format!("init: 9\n{}", each(15))));
+    machine.wait_for("nvidia.gpu.up", &[gpu("1"), ("error.type", "lost")], Some(0.0)).await;
+    for _ in 0..20 {
+        machine.wait_for_new("hw.power", &[gpu("0")]).await;
+        assert_eq!(machine.values("nvidia.nvml.up", &[]), [1.0]);
+    }
+    machine.script(&boards(2, "init: 9\n"));
+    healthy(&mut machine).await;
+}
