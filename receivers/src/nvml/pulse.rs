@@ -26,7 +26,8 @@ impl Pulse {
 
     /// The call that has not returned for so long.
     pub(super) fn stuck(&self, timeout: Duration) -> Option<&'static str> {
-        let busy = *self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        // Held to the end, so that a call which returns meanwhile is not over before it is known to have been stuck.
+        let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         let call = busy.filter(|(since, _)| since.elapsed() >= timeout).map(|(_, call)| call);
         if call.is_some() {
             self.was_stuck.store(true, Ordering::Release);
