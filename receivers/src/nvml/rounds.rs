@@ -14,7 +14,7 @@ use super::fault::{Fault, word};
 use super::groups::{self, Of, Reader};
 use super::health;
 use super::identity::Identity;
-use super::instances::{Found, walk};
+use super::instances::{Division, Found, walk};
 use super::life::{Health, Life, Reading, Recorders, Shared, State, scope};
 use super::owners::Attributes;
 use super::sleep;
@@ -44,6 +44,7 @@ pub(super) struct Rounds {
     own_due: Instant,
     walk_due: Instant,
     has_walked: bool,
+    is_divided: bool,
     state: State,
     /// Failures that were logged; each is once in the life of a handle.
     warned: BTreeSet<(&'static str, u32)>,
@@ -107,6 +108,7 @@ impl Rounds {
             own_due: now,
             walk_due: now,
             has_walked: false,
+            is_divided: false,
             state: State::Answering(Health::default()),
             warned: BTreeSet::new(),
         }
@@ -234,12 +236,18 @@ impl Rounds {
 
     /// Lists the instances; those that are the same go on.
     fn walk(&mut self) {
-        let found = walk(&mut self.board.board);
-        let is_same = found.len() == self.instances.len()
-            && found.iter().zip(&self.instances).all(|(found, (old, _))| found == old);
+        let Some(Division { is_on, instances }) = walk(&mut self.board.board) else {
+            // What was is taken to be still so, until the driver says.
+            self.walk_due = Instant::now();
+            return;
+        };
+        let is_same = is_on == self.is_divided
+            && instances.len() == self.instances.len()
+            && instances.iter().zip(&self.instances).all(|(found, (old, _))| found == old);
         if !is_same {
+            self.is_divided = is_on;
             let mut old = std::mem::take(&mut self.instances);
-            for found in found {
+            for found in instances {
                 let kept =
                     old.iter().position(|(old, _)| *old == found).map(|place| old.swap_remove(place).1);
                 let subject = kept.unwrap_or_else(|| self.subject(&found));
