@@ -35,6 +35,11 @@ impl Pulse {
         call
     }
 
+    /// Whether the thread was found to be stuck; it goes on to be so until it is taken.
+    pub(super) fn was_stuck(&self) -> bool {
+        self.was_stuck.load(Ordering::Acquire)
+    }
+
     /// Whether the thread was found to be stuck since it last asked.
     pub(super) fn take_stuck(&self) -> bool {
         self.was_stuck.swap(false, Ordering::AcqRel)
@@ -88,8 +93,10 @@ mod tests {
             assert_eq!(pulse.stuck(Duration::ZERO), Some("nvmlInit"));
         });
         assert_eq!(pulse.stuck(Duration::ZERO), None);
+        assert!(pulse.was_stuck());
         assert!(pulse.take_stuck());
         assert!(!pulse.take_stuck());
+        assert!(!pulse.was_stuck());
     }
 
     #[test]

@@ -40,6 +40,8 @@ struct Seat {
     pulse: Arc<Pulse>,
     taken: Taken,
     stuck: Option<&'static str>,
+    /// It was said to hang, and was not read since.
+    has_hung: bool,
 }
 
 /// What is known of the board at a place.
@@ -97,7 +99,7 @@ impl Watched {
     pub(super) fn hear(&mut self, receiver: &str, message: Message, time: u64) -> Batch {
         match message {
             Message::Begun { generation, resource, pulses } => {
-                let seat = |pulse| Seat { pulse, taken: Taken::Opening, stuck: None };
+                let seat = |pulse| Seat { pulse, taken: Taken::Opening, stuck: None, has_hung: false };
                 self.seats = pulses.into_iter().map(seat).collect();
                 (self.generation, self.resource) = (generation, resource);
                 Batch::new()
@@ -163,10 +165,15 @@ impl Watched {
             ];
             self.failed_calls.add(1, &attributes);
         }
-        let Some(Seat { taken: Taken::By { uuid, is_read }, .. }) = self.seats.get_mut(index as usize) else {
+        let Some(Seat { taken: Taken::By { uuid, is_read }, has_hung, .. }) =
+            self.seats.get_mut(index as usize)
+        else {
             return Batch::new();
         };
         *is_read = true;
+        if std::mem::take(has_hung) {
+            info!(receiver, gpu = index, "a GPU that hung has come back");
+        }
         let Some(known) = self.boards.get_mut(uuid) else { return Batch::new() };
         remember(&mut known.live, &batch);
         let state = match state {
@@ -243,19 +250,18 @@ impl Watched {
         let mut changed = Vec::new();
         for (index, seat) in (0_u32..).zip(&mut self.seats) {
             let stuck = seat.pulse.stuck(timeout);
-            if stuck.is_some() != seat.stuck.is_some() {
-                changed.push((index, stuck));
+            if let (Some(call), None) = (stuck, seat.stuck) {
+                changed.push((index, Fault::Stuck(call), !seat.has_hung));
+                seat.has_hung = true;
             }
             seat.stuck = stuck;
         }
-        for (gpu, stuck) in changed {
-            if let Some(call) = stuck {
-                let fault = Fault::Stuck(call);
+        for (gpu, fault, is_new) in changed {
+            // One that hangs in each call says so once.
+            if is_new {
                 warn!(receiver, gpu, reason = %fault, advice = fault.advice(), "a GPU hangs");
-                batch.append(self.fail(gpu, fault, time));
-            } else {
-                info!(receiver, gpu, "a GPU that hung has come back");
             }
+            batch.append(self.fail(gpu, fault, time));
         }
         batch
     }

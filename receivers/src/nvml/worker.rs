@@ -102,6 +102,8 @@ impl Worker {
         let handle = unsafe { device.handle() };
         let place = Place { handle, instance: None, device: identity.device() };
         let machine = self.shared.machine.clone();
+        // It has answered now.
+        self.pulse.take_stuck();
         let mut board = Board::new(self.life.nvml.clone(), place, machine, self.pulse.clone());
         if groups::has_unified_memory(&mut board) {
             identity.info.push(("nvidia.gpu.memory.unified", "true".to_owned()));
@@ -117,7 +119,11 @@ impl Worker {
             let step = catch_unwind(AssertUnwindSafe(|| rounds.step()));
             let reading = match step {
                 Ok(Step::Read(reading)) => reading,
-                Ok(Step::Discarded) => continue,
+                Ok(Step::Discarded) => {
+                    // A board that is so slow is left alone for as long.
+                    self.life.ended.wait(self.shared.plan.timeout);
+                    continue;
+                }
                 Ok(Step::Ended(code)) => return self.end(code),
                 Err(_) => {
                     error!(receiver = self.shared.context.id, gpu = self.index, "reading a GPU panicked");

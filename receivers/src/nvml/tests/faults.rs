@@ -277,3 +277,21 @@ async fn a_board_is_lost_and_comes_back_while_the_library_stays_as_it_is() {
     machine.script(&boards(2, "init: 9\n"));
     healthy(&mut machine).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_board_that_hangs_in_every_call_is_left_alone_between_them() {
+    let mut machine = Machine::start(&boards(2, "")).await;
+    healthy(&mut machine).await;
+    machine.script(&boards(2, "faults: [{call: '*', gpu: 1, delay: 1500ms}]\n"));
+    let stuck = [gpu("1"), ("error.type", "stuck")];
+    machine.wait_for("nvidia.gpu.up", &stuck, Some(0.0)).await;
+    // It is said to be so all the time, though calls return, and nothing is read of it.
+    let until = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < until {
+        machine.wait_for_new("hw.power", &[gpu("0")]).await;
+        assert_eq!(machine.value("nvidia.gpu.up", &stuck), Some(0.0));
+        assert_eq!(machine.value("hw.power", &[gpu("1")]), None);
+    }
+    machine.script(&boards(2, ""));
+    healthy(&mut machine).await;
+}
