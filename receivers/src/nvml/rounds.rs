@@ -12,7 +12,7 @@ use super::board::{Board, Instance, Place, Round};
 use super::config::GroupPlan;
 use super::fault::{Fault, word};
 use super::groups::{self, Of, Reader};
-use super::health;
+use super::health::Signs;
 use super::identity::Identity;
 use super::instances::{Division, Found, walk};
 use super::life::{Health, Life, Reading, Recorders, Shared, State, scope};
@@ -45,6 +45,7 @@ pub(super) struct Rounds {
     walk_due: Instant,
     has_walked: bool,
     is_divided: bool,
+    signs: Signs,
     state: State,
     /// Failures that were logged; each is once in the life of a handle.
     warned: BTreeSet<(&'static str, u32)>,
@@ -109,6 +110,7 @@ impl Rounds {
             walk_due: now,
             has_walked: false,
             is_divided: false,
+            signs: Signs::default(),
             state: State::Answering(Health::default()),
             warned: BTreeSet::new(),
         }
@@ -145,7 +147,7 @@ impl Rounds {
         if !is_asleep {
             self.read(&due, now);
             if is_own_due {
-                health = health::of(&mut self.board.board);
+                health = self.signs.look(&mut self.board.board);
             }
             round = self.take_round();
         }

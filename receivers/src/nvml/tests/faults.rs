@@ -295,3 +295,19 @@ async fn a_board_that_hangs_in_every_call_is_left_alone_between_them() {
     machine.script(&boards(2, ""));
     healthy(&mut machine).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_board_that_has_failed_is_not_well_because_it_does_not_answer() {
+    let with = |more: &str| boards(1, "").replace("gpus: 1", &format!("gpus: [{{recovery_action: 1{more}}}]"));
+    let failed = [gpu("0"), ("hw.state", "failed")];
+    let mut machine = Machine::start(&with("")).await;
+    machine.wait_for("hw.status", &failed, Some(1.0)).await;
+    machine.script(&with(", fields: [{id: 230, code: 999}]"));
+    machine.wait_for("nvidia.gpu.recovery_action", &[gpu("0")], None).await;
+    for _ in 0..5 {
+        machine.wait_for_new("hw.status", &failed).await;
+        assert_eq!(machine.value("hw.status", &failed), Some(1.0));
+    }
+    machine.script(&boards(1, ""));
+    machine.wait_for("hw.status", &[gpu("0"), ("hw.state", "ok")], Some(1.0)).await;
+}
