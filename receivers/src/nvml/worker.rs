@@ -37,6 +37,10 @@ impl Worker {
         let mut is_listed = false;
         loop {
             let (board, identity) = self.open()?;
+            // After a call that hung: the recorders of the board are those of another life by now.
+            if self.life.ended.is_raised() {
+                return Ok(());
+            }
             let (generation, index) = (self.life.generation, self.index);
             if !self.shared.plan.choice.allows(&identity) {
                 self.tell(Message::LeftOut { generation, index })?;
