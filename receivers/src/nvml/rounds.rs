@@ -151,7 +151,7 @@ impl Rounds {
             }
             round = self.take_round();
         }
-        if let Some(code) = round.end.or_else(|| worthless(&round)) {
+        if let Some(code) = round.end {
             return Step::Ended(code);
         }
         if self.board.board.pulse().take_stuck() {
@@ -223,6 +223,7 @@ impl Rounds {
     /// What came of the calls to the board and its instances.
     fn take_round(&mut self) -> Round {
         let mut round = self.board.board.take_round();
+        round.end = round.end.or_else(|| worthless(&round));
         for (_, subject) in &mut self.instances {
             let own = subject.board.take_round();
             // A handle that is not good any more, or an instance that is not there.
