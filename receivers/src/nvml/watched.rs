@@ -34,6 +34,8 @@ pub(super) struct Watched {
     pub(super) inherited: HashSet<Series>,
     /// Something has changed since it was said what is up.
     pub(super) is_news: bool,
+    /// Errors were reported since then.
+    pub(super) has_errors: bool,
 }
 
 struct Seat {
@@ -89,6 +91,7 @@ impl Watched {
             live: HashSet::new(),
             inherited: HashSet::new(),
             is_news: false,
+            has_errors: false,
         }
     }
 
@@ -128,9 +131,11 @@ impl Watched {
                 let has_fallen = error.xid == 79;
                 let bus_id = error.bus_id.clone();
                 if self.xids.count(receiver, error) {
-                    self.is_news = true;
-                    let known = self.boards.values_mut().filter(|known| known.is_at(&bus_id));
-                    known.for_each(|known| known.has_fallen |= has_fallen);
+                    self.has_errors = true;
+                    for known in self.boards.values_mut().filter(|known| known.is_at(&bus_id)) {
+                        self.is_news |= has_fallen && !known.has_fallen;
+                        known.has_fallen |= has_fallen;
+                    }
                 }
                 Batch::new()
             }
@@ -267,7 +272,7 @@ impl Watched {
     }
 
     pub(super) fn say(&mut self, time: u64) -> Batch {
-        self.is_news = false;
+        (self.is_news, self.has_errors) = (false, false);
         self.states.begin(&self.library, &self.resource, time);
         for known in self.boards.values() {
             self.states.board(known, &self.xids);
