@@ -172,8 +172,8 @@ impl Keeper {
         let (shared, of_events) = (self.shared.clone(), life.clone());
         self.spawn("gpu-events".to_owned(), move || events::run(&shared, &of_events, &listed));
         if generation == 1 && self.shared.plan.has_kernel_log {
-            let shared = self.shared.clone();
-            self.spawn("gpu-kernel-log".to_owned(), move || kernel_log::run(&shared));
+            let (shared, pulse) = (self.shared.clone(), self.pulse.clone());
+            self.spawn("gpu-kernel-log".to_owned(), move || kernel_log::run(&shared, &pulse));
         }
         let end = self.attend(&life, &pulses);
         life.ended.raise();

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Pulse {
     busy: Mutex<Option<(Instant, &'static str)>>,
     was_stuck: AtomicBool,
+    /// Whether somebody listens to the errors that the driver reports: of its board, or of all for that of the library.
+    is_heard: AtomicBool,
     /// How long the calls took that are over.
     spent_nanos: AtomicU64,
 }
@@ -43,6 +45,15 @@ impl Pulse {
     /// Whether the thread was found to be stuck since it last asked.
     pub(super) fn take_stuck(&self) -> bool {
         self.was_stuck.swap(false, Ordering::AcqRel)
+    }
+
+    pub(super) fn hear(&self, is_heard: bool) {
+        self.is_heard.store(is_heard, Ordering::Release);
+    }
+
+    /// Whether an error would be told of, were there one.
+    pub(super) fn is_heard(&self) -> bool {
+        self.is_heard.load(Ordering::Acquire)
     }
 
     /// How long calls took since it was last asked for.

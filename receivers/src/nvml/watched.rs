@@ -36,6 +36,8 @@ pub(super) struct Watched {
     pub(super) is_news: bool,
     /// Errors were reported since then.
     pub(super) has_errors: bool,
+    /// The kernel's log is read, which tells of the errors of all boards.
+    is_log_heard: bool,
 }
 
 struct Seat {
@@ -92,6 +94,7 @@ impl Watched {
             inherited: HashSet::new(),
             is_news: false,
             has_errors: false,
+            is_log_heard: false,
         }
     }
 
@@ -244,6 +247,7 @@ impl Watched {
 
     pub(super) fn look(&mut self, receiver: &str, keeper: &Pulse, timeout: Duration, time: u64) -> Batch {
         let mut batch = Batch::new();
+        self.is_log_heard = keeper.is_heard();
         if let Some(call) = keeper.stuck(timeout) {
             let fault = Fault::Stuck(call);
             let away = Library::Away { fault: fault.clone(), is_worth_showing: true };
@@ -275,7 +279,9 @@ impl Watched {
         (self.is_news, self.has_errors) = (false, false);
         self.states.begin(&self.library, &self.resource, time);
         for known in self.boards.values() {
-            self.states.board(known, &self.xids);
+            let mut pulses = self.seats.iter().filter(|seat| seat.is_of(&known.identity.uuid));
+            let is_heard = self.is_log_heard || pulses.any(|seat| seat.pulse.is_heard());
+            self.states.board(known, &self.xids, is_heard);
         }
         for (index, seat) in (0_u32..).zip(&self.seats) {
             if let Taken::Failed(fault) = &seat.taken {

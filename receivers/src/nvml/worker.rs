@@ -52,7 +52,8 @@ impl Worker {
             // Once in a life: a board that is registered twice may tell everything twice.
             if !is_listed {
                 // Where nobody waits for errors there are none.
-                let _ = self.life.to_events.send(Listed { index, bus_id: identity.short_bus_id() });
+                let (bus_id, pulse) = (identity.short_bus_id(), self.pulse.clone());
+                let _ = self.life.to_events.send(Listed { index, bus_id, pulse });
                 is_listed = true;
             }
             let begun = Instant::now();
