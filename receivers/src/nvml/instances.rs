@@ -50,12 +50,10 @@ pub(super) fn walk(board: &mut Board) -> Option<Division> {
     }
     let mut instances = Vec::new();
     for place in 0..places.unwrap_or(0) {
-        let instance = board.ask(HANDLE, |device| {
-            match device.mig_device_by_index(place) {
-                Ok(instance) => Found::read(&instance).map(Some),
-                Err(NvmlError::NotFound | NvmlError::InvalidArg) => Ok(None),
-                Err(error) => Err(error),
-            }
+        let instance = board.ask(HANDLE, |device| match device.mig_device_by_index(place) {
+            Ok(instance) => Found::read(&instance).map(Some),
+            Err(NvmlError::NotFound | NvmlError::InvalidArg) => Ok(None),
+            Err(error) => Err(error),
         });
         if instance.is_none() && !board.is_unsupported(HANDLE) {
             return None;

@@ -298,7 +298,8 @@ async fn a_board_that_hangs_in_every_call_is_left_alone_between_them() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_board_that_has_failed_is_not_well_because_it_does_not_answer() {
-    let with = |more: &str| boards(1, "").replace("gpus: 1", &format!("gpus: [{{recovery_action: 1{more}}}]"));
+    let with =
+        |more: &str| boards(1, "").replace("gpus: 1", &format!("gpus: [{{recovery_action: 1{more}}}]"));
     let failed = [gpu("0"), ("hw.state", "failed")];
     let mut machine = Machine::start(&with("")).await;
     machine.wait_for("hw.status", &failed, Some(1.0)).await;
