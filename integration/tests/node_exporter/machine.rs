@@ -104,7 +104,7 @@ async fn both_say_the_same_of_a_machine_that_has_everything() {
     for page in [&mut round.before, &mut round.ours, &mut round.after] {
         *page = chosen(std::mem::take(page));
     }
-    let mut found = Found::default();
+    let mut found = Found::new();
     found.look(&round);
     assert!(found.faults.is_empty(), "{:#?}\n{}", found.faults, beside.collector.log());
     assert!(found.agreed.len() > 80, "only {} families were compared", found.agreed.len());
