@@ -348,7 +348,7 @@ fn processors_have_the_kernel_s_keys() {
 
 #[test]
 fn interrupts_are_only_told_where_they_are_asked_for() {
-    let text = "           CPU0       CPU2\n  24:     10   20  IR-PCI-MSI 1048576-edge      nvidia\n NMI:   1  2   Non-maskable interrupts\n ERR:   3\n";
+    let text = "           CPU0       CPU2\n  24:     10   20  IR-PCI-MSI 1048576-edge      nvidia\n  25:  0  0  IR-PCI-MSI 7-edge idle\n NMI:   0  2   Non-maskable interrupts\n ERR:   3\n";
     let softirqs = "      CPU0 CPU2\n   NET_RX:  5  6\n";
     let files = [("proc/interrupts", text), ("proc/softirqs", softirqs)];
     check_table(&files, "", &[]);
@@ -358,7 +358,6 @@ fn interrupts_are_only_told_where_they_are_asked_for() {
         &[
             "linux.interrupts cpu.logical_number=0 linux.irq=24 linux.irq.devices=1048576-edge nvidia linux.irq.info=IR-PCI-MSI 10",
             "linux.interrupts cpu.logical_number=2 linux.irq=24 linux.irq.devices=1048576-edge nvidia linux.irq.info=IR-PCI-MSI 20",
-            "linux.interrupts cpu.logical_number=0 linux.irq=NMI linux.irq.info=Non-maskable interrupts 1",
             "linux.interrupts cpu.logical_number=2 linux.irq=NMI linux.irq.info=Non-maskable interrupts 2",
             "linux.interrupts cpu.logical_number=0 linux.irq=ERR 3",
             "linux.softirqs cpu.logical_number=0 linux.softirq=NET_RX 5",
