@@ -134,6 +134,27 @@ fn utilization_needs_two_scrapes_and_counters_that_go_forward() {
 }
 
 #[test]
+fn what_the_kernel_takes_back_is_held_unless_a_processor_counts_anew() {
+    let folder = folder(&[("proc/stat", "cpu0 100 0 0 1000 50 0 0 0\n")]);
+    let mut host = host(&folder, "cpu: ");
+    host.scrape(TIME);
+    let mut told = |text: &str, after: u64| {
+        write(folder.path(), "proc/stat", text);
+        let lines = lines(&host.scrape(TIME + after));
+        let value = |mode: &str| {
+            let start = format!("system.cpu.time cpu.logical_number=0 cpu.mode={mode} ");
+            lines.iter().find_map(|line| line.strip_prefix(&start).map(str::to_owned)).unwrap()
+        };
+        ["user", "idle", "iowait"].map(value)
+    };
+    assert_eq!(told("cpu0 110 0 0 990 20 0 0 0\n", 1), ["1.1", "10.0", "0.5"]);
+    // From the highest that was told, not from what was read last.
+    assert_eq!(told("cpu0 110 0 0 995 30 0 0 0\n", 2), ["1.1", "10.0", "0.5"]);
+    assert_eq!(told("cpu0 120 0 0 1010 60 0 0 0\n", 3), ["1.2", "10.1", "0.6"]);
+    assert_eq!(told("cpu0 5 0 0 10 1 0 0 0\n", 4), ["0.05", "0.1", "0.01"]);
+}
+
+#[test]
 fn load_may_be_told_by_processor() {
     let files = [("proc/loadavg", "1.0 0.5 0.25 1/2 3\n"), ("proc/stat", STAT)];
     let expected = |loads: [&str; 3]| {
