@@ -109,7 +109,15 @@ impl Part for Cpu {
     fn read(&mut self, root: &Root, recorder: &mut Recorder) -> Result<(), String> {
         pressure::read(root, "cpu", PRESSURE, PRESSURE_SHARE, recorder);
         pressure::read(root, "irq", IRQ_PRESSURE, IRQ_PRESSURE_SHARE, recorder);
+        let times = self.times(root, recorder);
+        // Behind the times: on some kernels the frequencies take long.
         self.facts.read(root, recorder);
+        times
+    }
+}
+
+impl Cpu {
+    fn times(&mut self, root: &Root, recorder: &mut Recorder) -> Result<(), String> {
         let text = root.read("proc/stat")?;
         let lines = text.lines().take_while(|line| line.starts_with("cpu"));
         let mut processors: Vec<_> = lines.filter_map(processor).collect();
