@@ -54,6 +54,7 @@ pub(crate) const ZEROS: &[(&str, &str)] = &[
     ("node_filesystem_files_free", NO_SIZE),
     ("node_filesystem_free_bytes", NO_SIZE),
     ("node_filesystem_size_bytes", NO_SIZE),
+    ("node_mountstats_nfs_operations_*", "an operation that was never called"),
     ("node_interrupts_total", "a line that has not come to a processor"),
 ];
 
