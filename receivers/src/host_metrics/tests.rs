@@ -52,7 +52,7 @@ fn write(folder: &Path, path: &str, text: &str) {
 fn host(folder: &TempDir, scrapers: &str) -> Host {
     let yaml = format!("{{root_path: {}, scrapers: {{{scrapers}}}}}", folder.path().display());
     let config: Config = Section::from_yaml("receivers.host_metrics", &yaml).unwrap().read().unwrap();
-    Host::new(&Plan::of(&config).unwrap(), &context())
+    Host::new(&Plan::of(&config).unwrap(), &context(), AtWork::default())
 }
 
 fn line(point: &Point) -> String {
@@ -503,8 +503,8 @@ fn the_example_builds_and_an_empty_section_reads_everything() {
     let plan = Plan::of(&Config::default()).unwrap();
     assert_eq!(
         plan.describe(),
-        "reading cpu, load, memory, numa, paging, disk, filesystem, network, infiniband, nfs, hardware, \
-         processes, process, cgroup, clock, system under /"
+        "reading cpu, load, memory, numa, paging, disk, network, processes, process, cgroup, \
+         clock, system, filesystem, nfs, infiniband, hardware under /"
     );
 }
 
@@ -581,8 +581,29 @@ async fn the_receiver_hands_over_what_it_reads_until_it_is_stopped() {
 }
 
 #[test]
+fn what_may_block_is_read_last_and_what_is_being_read_can_be_seen() {
+    let folder = folder(&[("proc/uptime", "5.0 1.0\n")]);
+    let yaml = format!(
+        "{{root_path: {}, scrapers: {{hardware: , nfs: , filesystem: , system: }}}}",
+        folder.path().display()
+    );
+    let config: Config = Section::from_yaml("receivers.host_metrics", &yaml).unwrap().read().unwrap();
+    let plan = Plan::of(&config).unwrap();
+    assert!(
+        plan.describe().starts_with("reading system, filesystem, nfs, hardware under "),
+        "{}",
+        plan.describe()
+    );
+    let at_work = AtWork::default();
+    let mut host = Host::new(&plan, &context(), at_work.clone());
+    assert_eq!(at_work.part(), "");
+    host.scrape(TIME);
+    assert_eq!(at_work.part(), "hardware");
+}
+
+#[test]
 fn this_machine_can_be_read() {
-    let mut host = Host::new(&Plan::of(&Config::default()).unwrap(), &context());
+    let mut host = Host::new(&Plan::of(&Config::default()).unwrap(), &context(), AtWork::default());
     let batch = host.scrape(TIME);
     for name in ["system.cpu.time", "system.memory.usage", "system.uptime", "process.cpu.time"] {
         assert!(batch.iter().any(|point| point.series.metric().name == name), "{name}");
