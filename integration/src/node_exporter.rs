@@ -7,6 +7,8 @@ use tokio::process::{Child, Command};
 use crate::collector::wait_until;
 use crate::http::get;
 
+const PROGRAM: &str = "prometheus-node-exporter";
+
 /// A node_exporter that runs until it is dropped.
 #[derive(Debug)]
 pub struct NodeExporter {
@@ -14,10 +16,17 @@ pub struct NodeExporter {
     process: Child,
 }
 
+/// Where newer versions look for what udev knows of disks; not what the machine the tests run on has there.
+const UDEV: &str = "--path.udev.data";
+
 /// The collectors that the usual dashboard needs and that are off by default; and the defaults of later versions, where
 /// Debian's or those of 1.5 are others.
-const FLAGS: [&str; 11] = [
+const FLAGS: [&str; 13] = [
     "--collector.interrupts",
+    // What somebody has dropped in, on a machine that runs one.
+    "--collector.textfile.directory=",
+    // Sensors move between two readings; they are compared in a folder.
+    "--no-collector.hwmon",
     "--collector.processes",
     "--collector.tcpstat",
     "--collector.meminfo_numa",
@@ -45,8 +54,14 @@ impl NodeExporter {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port is there");
         let address = listener.local_addr().expect("a listener has an address").to_string();
         drop(listener);
-        let process = Command::new("prometheus-node-exporter")
+        let help = Command::new(PROGRAM).arg("--help").stdin(Stdio::null()).output().await;
+        let help = help.expect("Debian's prometheus-node-exporter tells its flags");
+        // Older ones write it to the one, newer ones to the other.
+        let help = [help.stdout, help.stderr].concat();
+        let knows_udev = String::from_utf8_lossy(&help).contains(UDEV);
+        let process = Command::new(PROGRAM)
             .arg(format!("--web.listen-address={address}"))
+            .args(knows_udev.then(|| format!("{UDEV}=/nonexistent")))
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -56,7 +56,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use self::config::Config;
-use self::host::{Host, Plan};
+use self::host::{AtWork, Host, Plan};
 use crate::machine::root::{numbers, value_of};
 use crate::recorder::{Owner, Recorder, Selection};
 
@@ -107,6 +107,8 @@ struct HostScraper {
     timeout: Duration,
     plan: Plan,
     context: Context,
+    /// What the host at work is reading.
+    at_work: AtWork,
     metrics: ReceiverMetrics,
     term: Term,
 }
@@ -162,9 +164,11 @@ impl Receiver for HostMetrics {
 
 impl HostScraper {
     fn new(plan: Plan, timeout: Duration, context: Context) -> Self {
-        let host = Box::new(Host::new(&plan, &context));
+        let at_work = AtWork::default();
+        let host = Box::new(Host::new(&plan, &context, at_work.clone()));
         let metrics = ReceiverMetrics::new(&context.meter, &context.id, "");
-        Self { state: Some(State::Idle(host)), timeout, plan, context, metrics, term: Term::default() }
+        let state = Some(State::Idle(host));
+        Self { state, timeout, plan, context, at_work, metrics, term: Term::default() }
     }
 
     async fn ask(&mut self, time_unix_nano: u64) -> Batch {
@@ -176,7 +180,10 @@ impl HostScraper {
                 host.inherit(self.term.inherited(CLAIM));
                 begin(host, time_unix_nano)
             }
-            None => begin(Box::new(Host::new(&self.plan, &self.context)), time_unix_nano),
+            None => {
+                let host = Host::new(&self.plan, &self.context, self.at_work.clone());
+                begin(Box::new(host), time_unix_nano)
+            }
         };
         match tokio::time::timeout(self.timeout, &mut work).await {
             Ok(Ok((host, batch))) => {
@@ -189,7 +196,8 @@ impl HostScraper {
                 Batch::new()
             }
             Err(_) => {
-                warn!(receiver = self.context.id, timeout = ?self.timeout, "reading the host takes too long");
+                let scraper = self.at_work.part();
+                warn!(receiver = self.context.id, scraper, timeout = ?self.timeout, "reading the host takes too long");
                 self.state = Some(State::Working(work));
                 Batch::new()
             }
@@ -246,7 +254,8 @@ impl HostBench {
             net: Arc::default(),
             mappings: Arc::default(),
         };
-        let host = Host::new(&plan.expect("a benchmark names metrics that are there"), &context);
+        let host =
+            Host::new(&plan.expect("a benchmark names metrics that are there"), &context, AtWork::default());
         Self { host, time_unix_nano: 0 }
     }
 

@@ -43,6 +43,23 @@ pub(crate) const ONLY_THEIRS: &[(&str, &str)] = &[
     ("node_infiniband_legacy_*", "only the 64 bit counters of today"),
 ];
 
+/// Why families are not here that the schema does not make, and of which nothing more is said above.
+pub(crate) const NOT_MADE: &str =
+    "not made: no dashboard asks for it, or it is of another version of node_exporter";
+
+/// Families of which series at zero may be absent here.
+pub(crate) const ZEROS: &[(&str, &str)] = &[
+    ("node_filesystem_avail_bytes", NO_SIZE),
+    ("node_filesystem_files", NO_SIZE),
+    ("node_filesystem_files_free", NO_SIZE),
+    ("node_filesystem_free_bytes", NO_SIZE),
+    ("node_filesystem_size_bytes", NO_SIZE),
+    ("node_mountstats_nfs_operations_*", "an operation that was never called"),
+    ("node_interrupts_total", "a line that has not come to a processor"),
+];
+
+const NO_SIZE: &str = "a file system that does not count space or inodes has none, rather than 0 of 0";
+
 const MOUNTSTATS: &str = "of an NFS mount, bytes and operations with their times are told";
 
 const NETCLASS: &str = "numbers of an interface that no dashboard asks for";
@@ -50,6 +67,10 @@ const NETCLASS: &str = "numbers of an interface that no dashboard asks for";
 /// Families that only we have.
 pub(crate) const ONLY_OURS: &[(&str, &str)] = &[
     ("node_cpu_online", LATER),
+    (
+        "node_hwmon_*",
+        "sensors move between two readings; they are compared where both read a folder, and not on a machine",
+    ),
     ("node_infiniband_*", "of hw_counters, in later versions of node_exporter"),
     ("node_mountstats_nfs_mountpoint_info", LATER),
     ("node_filesystem_mount_info", LATER),

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use integration::root;
 
 use crate::agreement::Found;
-use crate::differences::LABELS;
+use crate::differences::{LABELS, ZEROS};
 use crate::facts;
 
 pub(crate) const HEAD: &str = "# The schema `node_exporter` beside node_exporter
@@ -74,6 +74,10 @@ fn of_all_machines(text: &mut String, found: &Found) {
     text.push_str("\n## Labels of only one\n\n| family | label | why |\n|---|---|---|\n");
     for (family, label, reason) in LABELS {
         writeln!(text, "| `{family}` | `{label}` | {reason} |").unwrap();
+    }
+    text.push_str("\n## Series at zero that may be absent here\n\n| family | why |\n|---|---|\n");
+    for (family, reason) in ZEROS {
+        writeln!(text, "| `{family}` | {reason} |").unwrap();
     }
     let absent = facts::absent();
     list(text, "Asked for by the dashboard or usual alerts, and not made", &absent);

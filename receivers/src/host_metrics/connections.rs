@@ -53,8 +53,8 @@ const DEAR: Duration = Duration::from_millis(1);
 /// Reading takes no more than this part of the time.
 const SHARE: u32 = 10_000;
 
-/// What is dear is read again after this at the latest.
-const HOLDS_MAX: Duration = Duration::from_mins(1);
+/// What is dear is read again after this at the latest; with the usual interval behind it, a minute is not passed.
+const HOLDS_MAX: Duration = Duration::from_secs(55);
 
 impl Connections {
     pub(super) fn read(&mut self, root: &Root, recorder: &mut Recorder) {

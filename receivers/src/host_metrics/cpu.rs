@@ -20,6 +20,11 @@ const MODES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "interrupt
 /// The columns behind them, which user and nice hold as well.
 const GUEST_MODES: [&str; 2] = ["user", "nice"];
 
+const IDLE: usize = 3;
+
+/// A processor whose idle time has gone back by more ticks than this was taken away, and counts anew.
+const ANEW: u64 = 300;
+
 const COLUMNS: usize = MODES.len() + GUEST_MODES.len();
 
 const TIME: usize = 0;
@@ -91,7 +96,7 @@ pub(super) static METRICS: &[Definition] = &[
 
 #[derive(Default)]
 struct Cpu {
-    /// Ticks at the last scrape, by processor.
+    /// Ticks told at the last scrape, by processor.
     last: HashMap<u32, [u64; COLUMNS]>,
     facts: Facts,
 }
@@ -104,15 +109,27 @@ impl Part for Cpu {
     fn read(&mut self, root: &Root, recorder: &mut Recorder) -> Result<(), String> {
         pressure::read(root, "cpu", PRESSURE, PRESSURE_SHARE, recorder);
         pressure::read(root, "irq", IRQ_PRESSURE, IRQ_PRESSURE_SHARE, recorder);
+        let times = self.times(root, recorder);
+        // Behind the times: on some kernels the frequencies take long.
         self.facts.read(root, recorder);
+        times
+    }
+}
+
+impl Cpu {
+    fn times(&mut self, root: &Root, recorder: &mut Recorder) -> Result<(), String> {
         let text = root.read("proc/stat")?;
         let lines = text.lines().take_while(|line| line.starts_with("cpu"));
-        let processors: Vec<_> = lines.filter_map(processor).collect();
+        let mut processors: Vec<_> = lines.filter_map(processor).collect();
         if processors.is_empty() {
             return Err("`proc/stat` names no processor".to_owned());
         }
         recorder.int(LOGICAL, &[], processors.len() as u64);
-        for (number, ticks) in &processors {
+        for (number, ticks) in &mut processors {
+            if let Some(last) = self.last.get(number) {
+                hold(last, ticks);
+            }
+            let ticks = &*ticks;
             let label = ("cpu.logical_number", Label::Int(i64::from(*number)));
             let mode = |mode| [label, ("cpu.mode", Label::Text(mode))];
             for (name, ticks) in MODES.iter().zip(ticks) {
@@ -145,7 +162,19 @@ fn processor(line: &str) -> Option<(u32, [u64; COLUMNS])> {
     Some((number.parse().ok()?, ticks)).filter(|_| count >= MODES.len())
 }
 
-/// The share of each mode; `None` where a counter went back, as some do when a processor comes and goes.
+/// Keeps each column from going back, which a counter must not.
+///
+/// The kernel takes back some of what it told of idling and of waiting for disks, as both are estimates.
+fn hold(last: &[u64; COLUMNS], now: &mut [u64; COLUMNS]) {
+    if last[IDLE].saturating_sub(now[IDLE]) > ANEW {
+        return;
+    }
+    for (now, last) in now.iter_mut().zip(last) {
+        *now = (*now).max(*last);
+    }
+}
+
+/// The share of each mode; `None` where a counter went back, as it does when a processor was taken away and is back.
 fn shares(last: &[u64; COLUMNS], now: &[u64; COLUMNS]) -> Option<[f64; MODES.len()]> {
     let mut spent = [0.0; MODES.len()];
     for ((spent, last), now) in spent.iter_mut().zip(last).zip(now) {

@@ -1,6 +1,8 @@
 //! What processors are, how fast they may run, and how often heat slowed them down.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::thread::Builder;
+use std::time::{Duration, Instant};
 
 use super::cpu::{
     CORE_THROTTLES, FREQUENCY, FREQUENCY_MAX, FREQUENCY_MIN, INFO, ONLINE, PACKAGE_THROTTLES, PHYSICAL,
@@ -30,8 +32,9 @@ impl Facts {
         }
         let processors = root.numbered(FOLDER, "cpu");
         if recorder.is_any_on(&by_processor) {
-            for number in &processors {
-                scaling(root, *number, recorder);
+            let asked: Vec<_> = SCALING.into_iter().filter(|(metric, _)| recorder.is_on(*metric)).collect();
+            for (number, readings) in processors.iter().zip(scaling(root, &processors, &asked, ALONE)) {
+                record_scaling(*number, &asked, &readings, recorder);
             }
         }
         if processors.len() != self.processors {
@@ -78,26 +81,66 @@ impl Facts {
     }
 }
 
-/// Not every machine tells.
-fn scaling(root: &Root, number: u32, recorder: &mut Recorder) {
-    let labels = [("cpu.logical_number", Label::Int(i64::from(number)))];
-    let files = [
-        (FREQUENCY, "scaling_cur_freq"),
-        (FREQUENCY_MIN, "scaling_min_freq"),
-        (FREQUENCY_MAX, "scaling_max_freq"),
-    ];
-    for (metric, file) in files {
-        if recorder.is_on(metric)
-            && let Some(kilohertz) = root.number::<f64>(&format!("{FOLDER}/cpu{number}/cpufreq/{file}"))
-        {
-            recorder.double(metric, &labels, kilohertz * 1000.0);
-        }
-    }
+/// What is asked of each processor; not every machine tells.
+const SCALING: [(usize, &str); 4] = [
+    (FREQUENCY, "cpufreq/scaling_cur_freq"),
+    (FREQUENCY_MIN, "cpufreq/scaling_min_freq"),
+    (FREQUENCY_MAX, "cpufreq/scaling_max_freq"),
     // The first processor can often not be switched off, and has no such file.
-    if recorder.is_on(ONLINE)
-        && let Some(online) = root.number::<u64>(&format!("{FOLDER}/cpu{number}/online"))
+    (ONLINE, "online"),
+];
+
+/// How long one thread reads alone.
+///
+/// Kernels up to 5.18 measure a frequency on x86 when it is asked for, and sleep for 10 or 20 milliseconds each time: seconds, on
+/// a machine of 200 processors. Then several threads share what is left.
+const ALONE: Duration = Duration::from_millis(5);
+
+/// As many processors are at least worth a thread, and as many threads are started at most.
+const PROCESSORS_MIN: usize = 8;
+const THREADS_MAX: usize = 32;
+
+/// What the files of a processor say, in the order of what was asked.
+type Readings = Vec<Option<u64>>;
+
+fn scaling(root: &Root, processors: &[u32], asked: &[(usize, &str)], alone: Duration) -> Vec<Readings> {
+    let began = Instant::now();
+    let of_one = |number: &u32| -> Readings {
+        let read = |(_, file): &(usize, &str)| root.number(&format!("{FOLDER}/cpu{number}/{file}"));
+        asked.iter().map(read).collect()
+    };
+    let mut readings = Vec::with_capacity(processors.len());
+    let mut rest = processors;
+    while let [first, others @ ..] = rest
+        && (began.elapsed() < alone || rest.len() < PROCESSORS_MIN)
     {
-        recorder.int(ONLINE, &labels, online);
+        readings.push(of_one(first));
+        rest = others;
+    }
+    let of_thread = |part: &[u32]| part.iter().map(of_one).collect::<Vec<_>>();
+    std::thread::scope(|scope| {
+        let parts = rest.chunks(rest.len().div_ceil(THREADS_MAX).max(PROCESSORS_MIN));
+        let start = |part| {
+            (part, Builder::new().name("cpufreq".to_owned()).spawn_scoped(scope, move || of_thread(part)))
+        };
+        let threads: Vec<_> = parts.map(start).collect();
+        for (part, thread) in threads {
+            // Where there may be no more threads, this one reads.
+            let read = thread.ok().and_then(|thread| thread.join().ok());
+            readings.extend(read.unwrap_or_else(|| of_thread(part)));
+        }
+    });
+    readings
+}
+
+fn record_scaling(number: u32, asked: &[(usize, &str)], readings: &Readings, recorder: &mut Recorder) {
+    let labels = [("cpu.logical_number", Label::Int(i64::from(number)))];
+    for ((metric, _), reading) in asked.iter().zip(readings) {
+        match reading {
+            Some(online) if *metric == ONLINE => recorder.int(ONLINE, &labels, *online),
+            Some(kilohertz) => recorder.double(*metric, &labels, *kilohertz as f64 * 1000.0),
+            None => {}
+        }
     }
 }
 
@@ -135,5 +178,33 @@ fn describe(root: &Root, recorder: &mut Recorder) {
     }
     if !cores.is_empty() {
         recorder.int(PHYSICAL, &[], cores.len() as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_processors_are_read_by_several_threads_and_stay_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..300 {
+            let cpu = folder.path().join(FOLDER).join(format!("cpu{number}"));
+            std::fs::create_dir_all(&cpu).unwrap();
+            // Some say nothing.
+            if number % 7 != 0 {
+                std::fs::write(cpu.join("online"), format!("{number}\n")).unwrap();
+            }
+        }
+        let root = Root::new(folder.path().to_str().unwrap());
+        let asked = [(ONLINE, "online"), (FREQUENCY, "cpufreq/scaling_cur_freq")];
+        for count in [0, 1, 7, 8, 9, 300] {
+            let processors: Vec<u32> = (0..count).collect();
+            let online = |number: u32| (!number.is_multiple_of(7)).then(|| u64::from(number));
+            let expected: Vec<_> = (0..count).map(|number| vec![online(number), None]).collect();
+            for alone in [Duration::ZERO, Duration::from_mins(10)] {
+                assert_eq!(scaling(&root, &processors, &asked, alone), expected, "{count} {alone:?}");
+            }
+        }
     }
 }

@@ -142,7 +142,7 @@ impl Part for Filesystem {
             if !is_asked {
                 continue;
             }
-            let answer = self.probe.ask(&root.path(&mount.point));
+            let answer = self.probe.ask(&mount.device, &root.path(&mount.point));
             recorder.int(DEVICE_ERROR, &identity(mount), u64::from(answer.is_err()));
             match answer {
                 Ok(space) => record(mount, space, recorder),

@@ -1,7 +1,7 @@
 //! What is read of the host, in order, and what becomes of a scraper that fails.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pipeline::component::Context;
@@ -16,6 +16,9 @@ use super::scrapers::{Chosen, Make, Scrapers};
 use crate::machine::identity;
 use crate::machine::root::{Root, value_of};
 use crate::recorder::{Definition, Label, Owner, Recorder, Selection};
+
+/// Parts that ask servers and devices, and may wait for them for long; they are read last.
+const MAY_BLOCK: [&str; 4] = ["filesystem", "nfs", "infiniband", "hardware"];
 
 /// One part of the host.
 pub(super) trait Part: Send {
@@ -37,12 +40,28 @@ struct Planned {
     make: Make,
 }
 
+/// Which part is being read, for others to see while it hangs.
+#[derive(Clone, Default)]
+pub(super) struct AtWork(Arc<Mutex<&'static str>>);
+
+impl AtWork {
+    fn begin(&self, part: &'static str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = part;
+    }
+
+    /// Empty before the first.
+    pub(super) fn part(&self) -> &'static str {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The host, with what is remembered of it from scrape to scrape.
 pub(super) struct Host {
     id: String,
     root: Root,
     recorder: Recorder,
     owner: Owner,
+    at_work: AtWork,
     parts: Vec<Scraped>,
 }
 
@@ -70,6 +89,8 @@ impl Plan {
             let selection = select(name, metrics, switches, &mut problems);
             parts.push(Planned { name, selection, make });
         }
+        // In the order of the list but for these, so that the others were read when one of these hangs.
+        parts.sort_by_key(|planned| MAY_BLOCK.iter().position(|name| *name == planned.name));
         let root = Root::new(&config.root_path);
         if problems.is_empty() { Ok(Self { root, parts }) } else { Err(problems) }
     }
@@ -104,7 +125,7 @@ fn select(
 }
 
 impl Host {
-    pub(super) fn new(plan: &Plan, context: &Context) -> Self {
+    pub(super) fn new(plan: &Plan, context: &Context, at_work: AtWork) -> Self {
         let resource = context.registry.resource(identity::resource(&plan.root));
         let owner = Owner { id: 0, resource, attributes: Arc::default(), start_unix_nano: 0 };
         let scope = Scope {
@@ -125,6 +146,7 @@ impl Host {
             root: plan.root.clone(),
             recorder: Recorder::new(context.registry.clone(), scope, owner.clone()),
             owner,
+            at_work,
             parts: plan.parts.iter().map(scraped).collect(),
         }
     }
@@ -134,6 +156,7 @@ impl Host {
         self.recorder.begin(time_unix_nano);
         for scraped in &mut self.parts {
             let began = Instant::now();
+            self.at_work.begin(scraped.name);
             self.recorder.turn_to(&scraped.selection, &self.owner);
             if let Err(message) = scraped.part.read(&self.root, &mut self.recorder) {
                 let lost = scraped.selection.is_on.iter().filter(|is_on| **is_on).count();

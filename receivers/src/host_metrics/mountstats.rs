@@ -27,6 +27,12 @@ pub(super) struct Operation<'a> {
     pub(super) errors: Option<u64>,
 }
 
+impl Operation<'_> {
+    pub(super) fn is_used(&self) -> bool {
+        self.requests > 0 || self.transmissions > 0 || self.major_timeouts > 0
+    }
+}
+
 /// More mounts, and more operations of one, are not looked at.
 const MOUNTS_MAX: usize = 512;
 const OPERATIONS_MAX: usize = 128;

@@ -12,7 +12,9 @@ pub(super) fn read(root: &Root, resource: &str, total: usize, share: usize, reco
         return;
     }
     let text = root.read_optional(&format!("proc/pressure/{resource}")).unwrap_or_default();
-    for (kind, words) in lines(&text) {
+    // Of the whole machine some task always runs while others wait: the kernel tells this as 0, for the form's sake.
+    let is_defined = |kind: &str| (resource, kind) != ("cpu", "full");
+    for (kind, words) in lines(&text).filter(|(kind, _)| is_defined(kind)) {
         let kind = ("system.pressure.stall_type", Label::Text(kind));
         if let Some(seconds) = total_seconds(words) {
             recorder.double(total, &[kind], seconds);

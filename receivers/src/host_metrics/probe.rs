@@ -10,8 +10,11 @@ use std::time::Duration;
 /// How long a mount may take before it counts as stuck.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How many threads may hang in a mount.
+/// How many threads may hang in mounts of servers and the like.
 const STUCK_MAX: usize = 16;
+
+/// How many may hang in mounts of this machine's own devices, besides.
+const LOCAL_STUCK_MAX: usize = 64;
 
 /// What a file system tells of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,7 +34,15 @@ pub(super) struct Probe {
     question: Question,
     patience: Duration,
     worker: Option<Worker>,
-    stuck: Vec<(PathBuf, Arc<AtomicBool>)>,
+    stuck: Vec<Stuck>,
+}
+
+/// A mount that has not answered yet.
+struct Stuck {
+    path: PathBuf,
+    server: Option<String>,
+    is_local: bool,
+    is_running: Arc<AtomicBool>,
 }
 
 struct Worker {
@@ -45,12 +56,23 @@ impl Probe {
         Self { question, patience, worker: None, stuck: Vec::new() }
     }
 
-    pub(super) fn ask(&mut self, path: &Path) -> io::Result<Space> {
-        self.stuck.retain(|(_, is_running)| is_running.load(Ordering::Acquire));
-        if self.stuck.iter().any(|(stuck, _)| stuck == path) {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "it still does not answer"));
+    /// Asks the mount of `device` at `path`.
+    ///
+    /// Mounts of one server hang together: while one does, the others are not asked, so that they neither cost their time
+    /// each nor keep those of other servers from being asked.
+    pub(super) fn ask(&mut self, device: &str, path: &Path) -> io::Result<Space> {
+        let timed_out = |message| Err(io::Error::new(io::ErrorKind::TimedOut, message));
+        self.stuck.retain(|stuck| stuck.is_running.load(Ordering::Acquire));
+        if self.stuck.iter().any(|stuck| stuck.path == path) {
+            return timed_out("it still does not answer");
         }
-        if self.stuck.len() >= STUCK_MAX {
+        let server = server(device);
+        if server.is_some() && self.stuck.iter().any(|stuck| stuck.server.as_deref() == server) {
+            return timed_out("another mount of its server does not answer");
+        }
+        let is_local = device.starts_with("/dev/");
+        let max = if is_local { LOCAL_STUCK_MAX } else { STUCK_MAX };
+        if self.stuck.iter().filter(|stuck| stuck.is_local == is_local).count() >= max {
             return Err(io::Error::other("too many mounts do not answer"));
         }
         let worker = match self.worker.take() {
@@ -66,11 +88,17 @@ impl Probe {
             }
             Err(RecvTimeoutError::Disconnected) => Err(gone()),
             Err(RecvTimeoutError::Timeout) => {
-                self.stuck.push((path.to_owned(), worker.is_running));
-                Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer"))
+                let (path, server) = (path.to_owned(), server.map(str::to_owned));
+                self.stuck.push(Stuck { path, server, is_local, is_running: worker.is_running });
+                timed_out("it does not answer")
             }
         }
     }
+}
+
+/// The `server` of `server:/export`.
+fn server(device: &str) -> Option<&str> {
+    device.split_once(":/").map(|(server, _)| server).filter(|server| !server.is_empty())
 }
 
 impl Worker {
@@ -123,31 +151,47 @@ mod tests {
         };
         let mut probe = Probe::new(Arc::new(question), Duration::from_millis(50));
         let (stuck, healthy) = (Path::new("/stuck"), Path::new("/healthy"));
-        assert_eq!(probe.ask(healthy).unwrap().blocks, 7);
-        assert_eq!(probe.ask(stuck).unwrap_err().to_string(), "it does not answer");
-        assert_eq!(probe.ask(stuck).unwrap_err().to_string(), "it still does not answer");
-        assert_eq!(probe.ask(healthy).unwrap().blocks, 7);
+        let error =
+            |probe: &mut Probe, device: &str, path: &Path| probe.ask(device, path).unwrap_err().to_string();
+        assert_eq!(error(&mut probe, "nas:/a", stuck), "it does not answer");
+        assert_eq!(error(&mut probe, "nas:/a", stuck), "it still does not answer");
+        let other = error(&mut probe, "nas:/b", healthy);
+        assert_eq!(other, "another mount of its server does not answer");
+        probe.patience = Duration::from_secs(10);
+        assert_eq!(probe.ask("other:/a", healthy).unwrap().blocks, 7);
+        assert_eq!(probe.ask("/dev/sda1", healthy).unwrap().blocks, 7);
         drop(release);
-        while probe.stuck.iter().any(|(_, is_running)| is_running.load(Ordering::Acquire)) {
+        while probe.stuck.iter().any(|stuck| stuck.is_running.load(Ordering::Acquire)) {
             std::thread::yield_now();
         }
-        probe.patience = Duration::from_secs(10);
-        assert_eq!(probe.ask(stuck).unwrap().blocks, 7);
+        assert_eq!(probe.ask("nas:/b", healthy).unwrap().blocks, 7);
+        assert_eq!(probe.ask("nas:/a", stuck).unwrap().blocks, 7);
     }
 
     #[test]
     fn the_threads_left_behind_are_bounded() {
         let (_release, hang) = channel::<()>();
         let hang = Mutex::new(hang);
-        let question = move |_: &Path| {
-            let _ = hang.lock().unwrap().recv();
+        let question = move |path: &Path| {
+            if !path.ends_with("healthy") {
+                let _ = hang.lock().unwrap().recv();
+            }
             Ok(Space::default())
         };
         let mut probe = Probe::new(Arc::new(question), Duration::from_millis(1));
         for index in 0..STUCK_MAX {
-            probe.ask(Path::new(&format!("/{index}"))).unwrap_err();
+            probe.ask(&format!("nas{index}:/a"), Path::new(&format!("/{index}"))).unwrap_err();
         }
-        let error = probe.ask(Path::new("/one more")).unwrap_err();
+        let error = probe.ask("nas:/a", Path::new("/one more")).unwrap_err();
+        assert_eq!(error.to_string(), "too many mounts do not answer");
+        // What others hang in does not silence the machine's own.
+        let patience = std::mem::replace(&mut probe.patience, Duration::from_secs(10));
+        probe.ask("/dev/sda1", Path::new("/healthy")).unwrap();
+        probe.patience = patience;
+        for index in 0..LOCAL_STUCK_MAX {
+            probe.ask("/dev/sdb1", Path::new(&format!("/local/{index}"))).unwrap_err();
+        }
+        let error = probe.ask("/dev/sda1", Path::new("/healthy")).unwrap_err();
         assert_eq!(error.to_string(), "too many mounts do not answer");
     }
 }

@@ -109,6 +109,16 @@ impl Part for Processes {
     }
 }
 
+impl Counts {
+    /// Counts a process that is stuck, by its name unless there are too many others.
+    fn stick(&mut self, state: &'static str, name: &str) {
+        let key = (state, name.to_owned());
+        if self.stuck.len() < NAMES_MAX || self.stuck.contains_key(&key) {
+            *self.stuck.entry(key).or_default() += 1;
+        }
+    }
+}
+
 impl Processes {
     fn count(&self, root: &Root, ids: &[u32], recorder: &mut Recorder) -> Counts {
         let mut counts = Counts::default();
@@ -129,8 +139,8 @@ impl Processes {
             *threads = threads.saturating_add(stat.threads);
             if matches!(state, "blocked" | "defunct") {
                 let id = stat.identity();
-                if self.last.contains(&id) && counts.stuck.len() < NAMES_MAX {
-                    *counts.stuck.entry((state, stat.name.to_owned())).or_default() += 1;
+                if self.last.contains(&id) {
+                    counts.stick(state, stat.name);
                 }
                 counts.waiting.insert(id);
             }
@@ -165,5 +175,21 @@ fn name(state: char) -> &'static str {
         'Z' | 'X' | 'x' => "defunct",
         'I' => "idle",
         _ => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_stuck_processes_are_bounded_and_known_ones_still_count() {
+        let mut counts = Counts::default();
+        for index in 0..=NAMES_MAX {
+            counts.stick("blocked", &format!("p{index}"));
+        }
+        counts.stick("blocked", "p0");
+        assert_eq!(counts.stuck.len(), NAMES_MAX);
+        assert_eq!(counts.stuck[&("blocked", "p0".to_owned())], 2);
     }
 }

@@ -52,7 +52,7 @@ fn write(folder: &Path, path: &str, text: &str) {
 fn host(folder: &TempDir, scrapers: &str) -> Host {
     let yaml = format!("{{root_path: {}, scrapers: {{{scrapers}}}}}", folder.path().display());
     let config: Config = Section::from_yaml("receivers.host_metrics", &yaml).unwrap().read().unwrap();
-    Host::new(&Plan::of(&config).unwrap(), &context())
+    Host::new(&Plan::of(&config).unwrap(), &context(), AtWork::default())
 }
 
 fn line(point: &Point) -> String {
@@ -131,6 +131,27 @@ fn utilization_needs_two_scrapes_and_counters_that_go_forward() {
     let last = host.scrape(TIME + 2);
     assert_eq!(last.len(), batch.len());
     assert!(last.iter().all(Point::is_stale));
+}
+
+#[test]
+fn what_the_kernel_takes_back_is_held_unless_a_processor_counts_anew() {
+    let folder = folder(&[("proc/stat", "cpu0 100 0 0 1000 50 0 0 0\n")]);
+    let mut host = host(&folder, "cpu: ");
+    host.scrape(TIME);
+    let mut told = |text: &str, after: u64| {
+        write(folder.path(), "proc/stat", text);
+        let lines = lines(&host.scrape(TIME + after));
+        let value = |mode: &str| {
+            let start = format!("system.cpu.time cpu.logical_number=0 cpu.mode={mode} ");
+            lines.iter().find_map(|line| line.strip_prefix(&start).map(str::to_owned)).unwrap()
+        };
+        ["user", "idle", "iowait"].map(value)
+    };
+    assert_eq!(told("cpu0 110 0 0 990 20 0 0 0\n", 1), ["1.1", "10.0", "0.5"]);
+    // From the highest that was told, not from what was read last.
+    assert_eq!(told("cpu0 110 0 0 995 30 0 0 0\n", 2), ["1.1", "10.0", "0.5"]);
+    assert_eq!(told("cpu0 120 0 0 1010 60 0 0 0\n", 3), ["1.2", "10.1", "0.6"]);
+    assert_eq!(told("cpu0 5 0 0 10 1 0 0 0\n", 4), ["0.05", "0.1", "0.01"]);
 }
 
 #[test]
@@ -482,8 +503,8 @@ fn the_example_builds_and_an_empty_section_reads_everything() {
     let plan = Plan::of(&Config::default()).unwrap();
     assert_eq!(
         plan.describe(),
-        "reading cpu, load, memory, numa, paging, disk, filesystem, network, infiniband, nfs, hardware, \
-         processes, process, cgroup, clock, system under /"
+        "reading cpu, load, memory, numa, paging, disk, network, processes, process, cgroup, \
+         clock, system, filesystem, nfs, infiniband, hardware under /"
     );
 }
 
@@ -560,8 +581,29 @@ async fn the_receiver_hands_over_what_it_reads_until_it_is_stopped() {
 }
 
 #[test]
+fn what_may_block_is_read_last_and_what_is_being_read_can_be_seen() {
+    let folder = folder(&[("proc/uptime", "5.0 1.0\n")]);
+    let yaml = format!(
+        "{{root_path: {}, scrapers: {{hardware: , nfs: , filesystem: , system: }}}}",
+        folder.path().display()
+    );
+    let config: Config = Section::from_yaml("receivers.host_metrics", &yaml).unwrap().read().unwrap();
+    let plan = Plan::of(&config).unwrap();
+    assert!(
+        plan.describe().starts_with("reading system, filesystem, nfs, hardware under "),
+        "{}",
+        plan.describe()
+    );
+    let at_work = AtWork::default();
+    let mut host = Host::new(&plan, &context(), at_work.clone());
+    assert_eq!(at_work.part(), "");
+    host.scrape(TIME);
+    assert_eq!(at_work.part(), "hardware");
+}
+
+#[test]
 fn this_machine_can_be_read() {
-    let mut host = Host::new(&Plan::of(&Config::default()).unwrap(), &context());
+    let mut host = Host::new(&Plan::of(&Config::default()).unwrap(), &context(), AtWork::default());
     let batch = host.scrape(TIME);
     for name in ["system.cpu.time", "system.memory.usage", "system.uptime", "process.cpu.time"] {
         assert!(batch.iter().any(|point| point.series.metric().name == name), "{name}");

@@ -82,7 +82,8 @@ impl Board {
         call: &'static str,
         question: impl FnOnce(&Device<'_>) -> Result<T, NvmlError>,
     ) -> Option<T> {
-        if self.round.end.is_some() || self.is_unsupported(call) {
+        // What is read after a call that hung is of no use, and a board that hangs in each would be asked for hours.
+        if self.round.end.is_some() || self.pulse.was_stuck() || self.is_unsupported(call) {
             return None;
         }
         #[expect(unsafe_code, reason = "the wrapper has no other way from a handle to a device")]

@@ -13,15 +13,17 @@ use tracing::{debug, info};
 
 use super::fault::{Fault, Reach, UNKNOWN, code, reach};
 use super::life::{Life, Message, Shared, Source, XidError};
+use super::pulse::Pulse;
 
 /// How long a wait lasts, and so how long the end of a life is not seen.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// A board that has been opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Listed {
     pub(super) index: u32,
     pub(super) bus_id: String,
+    pub(super) pulse: Arc<Pulse>,
 }
 
 /// Listens to the boards of a life; each comes when it has answered, so that one that hangs is not asked here.
@@ -39,7 +41,10 @@ pub(super) fn run(shared: &Shared, life: &Arc<Life>, boards: &mpsc::Receiver<Lis
     while !life.ended.is_raised() {
         for board in boards.try_iter() {
             match register(&life.nvml, board.index, &set) {
-                Ok(handle) => listened.push((handle, board.bus_id)),
+                Ok(handle) => {
+                    board.pulse.hear(true);
+                    listened.push((handle, board.bus_id));
+                }
                 Err(error) => {
                     let reason = Fault::Code(code(error));
                     debug!(receiver, gpu = board.index, %reason, "a GPU reports no errors by itself");

@@ -22,26 +22,45 @@ pub(super) struct Found {
     pub(super) profile: Option<String>,
 }
 
-/// Lists the instances of a board; none where it is not divided.
-pub(super) fn walk(board: &mut Board) -> Vec<Found> {
-    let mode = board.ask("nvmlDeviceGetMigMode", |device| device.mig_mode());
+/// How a board is divided.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Division {
+    /// It may be so without an instance.
+    pub(super) is_on: bool,
+    pub(super) instances: Vec<Found>,
+}
+
+const MODE: &str = "nvmlDeviceGetMigMode";
+const COUNT: &str = "nvmlDeviceGetMaxMigDeviceCount";
+const HANDLE: &str = "nvmlDeviceGetMigDeviceHandleByIndex";
+
+/// Lists the instances of a board; `None` where the driver does not say, which is not that there are none.
+pub(super) fn walk(board: &mut Board) -> Option<Division> {
+    let mode = board.ask(MODE, |device| device.mig_mode());
+    if mode.is_none() && !board.is_unsupported(MODE) {
+        return None;
+    }
     if mode.is_none_or(|mode| mode.current != 1) {
-        return Vec::new();
+        return Some(Division::default());
     }
     // How many there may be; the places of those that there are need not be next to each other.
-    let places = board.ask("nvmlDeviceGetMaxMigDeviceCount", |device| device.mig_device_count());
-    let mut found = Vec::new();
-    for place in 0..places.unwrap_or(0) {
-        let instance = board.ask("nvmlDeviceGetMigDeviceHandleByIndex", |device| {
-            match device.mig_device_by_index(place) {
-                Ok(instance) => Found::read(&instance).map(Some),
-                Err(NvmlError::NotFound | NvmlError::InvalidArg) => Ok(None),
-                Err(error) => Err(error),
-            }
-        });
-        found.extend(instance.flatten());
+    let places = board.ask(COUNT, |device| device.mig_device_count());
+    if places.is_none() && !board.is_unsupported(COUNT) {
+        return None;
     }
-    found
+    let mut instances = Vec::new();
+    for place in 0..places.unwrap_or(0) {
+        let instance = board.ask(HANDLE, |device| match device.mig_device_by_index(place) {
+            Ok(instance) => Found::read(&instance).map(Some),
+            Err(NvmlError::NotFound | NvmlError::InvalidArg) => Ok(None),
+            Err(error) => Err(error),
+        });
+        if instance.is_none() && !board.is_unsupported(HANDLE) {
+            return None;
+        }
+        instances.extend(instance.flatten());
+    }
+    Some(Division { is_on: true, instances })
 }
 
 impl Found {

@@ -1,6 +1,6 @@
 //! Loads the library, keeps it, and loads it anew when it is of no more use; on a thread of its own.
 
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,10 @@ use super::worker::Worker;
 const LOST_WAIT: Duration = Duration::from_mins(5);
 
 /// A life that was as long began well: what ends it is tried again at once.
-const LONG_LIFE: Duration = Duration::from_mins(1);
+pub(super) const LONG_LIFE: Duration = Duration::from_mins(1);
+
+/// So many lives that are over may be held by calls that do not return: each has threads and a library of its own.
+const HELD_MAX: usize = 4;
 
 pub(super) struct Keeper {
     pub(super) shared: Arc<Shared>,
@@ -69,14 +72,28 @@ impl Keeper {
     /// Returns when it is told to stop, or when nobody is there to tell it.
     pub(super) fn run(mut self) {
         let mut pace = Pace::new();
+        // The libraries of lives that are over, and that a call which hangs still has.
+        let mut held: Vec<Weak<Nvml>> = Vec::new();
         loop {
             let begun = Instant::now();
+            held.retain(|nvml| nvml.strong_count() > 0);
+            if held.len() >= HELD_MAX {
+                self.say(Said::Away(Fault::Stuck("a call to the library as it was before")), true);
+                if self.wait(WAIT_MAX) {
+                    return;
+                }
+                continue;
+            }
             let fault = match self.begin() {
                 Err(fault) => Some(fault),
-                Ok(begun) => match self.live(begun) {
-                    End::Stop => return,
-                    End::Again(fault) => fault,
-                },
+                Ok(begun) => {
+                    let (end, nvml) = self.live(begun);
+                    held.extend(nvml);
+                    match end {
+                        End::Stop => return,
+                        End::Again(fault) => fault,
+                    }
+                }
             };
             if begun.elapsed() >= LONG_LIFE {
                 pace = Pace::new();
@@ -140,27 +157,27 @@ impl Keeper {
         self.pulse.during("nvmlShutdown", || drop(nvml));
     }
 
-    fn live(&mut self, Begun { life, pulses, listed }: Begun) -> End {
+    /// Until it is over; gives its library where a call does not let go of it.
+    fn live(&mut self, Begun { life, pulses, listed }: Begun) -> (End, Option<Weak<Nvml>>) {
         let generation = life.generation;
         let begun = Message::Begun { generation, resource: life.resource.clone(), pulses: pulses.clone() };
         if self.shared.to_watcher.blocking_send(begun).is_err() {
-            return End::Stop;
+            return (End::Stop, None);
         }
-        let mut standing = Standing(vec![Stand::Unknown; pulses.len()]);
-        for (index, pulse) in (0_u32..).zip(pulses) {
+        for (index, pulse) in (0_u32..).zip(&pulses) {
+            let pulse = pulse.clone();
             let worker = Worker { shared: self.shared.clone(), life: life.clone(), index, pulse };
             self.spawn(format!("gpu-{index}"), move || worker.run());
         }
         let (shared, of_events) = (self.shared.clone(), life.clone());
         self.spawn("gpu-events".to_owned(), move || events::run(&shared, &of_events, &listed));
         if generation == 1 && self.shared.plan.has_kernel_log {
-            let shared = self.shared.clone();
-            self.spawn("gpu-kernel-log".to_owned(), move || kernel_log::run(&shared));
+            let (shared, pulse) = (self.shared.clone(), self.pulse.clone());
+            self.spawn("gpu-kernel-log".to_owned(), move || kernel_log::run(&shared, &pulse));
         }
-        let end = self.attend(&life, &mut standing);
+        let end = self.attend(&life, &pulses);
         life.ended.raise();
-        self.bury(life);
-        end
+        (end, self.bury(life))
     }
 
     /// Never joined: a call into the driver may not return.
@@ -171,8 +188,9 @@ impl Keeper {
     }
 
     /// Listens to the boards until the life is over.
-    fn attend(&mut self, life: &Life, standing: &mut Standing) -> End {
+    fn attend(&mut self, life: &Life, pulses: &[Arc<Pulse>]) -> End {
         let begun = Instant::now();
+        let mut standing = Standing(vec![Stand::Unknown; pulses.len()]);
         loop {
             match self.words.recv_timeout(LOST_WAIT) {
                 Ok(Word::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return End::Stop,
@@ -199,27 +217,30 @@ impl Keeper {
             } else if let Some(code) = standing.common() {
                 return End::Again(Some(Fault::Code(code)));
             }
-            if standing.is_any_lost() && begun.elapsed() >= LOST_WAIT {
+            // A board that hangs would hang again, and in one more thread.
+            let is_any_stuck = || pulses.iter().any(|pulse| pulse.stuck(self.shared.plan.timeout).is_some());
+            if standing.is_any_lost() && begun.elapsed() >= LOST_WAIT && !is_any_stuck() {
                 return End::Again(None);
             }
         }
     }
 
-    /// Waits until no thread holds the library any more, or one is found to hang.
-    fn bury(&self, life: Arc<Life>) {
+    /// Waits until no thread holds the library any more, or one is found to hang: then the library is given back.
+    fn bury(&self, life: Arc<Life>) -> Option<Weak<Nvml>> {
         let nvml = Arc::downgrade(&life.nvml);
         self.pulse.during("nvmlShutdown", || drop(life));
         let deadline = Instant::now() + self.shared.plan.timeout;
         while nvml.strong_count() > 0 {
             if self.shared.stopped.is_raised() {
-                return;
+                return None;
             }
             if Instant::now() >= deadline {
                 warn!(receiver = self.shared.context.id, "a call does not return, and keeps the old library");
-                return;
+                return Some(nvml);
             }
             thread::sleep(Duration::from_millis(5));
         }
+        None
     }
 
     /// One line when something changes, with what can be done about it.

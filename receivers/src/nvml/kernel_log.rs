@@ -11,6 +11,7 @@ use rustix::fs::OFlags;
 use tracing::info;
 
 use super::life::{Message, Shared, Source, XidError};
+use super::pulse::Pulse;
 use super::xids;
 
 /// How often it is looked into; a thread that waited in the kernel could not be told to stop.
@@ -19,8 +20,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// The kernel gives a record at a time, and refuses where there is less room than it needs.
 const RECORD_BYTES_MAX: usize = 16 << 10;
 
-/// Tells of errors until the receiver stops.
-pub(super) fn run(shared: &Shared) {
+/// Tells of errors until the receiver stops, and the pulse meanwhile that they are listened for.
+pub(super) fn run(shared: &Shared, pulse: &Pulse) {
     let path = shared.plan.root.path("dev/kmsg");
     let mut file = match open(&path) {
         Ok(file) => file,
@@ -32,9 +33,15 @@ pub(super) fn run(shared: &Shared) {
             );
         }
     };
+    pulse.hear(true);
+    follow(shared, &mut file);
+    pulse.hear(false);
+}
+
+fn follow(shared: &Shared, file: &mut File) {
     let mut rest = Vec::new();
     loop {
-        let is_over = read(&mut file, &mut rest);
+        let is_over = read(file, &mut rest);
         for message in lines(&mut rest) {
             let Some((bus_id, xid)) = xids::parse(&message) else { continue };
             let unix_nano = shared.context.clock.unix_nano();

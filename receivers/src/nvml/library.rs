@@ -1,8 +1,10 @@
 //! Finds the driver's library, loads it and initializes it.
 
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use nvml_wrapper::Nvml;
+use nvml_wrapper::error::nvml_sym;
 
 use super::fault::Fault;
 use crate::machine::root::Root;
@@ -57,7 +59,13 @@ fn files() -> Vec<PathBuf> {
 }
 
 fn load(path: &Path) -> Result<Nvml, Fault> {
-    Nvml::builder().lib_path(path.as_os_str()).init().map_err(Fault::of_start)
+    let nvml = Nvml::builder().lib_path(path.as_os_str()).init().map_err(Fault::of_start)?;
+    if let Err(error) = nvml_sym(nvml.lib().nvmlShutdown.as_ref()) {
+        // The wrapper calls it when it is dropped, and panics where it is not there.
+        mem::forget(nvml);
+        return Err(Fault::LibraryBroken(error.to_string()));
+    }
+    Ok(nvml)
 }
 
 /// Whether the machine has a GPU of NVIDIA's, as the kernel lists it; none where it cannot tell.

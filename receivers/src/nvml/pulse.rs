@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Pulse {
     busy: Mutex<Option<(Instant, &'static str)>>,
     was_stuck: AtomicBool,
+    /// Whether somebody listens to the errors that the driver reports: of its board, or of all for that of the library.
+    is_heard: AtomicBool,
     /// How long the calls took that are over.
     spent_nanos: AtomicU64,
 }
@@ -26,7 +28,8 @@ impl Pulse {
 
     /// The call that has not returned for so long.
     pub(super) fn stuck(&self, timeout: Duration) -> Option<&'static str> {
-        let busy = *self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        // Held to the end, so that a call which returns meanwhile is not over before it is known to have been stuck.
+        let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         let call = busy.filter(|(since, _)| since.elapsed() >= timeout).map(|(_, call)| call);
         if call.is_some() {
             self.was_stuck.store(true, Ordering::Release);
@@ -34,9 +37,23 @@ impl Pulse {
         call
     }
 
+    /// Whether the thread was found to be stuck; it goes on to be so until it is taken.
+    pub(super) fn was_stuck(&self) -> bool {
+        self.was_stuck.load(Ordering::Acquire)
+    }
+
     /// Whether the thread was found to be stuck since it last asked.
     pub(super) fn take_stuck(&self) -> bool {
         self.was_stuck.swap(false, Ordering::AcqRel)
+    }
+
+    pub(super) fn hear(&self, is_heard: bool) {
+        self.is_heard.store(is_heard, Ordering::Release);
+    }
+
+    /// Whether an error would be told of, were there one.
+    pub(super) fn is_heard(&self) -> bool {
+        self.is_heard.load(Ordering::Acquire)
     }
 
     /// How long calls took since it was last asked for.
@@ -87,8 +104,10 @@ mod tests {
             assert_eq!(pulse.stuck(Duration::ZERO), Some("nvmlInit"));
         });
         assert_eq!(pulse.stuck(Duration::ZERO), None);
+        assert!(pulse.was_stuck());
         assert!(pulse.take_stuck());
         assert!(!pulse.take_stuck());
+        assert!(!pulse.was_stuck());
     }
 
     #[test]

@@ -12,9 +12,9 @@ use super::board::{Board, Instance, Place, Round};
 use super::config::GroupPlan;
 use super::fault::{Fault, word};
 use super::groups::{self, Of, Reader};
-use super::health;
+use super::health::Signs;
 use super::identity::Identity;
-use super::instances::{Found, walk};
+use super::instances::{Division, Found, walk};
 use super::life::{Health, Life, Reading, Recorders, Shared, State, scope};
 use super::owners::Attributes;
 use super::sleep;
@@ -44,6 +44,8 @@ pub(super) struct Rounds {
     own_due: Instant,
     walk_due: Instant,
     has_walked: bool,
+    is_divided: bool,
+    signs: Signs,
     state: State,
     /// Failures that were logged; each is once in the life of a handle.
     warned: BTreeSet<(&'static str, u32)>,
@@ -107,6 +109,8 @@ impl Rounds {
             own_due: now,
             walk_due: now,
             has_walked: false,
+            is_divided: false,
+            signs: Signs::default(),
             state: State::Answering(Health::default()),
             warned: BTreeSet::new(),
         }
@@ -143,11 +147,11 @@ impl Rounds {
         if !is_asleep {
             self.read(&due, now);
             if is_own_due {
-                health = health::of(&mut self.board.board);
+                health = self.signs.look(&mut self.board.board);
             }
             round = self.take_round();
         }
-        if let Some(code) = round.end.or_else(|| worthless(&round)) {
+        if let Some(code) = round.end {
             return Step::Ended(code);
         }
         if self.board.board.pulse().take_stuck() {
@@ -219,6 +223,7 @@ impl Rounds {
     /// What came of the calls to the board and its instances.
     fn take_round(&mut self) -> Round {
         let mut round = self.board.board.take_round();
+        round.end = round.end.or_else(|| worthless(&round));
         for (_, subject) in &mut self.instances {
             let own = subject.board.take_round();
             // A handle that is not good any more, or an instance that is not there.
@@ -234,12 +239,18 @@ impl Rounds {
 
     /// Lists the instances; those that are the same go on.
     fn walk(&mut self) {
-        let found = walk(&mut self.board.board);
-        let is_same = found.len() == self.instances.len()
-            && found.iter().zip(&self.instances).all(|(found, (old, _))| found == old);
+        let Some(Division { is_on, instances }) = walk(&mut self.board.board) else {
+            // What was is taken to be still so, until the driver says.
+            self.walk_due = Instant::now();
+            return;
+        };
+        let is_same = is_on == self.is_divided
+            && instances.len() == self.instances.len()
+            && instances.iter().zip(&self.instances).all(|(found, (old, _))| found == old);
         if !is_same {
+            self.is_divided = is_on;
             let mut old = std::mem::take(&mut self.instances);
-            for found in found {
+            for found in instances {
                 let kept =
                     old.iter().position(|(old, _)| *old == found).map(|place| old.swap_remove(place).1);
                 let subject = kept.unwrap_or_else(|| self.subject(&found));

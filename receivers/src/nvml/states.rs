@@ -68,7 +68,7 @@ pub(super) struct States {
     selection: Selection,
     /// Since when errors are counted.
     start_unix_nano: u64,
-    is_listening: bool,
+    is_up: bool,
 }
 
 impl States {
@@ -78,13 +78,13 @@ impl States {
             recorder: Recorder::new(context.registry.clone(), scope(), host),
             selection: Selection { definitions: STATES, is_on: [true; STATES.len()].into() },
             start_unix_nano: context.clock.unix_nano(),
-            is_listening: false,
+            is_up: false,
         }
     }
 
     /// Begins with the library; [`States::finish`] ends what is said.
     pub(super) fn begin(&mut self, library: &Library, resource: &Arc<Resource>, time: u64) {
-        self.is_listening = *library == Library::Up;
+        self.is_up = *library == Library::Up;
         self.recorder.begin(time);
         self.recorder.turn_to(&self.selection, &owner(Attributes::default(), resource));
         match library {
@@ -97,13 +97,13 @@ impl States {
     }
 
     /// A board that was seen, and the errors that were reported of it.
-    pub(super) fn board(&mut self, known: &Known, xids: &Xids) {
+    pub(super) fn board(&mut self, known: &Known, xids: &Xids, is_heard: bool) {
         let owner = known.identity.owner(&Attributes::default(), &known.resource);
         self.recorder.own(Owner { start_unix_nano: self.start_unix_nano, ..owner });
         self.condition(known);
         let last = self.errors(xids.of(&known.identity.short_bus_id()));
         // That there was none is only known while somebody listens.
-        if self.is_listening || last != 0 {
+        if (self.is_up && is_heard) || last != 0 {
             self.recorder.int(XID_LAST, &[("nvidia.gpu.xid", Label::Int(last as i64))], last);
         }
     }

@@ -34,12 +34,18 @@ pub(super) struct Watched {
     pub(super) inherited: HashSet<Series>,
     /// Something has changed since it was said what is up.
     pub(super) is_news: bool,
+    /// Errors were reported since then.
+    pub(super) has_errors: bool,
+    /// The kernel's log is read, which tells of the errors of all boards.
+    is_log_heard: bool,
 }
 
 struct Seat {
     pulse: Arc<Pulse>,
     taken: Taken,
     stuck: Option<&'static str>,
+    /// It was said to hang, and was not read since.
+    has_hung: bool,
 }
 
 /// What is known of the board at a place.
@@ -87,6 +93,8 @@ impl Watched {
             live: HashSet::new(),
             inherited: HashSet::new(),
             is_news: false,
+            has_errors: false,
+            is_log_heard: false,
         }
     }
 
@@ -97,7 +105,7 @@ impl Watched {
     pub(super) fn hear(&mut self, receiver: &str, message: Message, time: u64) -> Batch {
         match message {
             Message::Begun { generation, resource, pulses } => {
-                let seat = |pulse| Seat { pulse, taken: Taken::Opening, stuck: None };
+                let seat = |pulse| Seat { pulse, taken: Taken::Opening, stuck: None, has_hung: false };
                 self.seats = pulses.into_iter().map(seat).collect();
                 (self.generation, self.resource) = (generation, resource);
                 Batch::new()
@@ -126,9 +134,11 @@ impl Watched {
                 let has_fallen = error.xid == 79;
                 let bus_id = error.bus_id.clone();
                 if self.xids.count(receiver, error) {
-                    self.is_news = true;
-                    let known = self.boards.values_mut().filter(|known| known.is_at(&bus_id));
-                    known.for_each(|known| known.has_fallen |= has_fallen);
+                    self.has_errors = true;
+                    for known in self.boards.values_mut().filter(|known| known.is_at(&bus_id)) {
+                        self.is_news |= has_fallen && !known.has_fallen;
+                        known.has_fallen |= has_fallen;
+                    }
                 }
                 Batch::new()
             }
@@ -163,10 +173,15 @@ impl Watched {
             ];
             self.failed_calls.add(1, &attributes);
         }
-        let Some(Seat { taken: Taken::By { uuid, is_read }, .. }) = self.seats.get_mut(index as usize) else {
+        let Some(Seat { taken: Taken::By { uuid, is_read }, has_hung, .. }) =
+            self.seats.get_mut(index as usize)
+        else {
             return Batch::new();
         };
         *is_read = true;
+        if std::mem::take(has_hung) {
+            info!(receiver, gpu = index, "a GPU that hung has come back");
+        }
         let Some(known) = self.boards.get_mut(uuid) else { return Batch::new() };
         remember(&mut known.live, &batch);
         let state = match state {
@@ -232,6 +247,7 @@ impl Watched {
 
     pub(super) fn look(&mut self, receiver: &str, keeper: &Pulse, timeout: Duration, time: u64) -> Batch {
         let mut batch = Batch::new();
+        self.is_log_heard = keeper.is_heard();
         if let Some(call) = keeper.stuck(timeout) {
             let fault = Fault::Stuck(call);
             let away = Library::Away { fault: fault.clone(), is_worth_showing: true };
@@ -243,28 +259,29 @@ impl Watched {
         let mut changed = Vec::new();
         for (index, seat) in (0_u32..).zip(&mut self.seats) {
             let stuck = seat.pulse.stuck(timeout);
-            if stuck.is_some() != seat.stuck.is_some() {
-                changed.push((index, stuck));
+            if let (Some(call), None) = (stuck, seat.stuck) {
+                changed.push((index, Fault::Stuck(call), !seat.has_hung));
+                seat.has_hung = true;
             }
             seat.stuck = stuck;
         }
-        for (gpu, stuck) in changed {
-            if let Some(call) = stuck {
-                let fault = Fault::Stuck(call);
+        for (gpu, fault, is_new) in changed {
+            // One that hangs in each call says so once.
+            if is_new {
                 warn!(receiver, gpu, reason = %fault, advice = fault.advice(), "a GPU hangs");
-                batch.append(self.fail(gpu, fault, time));
-            } else {
-                info!(receiver, gpu, "a GPU that hung has come back");
             }
+            batch.append(self.fail(gpu, fault, time));
         }
         batch
     }
 
     pub(super) fn say(&mut self, time: u64) -> Batch {
-        self.is_news = false;
+        (self.is_news, self.has_errors) = (false, false);
         self.states.begin(&self.library, &self.resource, time);
         for known in self.boards.values() {
-            self.states.board(known, &self.xids);
+            let mut pulses = self.seats.iter().filter(|seat| seat.is_of(&known.identity.uuid));
+            let is_heard = self.is_log_heard || pulses.any(|seat| seat.pulse.is_heard());
+            self.states.board(known, &self.xids, is_heard);
         }
         for (index, seat) in (0_u32..).zip(&self.seats) {
             if let Taken::Failed(fault) = &seat.taken {

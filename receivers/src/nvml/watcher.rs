@@ -2,7 +2,7 @@
 //! does not answer.
 
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pipeline::succession::Term;
 use pipeline::telemetry::ReceiverMetrics;
@@ -17,6 +17,9 @@ use super::watched::Watched;
 
 /// What is claimed of the receiver before: there is one machine.
 pub(super) const CLAIM: &str = "nvml";
+
+/// A board may report errors without end, and for each all that is up would be said.
+const ERRORS_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) struct Watcher {
     pub(super) shared: Arc<Shared>,
@@ -37,6 +40,7 @@ impl Watcher {
         let mut looks = interval((plan.timeout / 5).clamp(Duration::from_millis(10), Duration::from_secs(1)));
         says.set_missed_tick_behavior(MissedTickBehavior::Delay);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut said = Instant::now();
         loop {
             let batch = tokio::select! {
                 biased;
@@ -46,9 +50,11 @@ impl Watcher {
                 _ = says.tick() => self.say(),
             };
             self.offer(batch).await;
-            if self.state.is_news && self.messages.is_empty() {
+            let has_errors = self.state.has_errors && said.elapsed() >= ERRORS_INTERVAL;
+            if (self.state.is_news || has_errors) && self.messages.is_empty() {
                 let batch = self.say();
                 self.offer(batch).await;
+                said = Instant::now();
             }
         }
         self.retire().await;

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use nvml_wrapper::error::NvmlError;
 use tracing::{debug, error};
@@ -11,6 +12,7 @@ use super::events::Listed;
 use super::fault::{Fault, Reach, code, reach};
 use super::groups;
 use super::identity::Identity;
+use super::keeper::LONG_LIFE;
 use super::life::{Life, Message, Pace, Reading, Shared, State, Word};
 use super::pulse::Pulse;
 use super::rounds::{Rounds, Step};
@@ -31,27 +33,45 @@ impl Worker {
     }
 
     fn work(&self) -> Result<(), Over> {
-        let (board, identity) = self.open()?;
-        if !self.shared.plan.choice.allows(&identity) {
-            self.tell(Message::LeftOut { generation: self.life.generation, index: self.index })?;
-            return self.stand(None);
+        let mut pace = Pace::new();
+        let mut is_listed = false;
+        loop {
+            let (board, identity) = self.open()?;
+            // After a call that hung: the recorders of the board are those of another life by now.
+            if self.life.ended.is_raised() {
+                return Ok(());
+            }
+            let (generation, index) = (self.life.generation, self.index);
+            if !self.shared.plan.choice.allows(&identity) {
+                self.tell(Message::LeftOut { generation, index })?;
+                return self.stand(None);
+            }
+            let identity = Arc::new(identity);
+            self.tell(Message::Identified { generation, index, identity: identity.clone() })?;
+            self.stand(None)?;
+            // Once in a life: a board that is registered twice may tell everything twice.
+            if !is_listed {
+                // Where nobody waits for errors there are none.
+                let (bus_id, pulse) = (identity.short_bus_id(), self.pulse.clone());
+                let _ = self.life.to_events.send(Listed { index, bus_id, pulse });
+                is_listed = true;
+            }
+            let begun = Instant::now();
+            let mut rounds = Rounds::new(&self.shared, &self.life, identity.clone(), board);
+            let ended = self.read(&mut rounds);
+            // A thread that hung comes back into another life, which has recorders of its own.
+            if !self.life.ended.is_raised() || !self.pulse.take_stuck() {
+                self.shared.shelf.put(&identity.uuid, rounds.into_recorders());
+            }
+            ended?;
+            // It may come back, and the others need not wait for that.
+            if begun.elapsed() >= LONG_LIFE {
+                pace = Pace::new();
+            }
+            if self.life.ended.wait(pace.next()) {
+                return Ok(());
+            }
         }
-        let identity = Arc::new(identity);
-        self.tell(Message::Identified {
-            generation: self.life.generation,
-            index: self.index,
-            identity: identity.clone(),
-        })?;
-        self.stand(None)?;
-        // Where nobody waits for errors there are none.
-        let _ = self.life.to_events.send(Listed { index: self.index, bus_id: identity.short_bus_id() });
-        let mut rounds = Rounds::new(&self.shared, &self.life, identity.clone(), board);
-        let ended = self.read(&mut rounds);
-        // A thread that hung comes back into another life, which has recorders of its own.
-        if !self.life.ended.is_raised() || !self.pulse.take_stuck() {
-            self.shared.shelf.put(&identity.uuid, rounds.into_recorders());
-        }
-        ended
     }
 
     /// Tries until the board can be opened.
@@ -87,6 +107,8 @@ impl Worker {
         let handle = unsafe { device.handle() };
         let place = Place { handle, instance: None, device: identity.device() };
         let machine = self.shared.machine.clone();
+        // It has answered now.
+        self.pulse.take_stuck();
         let mut board = Board::new(self.life.nvml.clone(), place, machine, self.pulse.clone());
         if groups::has_unified_memory(&mut board) {
             identity.info.push(("nvidia.gpu.memory.unified", "true".to_owned()));
@@ -95,13 +117,18 @@ impl Worker {
         Ok((board, identity))
     }
 
+    /// Reads until the life is over, or the board is lost.
     fn read(&self, rounds: &mut Rounds) -> Result<(), Over> {
         let mut fault = None;
         while !self.life.ended.wait(rounds.wait()) {
             let step = catch_unwind(AssertUnwindSafe(|| rounds.step()));
             let reading = match step {
                 Ok(Step::Read(reading)) => reading,
-                Ok(Step::Discarded) => continue,
+                Ok(Step::Discarded) => {
+                    // A board that is so slow is left alone for as long.
+                    self.life.ended.wait(self.shared.plan.timeout);
+                    continue;
+                }
                 Ok(Step::Ended(code)) => return self.end(code),
                 Err(_) => {
                     error!(receiver = self.shared.context.id, gpu = self.index, "reading a GPU panicked");
@@ -120,12 +147,16 @@ impl Worker {
         Ok(())
     }
 
-    /// The board answers no more, and the library has to be initialized before it may.
+    /// The board answers no more; where its handle is worthless so are those of the others, and the life is over.
     fn end(&self, code: u32) -> Result<(), Over> {
         debug!(receiver = self.shared.context.id, gpu = self.index, code, "a GPU is gone");
         self.fail(Fault::Code(code))?;
         self.stand(Some(code))?;
-        self.word(Word::Ended { generation: self.life.generation, code })
+        if reach(code) == Reach::Board {
+            return Ok(());
+        }
+        self.word(Word::Ended { generation: self.life.generation, code })?;
+        Err(Over)
     }
 
     fn fail(&self, fault: Fault) -> Result<(), Over> {

@@ -76,6 +76,8 @@ impl Xids {
 pub(super) fn parse(message: &str) -> Option<(String, u64)> {
     let (_, rest) = message.split_once("NVRM: Xid (PCI:")?;
     let (bus_id, rest) = rest.split_once("): ")?;
+    // Behind it stands the instance of a board that is divided.
+    let bus_id = bus_id.split_whitespace().next()?;
     let digits = rest.split(|character: char| !character.is_ascii_digit()).next()?;
     Some((super::life::short_bus_id(bus_id), digits.parse().ok()?))
 }
@@ -122,6 +124,8 @@ mod tests {
         check_line("NVRM: Xid (PCI:0000:01:00): 79, pid=1234, GPU has fallen off the bus.", expected);
         check_line("[ 12.3] NVRM: Xid (PCI:0000:01:00): 79, GPU has fallen", expected);
         check_line("NVRM: Xid (PCI:0010:1B:00): 119", Some(("0010:1b:00", 119)));
+        check_line("NVRM: Xid (PCI:0000:01:00 GPU-I:05): 94, pid=7, Contained", Some(("0000:01:00", 94)));
+        check_line("NVRM: Xid (PCI:): 79", None);
         check_line("NVRM: Xid (PCI:0000:01:00): many", None);
         check_line("NVRM: GPU at PCI:0000:01:00: GPU-1", None);
         check_line("", None);

@@ -29,7 +29,8 @@ fn machine(text: &str, recorder: &mut Recorder) {
 fn events(text: &str, recorder: &mut Recorder) {
     for (key, number) in text.lines().filter_map(|line| line.split_once(' ')) {
         // How many there are of something now; the others count what happened.
-        let kind = if key.starts_with("nr_") { Kind::Gauge } else { Kind::COUNTER };
+        let is_now = key.starts_with("nr_") || key == "workingset_nodes";
+        let kind = if is_now { Kind::Gauge } else { Kind::COUNTER };
         if let Ok(number) = number.trim().parse() {
             recorder.row(VMSTAT, Row { key, unit: "1", kind }, &[], number);
         }

@@ -289,6 +289,8 @@ fn the_client_of_nfs_and_its_mounts_are_told() {
         \tper-op statistics\n\
         \t        READ: 5 7 1 100 200 1500 2500 4000 2\n\
         \t       WRITE: 5 x\n\
+        \t      RENAME: 0 0 0 0 0 0 0 0 0\n\
+        \t      ACCESS: 0 1 0 100 0 0 0 0 0\n\
         device nas:/x mounted on /x with fstype ext4\n\
         \tage:\t1\n";
     let folder = folder(&[
@@ -325,10 +327,15 @@ fn the_client_of_nfs_and_its_mounts_are_told() {
         format!("nfs.client.mount.operation.response_time {read} 2.5"),
         format!("nfs.client.mount.operation.time {read} 4.0"),
         format!("nfs.client.mount.operation.errors {read} 2"),
+        // Sent, and not answered yet.
+        format!("nfs.client.mount.operation.count {} 0", read.replace("READ", "ACCESS")),
     ] {
         assert!(lines.contains(&expected), "{expected} is not in {lines:#?}");
     }
-    assert!(!lines.iter().any(|line| line.contains("WRITE") || line.contains("/x")), "{lines:#?}");
+    assert!(
+        !lines.iter().any(|line| line.contains("WRITE") || line.contains("RENAME") || line.contains("/x")),
+        "{lines:#?}"
+    );
     assert_eq!(host.errors(), []);
     check(&[("x", "")], "nfs: ", &[]);
 }

@@ -20,6 +20,17 @@ fn pressure_is_told_with_totals_and_averages_where_the_kernel_measures_it() {
             &format!("system.irq.linux.pressure.share {full} system.pressure.window=300s 0.0"),
         ],
     );
+    // Of the whole machine it is not defined that all wait for a processor.
+    let never = "some avg10=1.00 total=7000000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
+    let some = "system.pressure.stall_type=some";
+    check(
+        &[files[0], ("proc/pressure/cpu", never)],
+        &format!("cpu: {{metrics: {{{only}}}}}"),
+        &[
+            &format!("system.cpu.linux.pressure.total {some} 7.0"),
+            &format!("system.cpu.linux.pressure.share {some} system.pressure.window=10s 0.01"),
+        ],
+    );
     // A kernel without it has no folder, a broken line no value.
     check(&files[..1], &format!("cpu: {{metrics: {{{only}}}}}"), &[]);
     check(
@@ -348,7 +359,7 @@ fn processors_have_the_kernel_s_keys() {
 
 #[test]
 fn interrupts_are_only_told_where_they_are_asked_for() {
-    let text = "           CPU0       CPU2\n  24:     10   20  IR-PCI-MSI 1048576-edge      nvidia\n NMI:   1  2   Non-maskable interrupts\n ERR:   3\n";
+    let text = "           CPU0       CPU2\n  24:     10   20  IR-PCI-MSI 1048576-edge      nvidia\n  25:  0  0  IR-PCI-MSI 7-edge idle\n NMI:   0  2   Non-maskable interrupts\n ERR:   3\n";
     let softirqs = "      CPU0 CPU2\n   NET_RX:  5  6\n";
     let files = [("proc/interrupts", text), ("proc/softirqs", softirqs)];
     check_table(&files, "", &[]);
@@ -358,7 +369,6 @@ fn interrupts_are_only_told_where_they_are_asked_for() {
         &[
             "linux.interrupts cpu.logical_number=0 linux.irq=24 linux.irq.devices=1048576-edge nvidia linux.irq.info=IR-PCI-MSI 10",
             "linux.interrupts cpu.logical_number=2 linux.irq=24 linux.irq.devices=1048576-edge nvidia linux.irq.info=IR-PCI-MSI 20",
-            "linux.interrupts cpu.logical_number=0 linux.irq=NMI linux.irq.info=Non-maskable interrupts 1",
             "linux.interrupts cpu.logical_number=2 linux.irq=NMI linux.irq.info=Non-maskable interrupts 2",
             "linux.interrupts cpu.logical_number=0 linux.irq=ERR 3",
             "linux.softirqs cpu.logical_number=0 linux.softirq=NET_RX 5",
@@ -459,8 +469,10 @@ fn each_scraper_says_how_it_fared_where_the_tables_are_read() {
 #[test]
 fn keys_are_bounded_and_what_counts_has_a_start() {
     let long = "x".repeat(200);
-    let folder =
-        folder(&[("proc/stat", STAT), ("proc/vmstat", &format!("pgfault 1\nnr_dirty 2\n{long} 3\n"))]);
+    let folder = folder(&[
+        ("proc/stat", STAT),
+        ("proc/vmstat", &format!("pgfault 1\nnr_dirty 2\nworkingset_nodes 4\n{long} 3\n")),
+    ]);
     let mut host = host(&folder, "linux: ");
     let batch = host.scrape(TIME);
     let start = |name: &str| {
@@ -468,6 +480,7 @@ fn keys_are_bounded_and_what_counts_has_a_start() {
     };
     assert_eq!(start("linux.vmstat.pgfault"), Some(1_600_000_000_000_000_000));
     assert_eq!(start("linux.vmstat.nr_dirty"), Some(0));
+    assert_eq!(start("linux.vmstat.workingset_nodes"), Some(0));
     assert!(host.errors()[0].1.contains("too many keys"), "{:?}", host.errors());
     write(folder.path(), "proc/vmstat", "nr_dirty 2\n");
     let second = lines(&host.scrape(TIME + 1));

@@ -262,3 +262,53 @@ fn a_lost_board_has_failed_and_a_stuck_one_is_in_no_state_that_is_known() {
         machine.wait_for("hw.status", &[gpu("0"), ("hw.state", "ok")], Some(1.0)).await;
     });
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_board_is_lost_and_comes_back_while_the_library_stays_as_it_is() {
+    let mut machine = Machine::start(&boards(2, "")).await;
+    healthy(&mut machine).await;
+    // Whoever initialized the library anew would be told that there is no driver.
+    machine.script(&boards(2, &format!("init: 9\n{}", each(15))));
+    machine.wait_for("nvidia.gpu.up", &[gpu("1"), ("error.type", "lost")], Some(0.0)).await;
+    for _ in 0..20 {
+        machine.wait_for_new("hw.power", &[gpu("0")]).await;
+        assert_eq!(machine.values("nvidia.nvml.up", &[]), [1.0]);
+    }
+    machine.script(&boards(2, "init: 9\n"));
+    healthy(&mut machine).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_board_that_hangs_in_every_call_is_left_alone_between_them() {
+    let mut machine = Machine::start(&boards(2, "")).await;
+    healthy(&mut machine).await;
+    machine.script(&boards(2, "faults: [{call: '*', gpu: 1, delay: 1500ms}]\n"));
+    let stuck = [gpu("1"), ("error.type", "stuck")];
+    machine.wait_for("nvidia.gpu.up", &stuck, Some(0.0)).await;
+    // It is said to be so all the time, though calls return, and nothing is read of it.
+    let until = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < until {
+        machine.wait_for_new("hw.power", &[gpu("0")]).await;
+        assert_eq!(machine.value("nvidia.gpu.up", &stuck), Some(0.0));
+        assert_eq!(machine.value("hw.power", &[gpu("1")]), None);
+    }
+    machine.script(&boards(2, ""));
+    healthy(&mut machine).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_board_that_has_failed_is_not_well_because_it_does_not_answer() {
+    let with =
+        |more: &str| boards(1, "").replace("gpus: 1", &format!("gpus: [{{recovery_action: 1{more}}}]"));
+    let failed = [gpu("0"), ("hw.state", "failed")];
+    let mut machine = Machine::start(&with("")).await;
+    machine.wait_for("hw.status", &failed, Some(1.0)).await;
+    machine.script(&with(", fields: [{id: 230, code: 999}]"));
+    machine.wait_for("nvidia.gpu.recovery_action", &[gpu("0")], None).await;
+    for _ in 0..5 {
+        machine.wait_for_new("hw.status", &failed).await;
+        assert_eq!(machine.value("hw.status", &failed), Some(1.0));
+    }
+    machine.script(&boards(1, ""));
+    machine.wait_for("hw.status", &[gpu("0"), ("hw.state", "ok")], Some(1.0)).await;
+}

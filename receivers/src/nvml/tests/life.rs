@@ -158,3 +158,15 @@ async fn a_receiver_goes_on_with_the_series_of_the_one_before() {
     machine.stop().await;
     assert!(machine.page.values().all(|(_, value)| value.is_none()), "{}", machine.text());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_board_that_hangs_in_life_after_life_is_not_given_threads_without_end() {
+    // The first board ends each life, the second hangs in it, before it can see that the life is over.
+    let script = boards(
+        2,
+        "faults: [{call: nvmlDeviceGetUUID, gpu: 1, delay: 600s}, {call: nvmlDeviceGetPowerUsage, gpu: 0, code: 1}]\n",
+    );
+    let mut machine = Machine::start(&script).await;
+    machine.wait_for("nvidia.nvml.up", &[("error.type", "stuck")], Some(0.0)).await;
+    machine.stop().await;
+}

@@ -62,3 +62,24 @@ async fn the_instances_of_a_lost_board_end_with_it() {
     machine.script(&script(""));
     machine.wait_until("instances", |machine| machine.values("hw.gpu.memory.usage", &[]).len() == 6).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn instances_stay_while_the_driver_does_not_say_which_there_are() {
+    let script = |slots: &[u32], more: &str| format!("gpus: [{}]\n{more}", divided(slots));
+    let instance = |id: &'static str| [("nvidia.gpu.mig.gpu_instance.id", id)];
+    let mut machine = Machine::start(&script(&[0, 1, 2], "")).await;
+    machine.wait_for("hw.gpu.memory.usage", &instance("3"), Some(2.0)).await;
+    let calls =
+        ["nvmlDeviceGetMigMode", "nvmlDeviceGetMaxMigDeviceCount", "nvmlDeviceGetMigDeviceHandleByIndex"];
+    for call in calls {
+        // An instance that is gone has the list asked for; the answer is late.
+        machine.script(&script(&[0, 1], &format!("faults: [{{call: {call}, code: 19}}]\n")));
+        machine.wait_for("hw.gpu.memory.usage", &instance("3"), None).await;
+        for _ in 0..5 {
+            machine.wait_for_new("hw.gpu.memory.usage", &instance("1")).await;
+            assert_eq!(machine.values("nvidia.gpu.mig.info", &instance("2")), [1.0], "{call}");
+        }
+        machine.script(&script(&[0, 1, 2], ""));
+        machine.wait_for("hw.gpu.memory.usage", &instance("3"), Some(2.0)).await;
+    }
+}

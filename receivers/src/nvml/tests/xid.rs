@@ -50,3 +50,22 @@ async fn the_kernels_log_tells_what_no_event_does() {
     machine.wait_for("hw.status", &[gpu("0"), ("hw.state", "failed")], Some(1.0)).await;
     machine.wait_for("nvidia.gpu.xid.errors", &[("nvidia.gpu.xid", "31")], None).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn that_there_was_no_error_is_said_only_of_what_is_listened_to() {
+    let script = boards(2, "").replace("gpus: 2", "gpus: [{events: 8}, {}]");
+    let mut machine = Machine::start(&script).await;
+    machine.wait_for("nvidia.gpu.xid.last", &[gpu("0")], Some(0.0)).await;
+    machine.wait_for("hw.power", &[gpu("1")], Some(300.0)).await;
+    machine.wait_for_new("nvidia.gpu.up", &[gpu("1")]).await;
+    assert_eq!(machine.value("nvidia.gpu.xid.last", &[gpu("1")]), None);
+    machine.stop().await;
+
+    let mut machine = Machine::bare();
+    fs::create_dir_all(machine.path("host/dev")).unwrap();
+    fs::write(machine.path("host/dev/kmsg"), "").unwrap();
+    machine.script(&script);
+    machine.install();
+    machine.read_with("").await;
+    machine.wait_for("nvidia.gpu.xid.last", &[gpu("1")], Some(0.0)).await;
+}
