@@ -127,10 +127,11 @@ impl GpuAttribution {
             if let Some((_, before)) = watch.renamed.replace((as_of, series.clone()))
                 && before != series
             {
+                let before = before.unwrap_or_else(|| point.series.clone());
                 self.ended.push(Point::stale(before, point.time_unix_nano));
             }
         }
-        if let Some((_, series)) = &watch.renamed {
+        if let Some((_, Some(series))) = &watch.renamed {
             point.series = series.clone();
         }
     }
@@ -161,8 +162,8 @@ impl BatchProcessor for GpuAttribution {
     }
 }
 
-/// The series of a process, with what it serves; itself where nothing changes or there is no room for another.
-fn serving(series: &Series, runner: Option<(i64, &runners::Runner)>, registry: &Registry) -> Series {
+/// The series of a process, with what it serves; `None` where nothing changes or there is no room for another.
+fn serving(series: &Series, runner: Option<(i64, &runners::Runner)>, registry: &Registry) -> Option<Series> {
     let mut pairs = series.attributes().to_pairs();
     let before = pairs.len();
     pairs.retain(|(key, _)| key != PORTS);
@@ -182,11 +183,12 @@ fn serving(series: &Series, runner: Option<(i64, &runners::Runner)>, registry: &
         is_changed = true;
     }
     if !is_changed {
-        return series.clone();
+        return None;
     }
     let attributes = Attributes::new(pairs);
-    let made = registry.series(series.resource(), series.scope(), series.metric(), attributes);
-    made.unwrap_or_else(|_| series.clone())
+    let made = registry.series(series.resource(), series.scope(), series.metric(), attributes).ok()?;
+    // What is the same all the same must not hold itself, or it would never be gone.
+    (made != *series).then_some(made)
 }
 
 fn number(value: &Value) -> Option<f64> {

@@ -17,8 +17,9 @@ pub(super) struct Watch {
     pub(super) source: u64,
     /// The last value, where it is a counter.
     pub(super) last: Option<f64>,
-    /// As of which changes, and under which series its points go on.
-    pub(super) renamed: Option<((u64, u64), Series)>,
+    /// As of which changes, and under which series its points go on: `None` where that is its own, as a series that
+    /// is held here by what is kept for it would never be gone.
+    pub(super) renamed: Option<((u64, u64), Option<Series>)>,
 }
 
 #[derive(Debug)]

@@ -187,3 +187,23 @@ fn what_is_forgotten_is_bounded_and_found_again() {
         assert_eq!(bench.processor.roles.values_mut().count(), 0);
     });
 }
+
+#[test]
+fn a_process_that_serves_nothing_leaves_nothing_behind() {
+    run(async {
+        let mut bench = Bench::new();
+        bench.take(&process("g", 7, 8000, 5, Some(0.5)));
+        // One that is told already what it serves, and so goes on as it is.
+        bench.take(&runner(8001, "m", 1, 1));
+        let served = process("g", 8, 8001, 5, None)
+            .replace("hw.id", "gen_ai.provider.name=\"vllm\",gen_ai.request.model=\"m\",hw.id");
+        bench.take(&served);
+        assert!(bench.registry.live() > 0);
+        bench.held.clear();
+        bench.pass(400).await;
+        bench.tick();
+        bench.processor.sweep();
+        assert_eq!(bench.processor.roles.values_mut().count(), 0);
+        assert_eq!(bench.registry.live(), 0);
+    });
+}
