@@ -207,3 +207,23 @@ fn a_process_that_serves_nothing_leaves_nothing_behind() {
         assert_eq!(bench.registry.live(), 0);
     });
 }
+
+#[test]
+fn a_process_whose_ports_are_others_goes_on() {
+    run(async {
+        let mut bench = Bench::new();
+        bench.take(&runner(8000, "m", 1, 1));
+        let with_ports = |ports: &str| {
+            let of_owner = format!("inferometer.process.ports=\"{ports}\",server.port");
+            process("g", 7, 8000, 5, None).replace("server.port", &of_owner)
+        };
+        let out = bench.take(&with_ports("8000,41234"));
+        let end = with_ports("8000,41234").replace("= 5", "= stale");
+        // Both are one outside, whichever comes first.
+        assert_eq!(bench.take(&(with_ports("8000,41235") + &end)), out);
+        let end = with_ports("8000,41235").replace("= 5", "= stale");
+        assert_eq!(bench.take(&(end + &with_ports("8000,41236"))), out);
+        let end = with_ports("8000,41236").replace("= 5", "= stale");
+        assert_eq!(bench.take(&end), out.replace("= 5", "= stale"));
+    });
+}
