@@ -105,10 +105,13 @@ impl Watch {
             Role::Process { process, is_memory, is_told } => {
                 let Some(process) = machine.processes.get_mut(process) else { return };
                 process.seen = if value.is_some() { now } else { process.seen };
+                let was_there = process.is_there();
                 if *is_told {
                     let at = if *is_memory { &mut process.memory } else { &mut process.utilization };
                     put(at, value, self.source, now);
                 }
+                // Whose a port is depends on who is there.
+                machine.changes += u64::from(process.is_there() != was_there);
             }
             Role::Board { board, says } => {
                 let Some(board) = machine.boards.get_mut(board) else { return };

@@ -99,11 +99,18 @@ impl Runners {
     /// The runner that a process is: the nearest of its ports at which one is scraped.
     ///
     /// With GPUs of several hosts in the stream an address such as `127.0.0.1` may be any host's, so only names count.
-    pub(super) fn serving(&self, process: &Process, is_only_host: bool) -> Option<u64> {
-        process.ports.iter().find_map(|port| self.at(*port, process, is_only_host))
+    /// A port that is contested tells nothing but by a pod's name.
+    pub(super) fn serving(
+        &self,
+        process: &Process,
+        is_only_host: bool,
+        is_contested: impl Fn(i64) -> bool,
+    ) -> Option<u64> {
+        let at = |port: &i64| self.at(*port, process, is_only_host, is_contested(*port));
+        process.ports.iter().find_map(at)
     }
 
-    fn at(&self, port: i64, process: &Process, is_only_host: bool) -> Option<u64> {
+    fn at(&self, port: i64, process: &Process, is_only_host: bool, is_contested: bool) -> Option<u64> {
         let mut at_port: Vec<_> = self.by_id.iter().filter(|(_, runner)| runner.port == port).collect();
         at_port.sort_by_key(|(id, _)| **id);
         if let Some(pod) = &process.pod {
@@ -113,6 +120,9 @@ impl Runners {
             }
             // Another pod's is not this one's.
             at_port.retain(|(_, runner)| runner.pod.is_none());
+        }
+        if is_contested {
+            return None;
         }
         // The same one may be scraped by two names; it is the first then.
         let is_local = |runner: &Runner| runner.is_at(&process.host) || is_only_host && runner.is_loopback();

@@ -227,3 +227,25 @@ fn a_process_whose_ports_are_others_goes_on() {
         assert_eq!(bench.take(&end), out.replace("= 5", "= stale"));
     });
 }
+
+#[test]
+fn a_port_that_several_containers_have_is_nobodys() {
+    run(async {
+        let mut bench = Bench::new();
+        bench.take(&(runner(8000, "m", 1, 1) + &runner(8001, "n", 1, 1)));
+        let of = |pid, container: &str| {
+            process("g", pid, 8000, 5, None).replace("hw.id", &format!("container.id=\"{container}\",hw.id"))
+        };
+        // Two of one container are no two.
+        bench.take(&(of(1, "a") + &of(2, "a")));
+        assert!(bench.take(&(of(1, "a") + &of(2, "a"))).lines().all(|line| line.contains("\"m\"")));
+        // Another that is published at another port.
+        bench.take(&of(3, "b"));
+        let out = bench.take(&(of(1, "a") + &of(2, "a") + &of(3, "b")));
+        let values: Vec<_> = out.lines().filter(|line| !line.contains("stale")).collect();
+        assert!(values.len() == 3 && values.iter().all(|line| !line.contains(MODEL)), "{out}");
+        // Where the first has gone, it is the other's.
+        bench.take(&(of(1, "a") + &of(2, "a")).replace("= 5", "= stale"));
+        assert!(bench.take(&of(3, "b")).lines().next().unwrap().contains("\"m\""));
+    });
+}
