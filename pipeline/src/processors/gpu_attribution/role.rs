@@ -135,6 +135,8 @@ impl Watch {
                     if matches!(says, OfRunner::Claim) {
                         put(&mut runner.claim, None, self.source, now);
                     }
+                    // The others of the page end with it; where they do not, they tell it again.
+                    runner.work_seen = runner.work_seen.filter(|(_, source)| *source != self.source);
                     self.last = None;
                     return;
                 };
@@ -154,8 +156,7 @@ impl Watch {
                         gained > 0.0
                     }
                 };
-                runner.work_seen = Some(now);
-                if is_busy {
+                if runner.work_seen.replace((now, self.source)).is_none() || is_busy {
                     runner.busy = now;
                 }
             }

@@ -35,8 +35,9 @@ pub(super) struct Runner {
     models: BTreeSet<Arc<str>>,
     pub(super) provider: Option<Arc<str>>,
     pub(super) tokens: Window,
-    /// When it was last heard what it does, and when it last did something; at first, when it was first heard.
-    pub(super) work_seen: Option<u64>,
+    /// When it was last heard what it does, and from which series; `None` where that series has ended.
+    pub(super) work_seen: Option<(u64, u64)>,
+    /// When it last did something; at first, when it was first heard what it does.
     pub(super) busy: u64,
     /// The share of a GPU's memory that it claims.
     pub(super) claim: Option<Reading>,
