@@ -343,6 +343,7 @@ fn silence_is_no_rest() {
         // Nothing is heard of the runner, then of its GPU, for longer than the minute.
         work(&mut bench, 70, |_| gpu(0.0)).await;
         assert_eq!(bench.derived("idle"), "m g = 0");
+        work(&mut bench, 5, |_| points(1)).await;
         work(&mut bench, 70, |_| runner(8000, "m", 7, 0)).await;
         assert_eq!(bench.derived("idle"), "m g = 0");
         work(&mut bench, 5, |_| points(0)).await;
