@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::machine::{Machine, ProcessKey, Reading};
 use super::number;
-use super::runners::Runners;
+use super::runners::{Runners, model_of};
 use crate::metric::{Kind, Temporality};
 use crate::point::Point;
 use crate::series::Series;
@@ -26,7 +26,7 @@ pub(super) struct Watch {
 pub(super) enum Role {
     Process { process: ProcessKey, is_memory: bool, is_told: bool },
     Board { board: Arc<str>, says: OfBoard },
-    Runner { runner: u64, says: OfRunner },
+    Runner { runner: u64, says: OfRunner, model: Option<Arc<str>> },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +78,8 @@ impl Role {
                     "gen_ai.server.memory.utilization.limit" => OfRunner::Claim,
                     _ => OfRunner::Presence,
                 };
-                runners.of(series, now).map(|runner| Self::Runner { runner, says })
+                let model = model_of(series);
+                runners.of(series, now).map(|runner| Self::Runner { runner, says, model })
             }
             _ => None,
         }
@@ -129,7 +130,10 @@ impl Watch {
                     (OfBoard::Energy, None) => board.end_energy(self.source),
                 }
             }
-            Role::Runner { runner, says } => {
+            Role::Runner { runner, says, model } => {
+                if let Some(model) = model.as_ref().filter(|_| value.is_some()) {
+                    runners.hear(*runner, model, now);
+                }
                 let Some(runner) = runners.get_mut(*runner) else { return };
                 let Some(value) = value else {
                     if matches!(says, OfRunner::Claim) {

@@ -249,3 +249,26 @@ fn a_port_that_several_containers_have_is_nobodys() {
         assert!(bench.take(&of(3, "b")).lines().next().unwrap().contains("\"m\""));
     });
 }
+
+#[test]
+fn pages_of_several_models_at_one_port_are_of_none_until_one_is_left() {
+    run(async {
+        let mut bench = Bench::new();
+        let page = |model: &str| {
+            let resource = at("127.0.0.1", 8000, &format!("gen_ai.request.model=\"{model}\""));
+            format!("resource {{{resource}}}\ngauge gen_ai.server.requests.running = 1")
+        };
+        let point = process("g", 7, 8000, 5, None);
+        bench.take(&page("m"));
+        assert!(bench.take(&point).contains("gen_ai.request.model=\"m\""));
+        bench.take(&page("n"));
+        assert!(!bench.take(&point).lines().next().unwrap().contains(MODEL));
+        // The runner was started again with the other one.
+        for _ in 0..13 {
+            bench.pass(10).await;
+            bench.take(&page("n"));
+            bench.tick();
+        }
+        assert!(bench.take(&point).contains("gen_ai.request.model=\"n\""));
+    });
+}
