@@ -22,7 +22,6 @@ const FOLDERS: &[&str] = &[
     "/usr/lib/aarch64-linux-gnu/nvidia",
     "/usr/lib/aarch64-linux-gnu/tegra",
     "/run/opengl-driver/lib",
-    "/home/kubernetes/bin/nvidia/lib64",
     "/opt/nvidia/lib64",
 ];
 
