@@ -10,6 +10,7 @@ mod role;
 mod runners;
 mod window;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use config::{Problems, Section};
@@ -47,6 +48,8 @@ const SECOND: u64 = 1_000_000_000;
 /// Where a process and its relatives listen, the nearest first: for us, and of no use to others.
 const PORTS: &str = "inferometer.process.ports";
 const PORT: &str = "server.port";
+/// What the metrics of processes begin with.
+const PROCESS: &str = "hw.gpu.process.";
 const MODEL: &str = "gen_ai.request.model";
 const PROVIDER: &str = "gen_ai.provider.name";
 
@@ -83,6 +86,8 @@ struct GpuAttribution {
     outputs: Outputs,
     /// Markers for series of processes that are called otherwise now.
     ended: Vec<Point>,
+    /// Whether a process's series ends in this batch.
+    ends: bool,
 }
 
 impl GpuAttribution {
@@ -97,6 +102,7 @@ impl GpuAttribution {
             runners: Runners::default(),
             machine: Machine::default(),
             ended: Vec::new(),
+            ends: false,
         }
     }
 
@@ -127,12 +133,14 @@ impl GpuAttribution {
             if let Some((_, before)) = watch.renamed.replace((as_of, series.clone()))
                 && before != series
             {
+                let before = before.unwrap_or_else(|| point.series.clone());
                 self.ended.push(Point::stale(before, point.time_unix_nano));
             }
         }
-        if let Some((_, series)) = &watch.renamed {
+        if let Some((_, Some(series))) = &watch.renamed {
             point.series = series.clone();
         }
+        self.ends |= point.is_stale();
     }
 }
 
@@ -142,7 +150,11 @@ impl BatchProcessor for GpuAttribution {
         for point in &mut *batch {
             self.point(point, now);
         }
-        batch.extend(self.ended.drain(..));
+        if self.ends || !self.ended.is_empty() {
+            batch.extend(self.ended.drain(..));
+            self.ends = false;
+            drop_overtaken(batch);
+        }
     }
 
     fn tick(&mut self) -> Batch {
@@ -161,8 +173,20 @@ impl BatchProcessor for GpuAttribution {
     }
 }
 
-/// The series of a process, with what it serves; itself where nothing changes or there is no room for another.
-fn serving(series: &Series, runner: Option<(i64, &runners::Runner)>, registry: &Registry) -> Series {
+/// Leaves out the ends of series that go on: two series of a process may go on as one, as where a port of it is
+/// new, and then the end of the first comes with the values of the second.
+fn drop_overtaken(batch: &mut Batch) {
+    let is_of_process = |point: &Point| point.series.metric().name.starts_with(PROCESS);
+    let values = batch.iter().filter(|point| !point.is_stale() && is_of_process(point));
+    let values: HashMap<Series, u64> =
+        values.map(|point| (point.series.clone(), point.time_unix_nano)).collect();
+    batch.retain(|point| {
+        !point.is_stale() || values.get(&point.series).is_none_or(|time| *time < point.time_unix_nano)
+    });
+}
+
+/// The series of a process, with what it serves; `None` where nothing changes or there is no room for another.
+fn serving(series: &Series, runner: Option<(i64, &runners::Runner)>, registry: &Registry) -> Option<Series> {
     let mut pairs = series.attributes().to_pairs();
     let before = pairs.len();
     pairs.retain(|(key, _)| key != PORTS);
@@ -182,11 +206,12 @@ fn serving(series: &Series, runner: Option<(i64, &runners::Runner)>, registry: &
         is_changed = true;
     }
     if !is_changed {
-        return series.clone();
+        return None;
     }
     let attributes = Attributes::new(pairs);
-    let made = registry.series(series.resource(), series.scope(), series.metric(), attributes);
-    made.unwrap_or_else(|_| series.clone())
+    let made = registry.series(series.resource(), series.scope(), series.metric(), attributes).ok()?;
+    // What is the same all the same must not hold itself, or it would never be gone.
+    (made != *series).then_some(made)
 }
 
 fn number(value: &Value) -> Option<f64> {

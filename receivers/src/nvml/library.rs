@@ -24,7 +24,6 @@ const FOLDERS: &[&str] = &[
     "/usr/lib/aarch64-linux-gnu/nvidia",
     "/usr/lib/aarch64-linux-gnu/tegra",
     "/run/opengl-driver/lib",
-    "/home/kubernetes/bin/nvidia/lib64",
     "/opt/nvidia/lib64",
 ];
 

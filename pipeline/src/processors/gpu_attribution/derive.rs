@@ -181,13 +181,14 @@ fn utilization(machine: &Machine, id: &str, holding: &Holding<'_>, tenants: &Ten
 /// that hangs may say that nothing is running.
 fn idle(machine: &Machine, id: &str, holding: &Holding<'_>, runners: &Runners, now: u64) -> Option<bool> {
     let board = machine.boards.get(id).filter(|board| board.utilization.is_some())?;
-    let mut busy = board.busy?;
+    let (mut busy, mut known) = (board.busy?, board.utilization?.seen);
     for id in &holding.runners {
         let (_, runner) = runners.get(*id);
-        runner.work_seen.filter(|seen| seen.saturating_add(LIVE) >= now)?;
-        busy = busy.max(runner.busy);
+        let (seen, _) = runner.work_seen.filter(|(seen, _)| seen.saturating_add(LIVE) >= now)?;
+        (busy, known) = (busy.max(runner.busy), known.min(seen));
     }
-    Some(busy.saturating_add(MINUTE) <= now)
+    // What came after the last readings is not known: silence is no rest.
+    Some(busy.saturating_add(MINUTE) <= known)
 }
 
 /// What is told of a model over all GPUs that it holds.

@@ -31,6 +31,8 @@ pub(super) struct Machine {
     hosts: HashSet<Arc<str>>,
     /// Counts what may change which process serves what.
     pub(super) changes: u64,
+    /// As of which changes, and the ports of a host that processes of several containers have.
+    contested: (u64, HashSet<(Arc<str>, i64)>),
 }
 
 /// The energy of boards by who used it.
@@ -76,6 +78,8 @@ pub(super) struct Process {
     pub(super) whole: Arc<str>,
     pub(super) host: Arc<str>,
     pub(super) pod: Pod,
+    /// The container it is in; `None` of one that is in none.
+    container: Option<Arc<str>>,
     pub(super) ports: Vec<i64>,
     pub(super) memory: Option<Reading>,
     pub(super) utilization: Option<Reading>,
@@ -140,7 +144,11 @@ impl Machine {
         ports.truncate(PORTS_MAX);
         let host: Arc<str> = text(series.resource().attributes.get("host.name")).unwrap_or_default().into();
         let (pod, before) = (pod(|key| attributes.get(key)), self.processes.remove(&key));
-        let is_same = |before: &Process| before.ports == ports && before.pod == pod && before.host == host;
+        let container: Option<Arc<str>> = text(attributes.get("container.id")).map(Arc::from);
+        let is_same = |before: &Process| {
+            let (ports, container) = (before.ports == ports, before.container == container);
+            ports && container && before.pod == pod && before.host == host
+        };
         if !before.as_ref().is_some_and(is_same) {
             self.hosts.insert(host.clone());
             self.changes += 1;
@@ -150,6 +158,7 @@ impl Machine {
             whole: text(attributes.get("hw.parent")).map_or(id, Arc::from),
             host,
             pod,
+            container,
             ports,
             memory: before.as_ref().and_then(|before| before.memory),
             utilization: before.as_ref().and_then(|before| before.utilization),
@@ -163,11 +172,15 @@ impl Machine {
     /// The runner that a process is, looked for where something has changed.
     pub(super) fn runner_of(&mut self, key: &ProcessKey, runners: &Runners) -> Option<u64> {
         let (as_of, is_only_host) = ((runners.changes, self.changes), self.hosts.len() <= 1);
+        if self.contested.0 != self.changes {
+            self.contested = (self.changes, contested(self.processes.values()));
+        }
         let process = self.processes.get_mut(key)?;
         match process.serves {
             Some((known, serves)) if known == as_of => serves,
             _ => {
-                let serves = runners.serving(process, is_only_host);
+                let is_contested = |port| self.contested.1.contains(&(process.host.clone(), port));
+                let serves = runners.serving(process, is_only_host, is_contested);
                 process.serves = Some((as_of, serves));
                 serves
             }
@@ -196,6 +209,23 @@ impl Machine {
             self.hosts = self.processes.values().map(|process| process.host.clone()).collect();
         }
     }
+}
+
+/// The ports that processes of several containers have, each in a network of its own: which of them is reached by such
+/// a port from outside is not known.
+fn contested<'a>(processes: impl Iterator<Item = &'a Process>) -> HashSet<(Arc<str>, i64)> {
+    let mut first: HashMap<(Arc<str>, i64), Option<&str>> = HashMap::new();
+    let mut contested = HashSet::new();
+    for process in processes.filter(|process| process.is_there()) {
+        let container = process.container.as_deref();
+        for port in &process.ports {
+            let place = (process.host.clone(), *port);
+            if *first.entry(place.clone()).or_insert(container) != container {
+                contested.insert(place);
+            }
+        }
+    }
+    contested
 }
 
 impl Process {

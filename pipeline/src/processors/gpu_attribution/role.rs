@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::machine::{Machine, ProcessKey, Reading};
 use super::number;
-use super::runners::Runners;
+use super::runners::{Runners, model_of};
 use crate::metric::{Kind, Temporality};
 use crate::point::Point;
 use crate::series::Series;
@@ -17,15 +17,16 @@ pub(super) struct Watch {
     pub(super) source: u64,
     /// The last value, where it is a counter.
     pub(super) last: Option<f64>,
-    /// As of which changes, and under which series its points go on.
-    pub(super) renamed: Option<((u64, u64), Series)>,
+    /// As of which changes, and under which series its points go on: `None` where that is its own, as a series that
+    /// is held here by what is kept for it would never be gone.
+    pub(super) renamed: Option<((u64, u64), Option<Series>)>,
 }
 
 #[derive(Debug)]
 pub(super) enum Role {
     Process { process: ProcessKey, is_memory: bool, is_told: bool },
     Board { board: Arc<str>, says: OfBoard },
-    Runner { runner: u64, says: OfRunner },
+    Runner { runner: u64, says: OfRunner, model: Option<Arc<str>> },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +78,8 @@ impl Role {
                     "gen_ai.server.memory.utilization.limit" => OfRunner::Claim,
                     _ => OfRunner::Presence,
                 };
-                runners.of(series, now).map(|runner| Self::Runner { runner, says })
+                let model = model_of(series);
+                runners.of(series, now).map(|runner| Self::Runner { runner, says, model })
             }
             _ => None,
         }
@@ -104,10 +106,13 @@ impl Watch {
             Role::Process { process, is_memory, is_told } => {
                 let Some(process) = machine.processes.get_mut(process) else { return };
                 process.seen = if value.is_some() { now } else { process.seen };
+                let was_there = process.is_there();
                 if *is_told {
                     let at = if *is_memory { &mut process.memory } else { &mut process.utilization };
                     put(at, value, self.source, now);
                 }
+                // Whose a port is depends on who is there.
+                machine.changes += u64::from(process.is_there() != was_there);
             }
             Role::Board { board, says } => {
                 let Some(board) = machine.boards.get_mut(board) else { return };
@@ -125,12 +130,17 @@ impl Watch {
                     (OfBoard::Energy, None) => board.end_energy(self.source),
                 }
             }
-            Role::Runner { runner, says } => {
+            Role::Runner { runner, says, model } => {
+                if let Some(model) = model.as_ref().filter(|_| value.is_some()) {
+                    runners.hear(*runner, model, now);
+                }
                 let Some(runner) = runners.get_mut(*runner) else { return };
                 let Some(value) = value else {
                     if matches!(says, OfRunner::Claim) {
                         put(&mut runner.claim, None, self.source, now);
                     }
+                    // The others of the page end with it; where they do not, they tell it again.
+                    runner.work_seen = runner.work_seen.filter(|(_, source)| *source != self.source);
                     self.last = None;
                     return;
                 };
@@ -150,8 +160,7 @@ impl Watch {
                         gained > 0.0
                     }
                 };
-                runner.work_seen = Some(now);
-                if is_busy {
+                if runner.work_seen.replace((now, self.source)).is_none() || is_busy {
                     runner.busy = now;
                 }
             }

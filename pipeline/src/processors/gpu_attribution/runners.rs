@@ -1,10 +1,10 @@
 //! The runners that are scraped: where they are, what they serve, and what they do.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::machine::{Process, Reading};
-use super::window::Window;
+use super::window::{MINUTE, Window};
 use super::{LIVE, MODEL, PORT, PROVIDER};
 use crate::mapping::RUNNER;
 use crate::series::Series;
@@ -13,7 +13,9 @@ use crate::value::ValueRef;
 /// Runners that are remembered.
 const RUNNERS_MAX: usize = 1024;
 /// Models of a runner; beyond the first they only tell that it has several.
-const MODELS_MAX: usize = 2;
+const MODELS_MAX: usize = 16;
+/// A model that was not heard of for so long while another was is not served any more.
+const MODEL_KEPT: u64 = 2 * MINUTE;
 
 #[derive(Debug, Default)]
 pub(super) struct Runners {
@@ -29,14 +31,13 @@ pub(super) struct Runner {
     address: String,
     port: i64,
     pod: Pod,
-    /// What the resource says is served.
-    model: Option<Arc<str>>,
-    /// What its points are about.
-    models: BTreeSet<Arc<str>>,
+    /// What its resource, or else its points, say is served, and when that was last heard.
+    models: BTreeMap<Arc<str>, u64>,
     pub(super) provider: Option<Arc<str>>,
     pub(super) tokens: Window,
-    /// When it was last heard what it does, and when it last did something; at first, when it was first heard.
-    pub(super) work_seen: Option<u64>,
+    /// When it was last heard what it does, and from which series; `None` where that series has ended.
+    pub(super) work_seen: Option<(u64, u64)>,
+    /// When it last did something; at first, when it was first heard what it does.
     pub(super) busy: u64,
     /// The share of a GPU's memory that it claims.
     pub(super) claim: Option<Reading>,
@@ -70,7 +71,21 @@ impl Runners {
         if runner.learn(series) {
             self.changes += 1;
         }
+        if let Some(model) = model_of(series) {
+            self.hear(id, &model, now);
+        }
         Some(id)
+    }
+
+    /// A point of the runner is about a model.
+    pub(super) fn hear(&mut self, id: u64, model: &Arc<str>, now: u64) {
+        let Some(runner) = self.by_id.get_mut(&id) else { return };
+        if let Some(heard) = runner.models.get_mut(model) {
+            *heard = now;
+        } else if runner.models.len() < MODELS_MAX {
+            runner.models.insert(model.clone(), now);
+            self.changes += 1;
+        }
     }
 
     pub(super) fn has(&self, id: u64) -> bool {
@@ -88,6 +103,11 @@ impl Runners {
     }
 
     pub(super) fn forget_silent(&mut self, now: u64) {
+        for runner in self.by_id.values_mut() {
+            let (before, last) = (runner.models.len(), runner.models.values().copied().max());
+            runner.models.retain(|_, heard| last.is_none_or(|last| heard.saturating_add(MODEL_KEPT) >= last));
+            self.changes += u64::from(runner.models.len() != before);
+        }
         let before = self.by_id.len();
         self.by_id.retain(|_, runner| runner.seen.saturating_add(LIVE) >= now);
         if self.by_id.len() != before {
@@ -99,11 +119,18 @@ impl Runners {
     /// The runner that a process is: the nearest of its ports at which one is scraped.
     ///
     /// With GPUs of several hosts in the stream an address such as `127.0.0.1` may be any host's, so only names count.
-    pub(super) fn serving(&self, process: &Process, is_only_host: bool) -> Option<u64> {
-        process.ports.iter().find_map(|port| self.at(*port, process, is_only_host))
+    /// A port that is contested tells nothing but by a pod's name.
+    pub(super) fn serving(
+        &self,
+        process: &Process,
+        is_only_host: bool,
+        is_contested: impl Fn(i64) -> bool,
+    ) -> Option<u64> {
+        let at = |port: &i64| self.at(*port, process, is_only_host, is_contested(*port));
+        process.ports.iter().find_map(at)
     }
 
-    fn at(&self, port: i64, process: &Process, is_only_host: bool) -> Option<u64> {
+    fn at(&self, port: i64, process: &Process, is_only_host: bool, is_contested: bool) -> Option<u64> {
         let mut at_port: Vec<_> = self.by_id.iter().filter(|(_, runner)| runner.port == port).collect();
         at_port.sort_by_key(|(id, _)| **id);
         if let Some(pod) = &process.pod {
@@ -113,6 +140,9 @@ impl Runners {
             }
             // Another pod's is not this one's.
             at_port.retain(|(_, runner)| runner.pod.is_none());
+        }
+        if is_contested {
+            return None;
         }
         // The same one may be scraped by two names; it is the first then.
         let is_local = |runner: &Runner| runner.is_at(&process.host) || is_only_host && runner.is_loopback();
@@ -128,30 +158,21 @@ impl Runners {
 impl Runner {
     /// The one model that it serves; none where it serves several.
     pub(super) fn model(&self) -> Option<&str> {
-        let of_points = || match self.models.len() {
-            1 => self.models.first(),
+        match self.models.len() {
+            1 => self.models.first_key_value().map(|(model, _)| &**model),
             _ => None,
-        };
-        self.model.as_ref().or_else(of_points).map(|model| &**model)
+        }
     }
 
     /// Takes from a series what the runner is; says whether that is news.
     fn learn(&mut self, series: &Series) -> bool {
         let (resource, point) = (&series.resource().attributes, series.attributes());
-        let before = (self.model().map(str::to_owned), self.provider.clone());
-        if let Some(model) = text(resource.get(MODEL)) {
-            self.model = Some(model.into());
-        }
-        if let Some(model) = text(point.get(MODEL))
-            && self.models.len() < MODELS_MAX
-        {
-            self.models.insert(model.into());
-        }
+        let before = self.provider.clone();
         let provider = text(point.get(PROVIDER)).or_else(|| text(resource.get(PROVIDER)));
         if let Some(provider) = provider.or_else(|| text(resource.get(RUNNER))) {
             self.provider = Some(provider.into());
         }
-        (self.model().map(str::to_owned), self.provider.clone()) != before
+        self.provider != before
     }
 
     fn is_loopback(&self) -> bool {
@@ -168,6 +189,12 @@ impl Runner {
                 || (!(self.address.contains('.') && host.contains('.'))
                     && short(&self.address) == short(host)))
     }
+}
+
+/// The model that a series of a runner is about: what was said to whom it scrapes comes first.
+pub(super) fn model_of(series: &Series) -> Option<Arc<str>> {
+    let of_resource = text(series.resource().attributes.get(MODEL));
+    of_resource.or_else(|| text(series.attributes().get(MODEL))).map(Arc::from)
 }
 
 pub(super) fn text(value: Option<ValueRef<'_>>) -> Option<String> {

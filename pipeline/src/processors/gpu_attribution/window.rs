@@ -22,6 +22,10 @@ pub(super) struct Window {
 impl Window {
     /// Takes a reading: what the counter has gained since the last one.
     pub(super) fn add(&mut self, time: u64, gained: f64) {
+        // A clock that was set back: how far the readings of before are from those to come is not known.
+        if self.samples.back().is_some_and(|(last, _)| time.saturating_add(APART) < *last) {
+            self.samples.clear();
+        }
         match self.samples.back_mut() {
             // Several series of one runner are read at once.
             Some((last, total)) if time < last.saturating_add(APART) => *total += gained,
@@ -60,6 +64,18 @@ mod tests {
         assert_eq!(window.rate(300 * SECOND), Some(4.0));
         assert_eq!(window.rate(421 * SECOND), None);
         assert!(window.samples.len() <= 6);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_begins_the_minute_anew() {
+        let mut window = Window::default();
+        for at in 0..=10 {
+            window.add((10_000 + at * 15) * SECOND, 30.0);
+        }
+        for at in 0..=4 {
+            window.add((1000 + at * 15) * SECOND, 60.0);
+            assert_eq!(window.rate((1000 + at * 15) * SECOND), (at == 4).then_some(4.0));
+        }
     }
 
     #[test]

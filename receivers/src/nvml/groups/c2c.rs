@@ -51,6 +51,9 @@ const LINKS_MAX: u32 = 64;
 
 impl Reader for C2c {
     fn read(&mut self, board: &mut Board, recorder: &mut Recorder) {
+        if board.fields.get(COUNT).is_none() {
+            board.fetch([COUNT]);
+        }
         let count = board.fields.unsigned(COUNT).unwrap_or(0);
         let links = 0..u32::try_from(count).unwrap_or(LINKS_MAX).min(LINKS_MAX);
         let ids = [STATUS, BANDWIDTH].into_iter().chain(COUNTERS.map(|(id, _)| id));

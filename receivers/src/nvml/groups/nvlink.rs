@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use nvml_wrapper::Device;
 use nvml_wrapper::enum_wrappers::nv_link::ErrorCounter;
+use nvml_wrapper::error::NvmlError;
 use nvml_wrapper_sys::bindings::NVML_NVLINK_MAX_LINKS as LINKS_MAX;
 
 use super::super::board::Board;
@@ -61,6 +63,8 @@ pub(super) const GROUP: Group = Group {
 struct NvLink {
     /// What was asked once of each link that was up: it does not change.
     versions: BTreeMap<u32, u32>,
+    /// The last count of each field of a link: what does not answer once has not counted less.
+    counts: BTreeMap<(u32, u32), u64>,
 }
 
 /// Names all links in a field's scope.
@@ -131,8 +135,12 @@ impl Reader for NvLink {
         }
         if up.iter().any(|link| link.is_of_fifth_generation()) {
             for (id, name) in FIFTH {
-                let counts = up.iter().filter_map(|link| board.fields.unsigned(Field::of(id, link.number)));
-                if let Some(sum) = counts.reduce(u64::saturating_add) {
+                let counts = up.iter().filter_map(|link| {
+                    Some(((id, link.number), board.fields.unsigned(Field::of(id, link.number))?))
+                });
+                self.counts.extend(counts);
+                let known = self.counts.range((id, 0)..=(id, u32::MAX)).map(|(_, count)| *count);
+                if let Some(sum) = known.reduce(u64::saturating_add) {
                     recorder.int(ERRORS, &[("error.type", Label::Text(name))], sum);
                 }
             }
@@ -148,12 +156,19 @@ struct Link {
 
 impl NvLink {
     fn link(&mut self, number: u32, board: &mut Board) -> Option<Link> {
-        let is_up =
-            board.ask("nvmlDeviceGetNvLinkState", |device| device.link_wrapper_for(number).is_active())?;
+        // One link that is not there says nothing of the others, which are asked by the same name.
+        let state = |device: &Device<'_>| match device.link_wrapper_for(number).is_active() {
+            Err(NvmlError::NotSupported | NvmlError::InvalidArg) => Ok(None),
+            answer => answer.map(Some),
+        };
+        let is_up = board.ask("nvmlDeviceGetNvLinkState", state)??;
         if is_up && !self.versions.contains_key(&number) {
             let call = "nvmlDeviceGetNvLinkVersion";
-            let version = board.ask(call, |device| device.link_wrapper_for(number).version());
-            self.versions.extend(version.map(|version| (number, version)));
+            let version = board.ask(call, |device| match device.link_wrapper_for(number).version() {
+                Err(NvmlError::NotSupported | NvmlError::InvalidArg) => Ok(None),
+                answer => answer.map(Some),
+            });
+            self.versions.extend(version.flatten().map(|version| (number, version)));
         }
         let version = self.versions.get(&number).copied();
         Some(Link { number, is_up, version })

@@ -158,13 +158,14 @@ impl Busy {
     }
 }
 
-/// What all processes on the board hold together; `None` where they cannot be listed.
+/// What all processes on the board hold together; `None` where they cannot be listed, or that of one is not known.
 pub(super) fn memory_of_all(board: &mut Board, limit: u64) -> Option<u64> {
-    let bytes = list(board, Some(limit))?.into_values().flatten();
-    Some(bytes.fold(0, u64::saturating_add))
+    let mut bytes = list(board, Some(limit))?.into_values();
+    bytes.try_fold(0_u64, |sum, bytes| Some(sum.saturating_add(bytes?)))
 }
 
-/// The processes, and what each of them holds; `None` where no list can be had.
+/// The processes, and what each of them holds; `None` where a list failed, as who is on it is not known then, or none
+/// can be had.
 fn list(board: &mut Board, limit: Option<u64>) -> Option<BTreeMap<u32, Option<u64>>> {
     let mut processes: Option<BTreeMap<u32, Option<u64>>> = None;
     for (call, ask) in LISTS {
@@ -173,7 +174,11 @@ fn list(board: &mut Board, limit: Option<u64>) -> Option<BTreeMap<u32, Option<u6
             Err(NvmlError::InsufficientSize(_)) => ask(device),
             list => list,
         };
-        let Some(list) = board.ask(call, again) else { continue };
+        let list = match board.ask(call, again) {
+            Some(list) => list,
+            None if board.is_unsupported(call) => continue,
+            None => return None,
+        };
         let processes = processes.get_or_insert_default();
         for process in list {
             // A divided board lists the processes of its instances, which they do themselves.

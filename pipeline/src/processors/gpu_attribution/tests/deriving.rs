@@ -330,3 +330,30 @@ fn a_board_that_is_given_to_another_pod_counts_on() {
         assert_eq!(bench.derived("memory.claim"), "m g = 500.0");
     });
 }
+
+#[test]
+fn silence_is_no_rest() {
+    run(async {
+        let mut bench = Bench::new();
+        let gpu = |utilization| board("g", utilization, 1) + &process("g", 1, 8000, 5, None);
+        let points = |running| runner(8000, "m", 7, running) + &gpu(0.0);
+        work(&mut bench, 70, |_| points(0)).await;
+        work(&mut bench, 5, |_| points(1)).await;
+        assert_eq!(bench.derived("idle"), "m g = 0");
+        // Nothing is heard of the runner, then of its GPU, for longer than the minute.
+        work(&mut bench, 70, |_| gpu(0.0)).await;
+        assert_eq!(bench.derived("idle"), "m g = 0");
+        work(&mut bench, 5, |_| points(1)).await;
+        work(&mut bench, 70, |_| runner(8000, "m", 7, 0)).await;
+        assert_eq!(bench.derived("idle"), "m g = 0");
+        work(&mut bench, 5, |_| points(0)).await;
+        assert_eq!(bench.derived("idle"), "m g = 1");
+        // The page of the runner ends, and is back when it may have done anything.
+        let end = runner(8000, "m", 7, 0).replace("} = 7", "} = stale").replace("} = 0\n", "} = stale\n");
+        assert_eq!(end.matches("stale").count(), 2);
+        bench.take(&end);
+        assert_eq!(bench.derived("idle"), "m g = stale");
+        work(&mut bench, 5, |_| points(0)).await;
+        assert_eq!(bench.derived("idle"), "m g = 0");
+    });
+}

@@ -187,3 +187,88 @@ fn what_is_forgotten_is_bounded_and_found_again() {
         assert_eq!(bench.processor.roles.values_mut().count(), 0);
     });
 }
+
+#[test]
+fn a_process_that_serves_nothing_leaves_nothing_behind() {
+    run(async {
+        let mut bench = Bench::new();
+        bench.take(&process("g", 7, 8000, 5, Some(0.5)));
+        // One that is told already what it serves, and so goes on as it is.
+        bench.take(&runner(8001, "m", 1, 1));
+        let served = process("g", 8, 8001, 5, None)
+            .replace("hw.id", "gen_ai.provider.name=\"vllm\",gen_ai.request.model=\"m\",hw.id");
+        bench.take(&served);
+        assert!(bench.registry.live() > 0);
+        bench.held.clear();
+        bench.pass(400).await;
+        bench.tick();
+        bench.processor.sweep();
+        assert_eq!(bench.processor.roles.values_mut().count(), 0);
+        assert_eq!(bench.registry.live(), 0);
+    });
+}
+
+#[test]
+fn a_process_whose_ports_are_others_goes_on() {
+    run(async {
+        let mut bench = Bench::new();
+        bench.take(&runner(8000, "m", 1, 1));
+        let with_ports = |ports: &str| {
+            let of_owner = format!("inferometer.process.ports=\"{ports}\",server.port");
+            process("g", 7, 8000, 5, None).replace("server.port", &of_owner)
+        };
+        let out = bench.take(&with_ports("8000,41234"));
+        let end = with_ports("8000,41234").replace("= 5", "= stale");
+        // Both are one outside, whichever comes first.
+        assert_eq!(bench.take(&(with_ports("8000,41235") + &end)), out);
+        let end = with_ports("8000,41235").replace("= 5", "= stale");
+        assert_eq!(bench.take(&(end + &with_ports("8000,41236"))), out);
+        let end = with_ports("8000,41236").replace("= 5", "= stale");
+        assert_eq!(bench.take(&end), out.replace("= 5", "= stale"));
+    });
+}
+
+#[test]
+fn a_port_that_several_containers_have_is_nobodys() {
+    run(async {
+        let mut bench = Bench::new();
+        bench.take(&(runner(8000, "m", 1, 1) + &runner(8001, "n", 1, 1)));
+        let of = |pid, container: &str| {
+            process("g", pid, 8000, 5, None).replace("hw.id", &format!("container.id=\"{container}\",hw.id"))
+        };
+        // Two of one container are no two.
+        bench.take(&(of(1, "a") + &of(2, "a")));
+        assert!(bench.take(&(of(1, "a") + &of(2, "a"))).lines().all(|line| line.contains("\"m\"")));
+        // Another that is published at another port.
+        bench.take(&of(3, "b"));
+        let out = bench.take(&(of(1, "a") + &of(2, "a") + &of(3, "b")));
+        let values: Vec<_> = out.lines().filter(|line| !line.contains("stale")).collect();
+        assert!(values.len() == 3 && values.iter().all(|line| !line.contains(MODEL)), "{out}");
+        // Where the first has gone, it is the other's.
+        bench.take(&(of(1, "a") + &of(2, "a")).replace("= 5", "= stale"));
+        assert!(bench.take(&of(3, "b")).lines().next().unwrap().contains("\"m\""));
+    });
+}
+
+#[test]
+fn pages_of_several_models_at_one_port_are_of_none_until_one_is_left() {
+    run(async {
+        let mut bench = Bench::new();
+        let page = |model: &str| {
+            let resource = at("127.0.0.1", 8000, &format!("gen_ai.request.model=\"{model}\""));
+            format!("resource {{{resource}}}\ngauge gen_ai.server.requests.running = 1")
+        };
+        let point = process("g", 7, 8000, 5, None);
+        bench.take(&page("m"));
+        assert!(bench.take(&point).contains("gen_ai.request.model=\"m\""));
+        bench.take(&page("n"));
+        assert!(!bench.take(&point).lines().next().unwrap().contains(MODEL));
+        // The runner was started again with the other one.
+        for _ in 0..13 {
+            bench.pass(10).await;
+            bench.take(&page("n"));
+            bench.tick();
+        }
+        assert!(bench.take(&point).contains("gen_ai.request.model=\"n\""));
+    });
+}

@@ -130,3 +130,11 @@ fn eventually_empty(scene: &mut Scene) -> Vec<String> {
     }
     scene.lines()
 }
+
+#[test]
+fn what_one_process_of_a_board_without_memory_holds_must_be_known() {
+    let unknown = GB10.replace("{pid: 7, memory: 41943040}", "{pid: 7}");
+    let world = World::new(&unknown).with("proc/meminfo", MEMINFO);
+    let lines = world.board(&["memory"], &[]).lines();
+    assert!(!lines.iter().any(|line| line.starts_with("hw.gpu.memory.usage")), "{lines:?}");
+}
