@@ -1,6 +1,7 @@
 //! The machine of the demonstration: its library, its runners, and the configuration that reads them.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -47,7 +48,9 @@ impl Machine {
     /// Starts the runners as processes of the executable, and puts the library where it can be loaded, with its script.
     pub fn start(executable: &Path) -> Result<Self, Error> {
         let library = find(executable)?;
-        let folder = tempfile::Builder::new().prefix("inferometer-demo-").tempdir();
+        // What lies there is loaded: nobody else may put anything into it.
+        let mode = std::fs::Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().prefix("inferometer-demo-").permissions(mode).tempdir();
         let folder = folder.map_err(failed("make a temporary folder"))?;
         let runners = RUNNERS.iter().map(|runner| {
             Running::start(executable, runner).map_err(failed(&format!("start its runner `{}`", runner.name)))
@@ -56,7 +59,7 @@ impl Machine {
         std::fs::write(machine.script(), machine.with_processes(fake_nvml::DEMO))
             .map_err(failed("write its script"))?;
         // The script lies beside the library, so the library is taken to the script.
-        std::fs::copy(&library, machine.library())
+        copy(&library, &machine.library(), executable)
             .map_err(failed(&format!("copy `{}`", library.display())))?;
         Ok(machine)
     }
@@ -111,6 +114,22 @@ fn find(executable: &Path) -> Result<PathBuf, Error> {
     found.ok_or(Error::NoLibrary { looked })
 }
 
+/// Copies the library, if it may be loaded: a regular file of root's, of ours or of the executable's owner, that no other may
+/// write. What was looked at is what is copied, whatever its name means meanwhile.
+fn copy(library: &Path, to: &Path, executable: &Path) -> std::io::Result<()> {
+    let mut file = std::fs::File::open(library)?;
+    let known = file.metadata()?;
+    let owners =
+        [0, rustix::process::geteuid().as_raw(), std::fs::metadata(executable).map_or(0, |of| of.uid())];
+    if !known.is_file() || !owners.contains(&known.uid()) || known.mode() & 0o002 != 0 {
+        return Err(std::io::Error::other(
+            "it is not a file of yours, of root's or of the binary's owner, or anybody may write it",
+        ));
+    }
+    std::io::copy(&mut file, &mut std::fs::File::create_new(to)?)?;
+    Ok(())
+}
+
 fn failed(what: &str) -> impl FnOnce(std::io::Error) -> Error {
     let what = what.to_owned();
     move |error| Error::Failed { what, error }
@@ -126,6 +145,21 @@ mod tests {
             let stand_in = format!("pid: {},", runner.stand_in);
             assert!(fake_nvml::DEMO.contains(&stand_in), "{} is on no GPU", runner.name);
         }
+    }
+
+    #[test]
+    fn a_library_that_anybody_may_write_is_not_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let (library, executable) = (folder.path().join(LIBRARY), folder.path().join("inferometer"));
+        std::fs::write(&library, "a library").unwrap();
+        std::fs::write(&executable, "").unwrap();
+        let copied = folder.path().join("copy");
+        std::fs::set_permissions(&library, std::fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(copy(&library, &copied, &executable).is_err() && !copied.exists());
+        std::fs::set_permissions(&library, std::fs::Permissions::from_mode(0o644)).unwrap();
+        copy(&library, &copied, &executable).unwrap();
+        assert_eq!(std::fs::read(&copied).unwrap(), b"a library");
+        assert!(copy(folder.path(), &folder.path().join("other"), &executable).is_err());
     }
 
     #[test]

@@ -150,10 +150,13 @@ fn histogram(series: &str) -> String {
     format!("{name}{labels:?}")
 }
 
+/// What is read of a request at most; whoever sends more is answered all the same.
+const HEAD_MAX: usize = 16 * 1024;
+
 async fn answer(mut stream: TcpStream, recording: Recording, is_up: bool) {
     let mut head = Vec::new();
     let mut buffer = [0; 4096];
-    while !head.windows(4).any(|window| window == b"\r\n\r\n") {
+    while head.len() < HEAD_MAX && !head.windows(4).any(|window| window == b"\r\n\r\n") {
         match stream.read(&mut buffer).await {
             Ok(read) if read > 0 => head.extend_from_slice(&buffer[..read]),
             _ => return,

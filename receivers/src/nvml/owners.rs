@@ -200,9 +200,7 @@ impl Owners {
         tell("k8s.pod.uid", place.pod_uid.clone());
         tell("systemd.unit", place.unit.clone());
         tell("slurm.job.id", place.slurm_job.clone());
-        if place.pod_uid.is_some() || names.is_some() {
-            found.extend(self.names(names, device));
-        }
+        found.extend(names.map(|names| self.names(names, device)).unwrap_or_default());
         let group = ports::group(&place, &cgroup);
         let others = group.as_ref().map(|group| lock(&self.census).members(&self.root, group, pid, now));
         let ports = ports::of(&self.root, (pid, stat), group.as_deref(), &others.unwrap_or_default());
@@ -214,11 +212,11 @@ impl Owners {
         found
     }
 
-    /// What a process's pod is called: as its logs are, or as those are that hold its device, where they agree.
-    fn names(&self, names: Option<pods::Names>, device: Option<&Device>) -> Vec<(&'static str, AnyValue)> {
+    /// What a process's pod is called: as its logs are. Who holds the device tells the container, of that pod alone: a
+    /// process need not be of those that the device was given to.
+    fn names(&self, names: pods::Names, device: Option<&Device>) -> Vec<(&'static str, AnyValue)> {
         let holders = self.pod_resources.as_ref().zip(device);
         let mut holders = holders.map(|(pods, device)| pods.holders(device)).unwrap_or_default();
-        let Some(names) = names else { return names_of(&holders) };
         holders.retain(|holder| holder.pod == names.pod && holder.namespace == names.namespace);
         let own = names.container.map(|container| Holder {
             pod: names.pod.clone(),

@@ -1,7 +1,7 @@
 //! The processes on a board or an instance, and what each of them holds and does.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nvml_wrapper::Device;
 use nvml_wrapper::enums::device::UsedGpuMemory;
@@ -46,6 +46,9 @@ const PROCESSES_MAX: usize = 256;
 
 /// The driver takes samples more often than this; who reads it more often than it does finds none, and not nobody busy.
 const SAMPLED_WITHIN: Duration = Duration::from_secs(2);
+
+/// The driver's clock is the machine's, but for the time between its reading and ours.
+const AHEAD_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
 struct Processes {
@@ -113,6 +116,11 @@ impl Processes {
             }
         })?;
         let shares = self.shares(&samples);
+        if shares.is_empty() && self.is_ahead(SystemTime::now()) {
+            // The clock was set back: until it is there again, all samples would be old.
+            self.last_sample = None;
+            return None;
+        }
         if !shares.is_empty() {
             self.last = Some((Instant::now(), shares.clone()));
         }
@@ -120,6 +128,12 @@ impl Processes {
             Some((time, last)) if time.elapsed() < SAMPLED_WITHIN => Some(last.clone()),
             _ => Some(shares),
         }
+    }
+
+    /// Whether the newest sample is of a time that is not yet.
+    fn is_ahead(&self, now: SystemTime) -> bool {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default() + AHEAD_MAX;
+        self.last_sample.is_some_and(|last| Duration::from_micros(last) > now)
     }
 
     fn shares(&mut self, samples: &[ProcessUtilizationSample]) -> BTreeMap<u32, Busy> {
@@ -254,5 +268,15 @@ mod tests {
         assert_eq!(second[&7].sm, 0.4);
         assert_eq!(second[&8].sm, 0.05);
         assert!(processes.shares(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_sample_of_a_time_to_come_is_known_for_one() {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        let mut processes = Processes::default();
+        assert!(!processes.is_ahead(at(0)));
+        processes.shares(&[sample(7, 1_000_000_000, 5)]);
+        assert!(!processes.is_ahead(at(998)));
+        assert!(processes.is_ahead(at(997)));
     }
 }

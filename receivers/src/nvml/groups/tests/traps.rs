@@ -188,6 +188,27 @@ fn links_of_the_fifth_generation_count_other_errors() {
 }
 
 #[test]
+fn a_link_that_does_not_answer_once_has_not_lost_its_errors() {
+    let both = gpu("nvlink: {links: 2, version: 7}, fields: [{id: 221, scope: 0, value: 3, type: unsigned_long_long},
+      {id: 221, scope: 1, value: 4, type: unsigned_long_long}]");
+    let world = World::new(&both);
+    let mut scene = world.board(&["nvlink"], &[]);
+    let symbols = "nvidia.gpu.nvlink.errors error.type=symbol 7".to_owned();
+    assert!(scene.lines().contains(&symbols));
+    world.change(&both.replace("links: 2", "links: 2, down: [1]"));
+    let is_down = "nvidia.gpu.nvlink.up nvidia.gpu.nvlink.link=1 0".to_owned();
+    for _ in 0..1000 {
+        let lines = scene.lines();
+        assert!(lines.contains(&symbols), "{lines:?}");
+        if lines.contains(&is_down) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("the link was never down");
+}
+
+#[test]
 fn what_a_link_is_is_asked_once_and_what_it_does_each_time() {
     let world = World::new(&gpu("nvlink: {links: 3, down: [2], version: 6}"));
     let mut scene = world.board(&["nvlink"], &[]);
