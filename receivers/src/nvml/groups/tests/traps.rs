@@ -189,8 +189,10 @@ fn links_of_the_fifth_generation_count_other_errors() {
 
 #[test]
 fn a_link_that_does_not_answer_once_has_not_lost_its_errors() {
-    let both = gpu("nvlink: {links: 2, version: 7}, fields: [{id: 221, scope: 0, value: 3, type: unsigned_long_long},
-      {id: 221, scope: 1, value: 4, type: unsigned_long_long}]");
+    let both = gpu(
+        "nvlink: {links: 2, version: 7}, fields: [{id: 221, scope: 0, value: 3, type: unsigned_long_long},
+      {id: 221, scope: 1, value: 4, type: unsigned_long_long}]",
+    );
     let world = World::new(&both);
     let mut scene = world.board(&["nvlink"], &[]);
     let symbols = "nvidia.gpu.nvlink.errors error.type=symbol 7".to_owned();
@@ -203,7 +205,7 @@ fn a_link_that_does_not_answer_once_has_not_lost_its_errors() {
         if lines.contains(&is_down) {
             return;
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     panic!("the link was never down");
 }
