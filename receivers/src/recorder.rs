@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 use pipeline::point::Value;
 use pipeline::{AnyValue, Attributes, Batch, Kind, Metric, Point, Registry, Resource, Scope, Series};
 
-pub(crate) use self::definition::{Definition, Label, Labels, Row, Selection, UP_DOWN};
+pub(crate) use self::definition::{Definition, Label, Labels, Row, Selection, Switches, UP_DOWN};
 
 /// What a reading belongs to; `id` tells it from the others without comparing it.
 #[derive(Debug, Clone)]

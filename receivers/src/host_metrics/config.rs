@@ -1,12 +1,11 @@
 //! The section of the file.
 
-use std::collections::BTreeMap;
-
 use ::config::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::lookup::MatchType;
 use super::scrapers::Scrapers;
+use crate::recorder::Switches;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -34,15 +33,6 @@ impl Default for Config {
             scrapers: Scrapers::default(),
         }
     }
-}
-
-/// Which metrics are on: only what differs from the default.
-pub(super) type Switches = BTreeMap<String, Switch>;
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Switch {
-    pub(super) enabled: Option<bool>,
 }
 
 /// A scraper with nothing to set but its metrics.

@@ -9,13 +9,13 @@ use pipeline::telemetry::ScraperMetrics;
 use pipeline::{Batch, Scope, Series};
 use tracing::{info, warn};
 
-use super::config::{Config, Switches};
+use super::config::Config;
 use super::linux;
 use super::lookup::Message;
 use super::scrapers::{Chosen, Make, Scrapers};
 use crate::machine::identity;
 use crate::machine::root::{Root, value_of};
-use crate::recorder::{Definition, Label, Owner, Recorder, Selection};
+use crate::recorder::{Label, Owner, Recorder, Selection};
 
 /// Parts that ask servers and devices, and may wait for them for long; they are read last.
 const MAY_BLOCK: [&str; 4] = ["filesystem", "nfs", "infiniband", "hardware"];
@@ -86,7 +86,8 @@ impl Plan {
         let scrapers = if config.scrapers.are_none() { &usual } else { &config.scrapers };
         let mut parts = Vec::new();
         for Chosen { name, metrics, switches, make } in scrapers.chosen(&mut problems) {
-            let selection = select(name, metrics, switches, &mut problems);
+            let key = format!("scrapers.{name}.metrics");
+            let selection = Selection::of(metrics, switches, &key, &mut problems);
             parts.push(Planned { name, selection, make });
         }
         // In the order of the list but for these, so that the others were read when one of these hangs.
@@ -100,28 +101,6 @@ impl Plan {
         let names: Vec<_> = self.parts.iter().map(|planned| planned.name).collect();
         format!("reading {} under {}", names.join(", "), self.root.path("").display())
     }
-}
-
-/// Which metrics are on.
-fn select(
-    name: &str,
-    definitions: &'static [Definition],
-    switches: &Switches,
-    problems: &mut Vec<Message>,
-) -> Selection {
-    let mut is_on: Vec<_> = definitions.iter().map(|definition| definition.is_default).collect();
-    for (metric, switch) in switches {
-        let is_it = |definition: &Definition| definition.name == metric || definition.alias == metric;
-        if let Some(place) = definitions.iter().position(is_it) {
-            is_on[place] = switch.enabled.unwrap_or(is_on[place]);
-        } else {
-            let known: Vec<_> = definitions.iter().map(|definition| definition.name).collect();
-            let instead = config::instead(metric, &known).unwrap_or_default();
-            let message = format!("unknown metric; {instead}");
-            problems.push((format!("scrapers.{name}.metrics.{metric}"), message));
-        }
-    }
-    Selection { definitions, is_on: is_on.into() }
 }
 
 impl Host {

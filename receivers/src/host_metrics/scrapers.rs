@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::config::{
-    CgroupConfig, DiskConfig, FilesystemConfig, LoadConfig, NetworkConfig, Plain, ProcessConfig, Switches,
+    CgroupConfig, DiskConfig, FilesystemConfig, LoadConfig, NetworkConfig, Plain, ProcessConfig,
 };
 use super::host::Part;
 use super::lookup::Message;
@@ -16,7 +16,7 @@ use super::{
     cgroup, clock, cpu, disk, filesystem, hardware, infiniband, linux, load, memory, network, nfs, numa,
     paging, process, processes, system,
 };
-use crate::recorder::Definition;
+use crate::recorder::{Definition, Switches};
 
 /// Makes what reads, anew for each host.
 pub(super) type Make = Arc<dyn Fn() -> Box<dyn Part> + Send + Sync>;

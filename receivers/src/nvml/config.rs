@@ -16,7 +16,7 @@ use super::choice::{Choice, Pattern};
 use super::groups::{GROUPS, Group};
 use super::owners::pod_resources::SOCKET;
 use crate::machine::root::Root;
-use crate::recorder::Selection;
+use crate::recorder::{Selection, Switches};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -69,13 +69,7 @@ pub(super) struct GroupConfig {
     enabled: Option<bool>,
     /// How often it is read; zero is the receiver's `collection_interval`.
     collection_interval: Option<Duration>,
-    metrics: BTreeMap<String, Switch>,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Switch {
-    enabled: Option<bool>,
+    metrics: Switches,
 }
 
 /// Errors that the driver reports by itself.
@@ -188,23 +182,13 @@ fn plan(
     receivers: time::Duration,
     problems: &mut Vec<Message>,
 ) -> Option<GroupPlan> {
-    let mut is_on: Vec<_> = group.metrics.iter().map(|definition| definition.is_default).collect();
-    for (metric, switch) in &config.metrics {
-        if let Some(place) = group.metrics.iter().position(|definition| definition.name == metric) {
-            is_on[place] = switch.enabled.unwrap_or(is_on[place]);
-        } else {
-            let known: Vec<_> = group.metrics.iter().map(|definition| definition.name).collect();
-            let instead = ::config::instead(metric, &known).unwrap_or_default();
-            let key = format!("groups.{}.metrics.{metric}", group.name);
-            problems.push((key, format!("unknown metric; {instead}")));
-        }
-    }
+    let key = format!("groups.{}.metrics", group.name);
+    let selection = Selection::of(group.metrics, &config.metrics, &key, problems);
     let own = config.collection_interval.map_or(group.interval, |interval| interval.0);
     // What changes slowly is not read more often than everything else.
     let interval =
         if config.collection_interval.is_some() && !own.is_zero() { own } else { own.max(receivers) };
-    let is_read = config.enabled.unwrap_or(group.is_default) && is_on.contains(&true);
-    let selection = Selection { definitions: group.metrics, is_on: is_on.into() };
+    let is_read = config.enabled.unwrap_or(group.is_default) && selection.is_on.contains(&true);
     is_read.then_some(GroupPlan { group, selection, interval })
 }
 

@@ -1,8 +1,10 @@
 //! What readings are recorded as: metrics, and the labels that tell their series apart.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pipeline::{Kind, Temporality};
+use serde::{Deserialize, Serialize};
 
 /// A metric a scraper can give.
 #[derive(Debug)]
@@ -71,4 +73,38 @@ pub(crate) type Labels<'a> = &'a [(&'static str, Label<'a>)];
 pub(crate) struct Selection {
     pub(crate) definitions: &'static [Definition],
     pub(crate) is_on: Arc<[bool]>,
+}
+
+/// Which metrics are on, in a section: only what differs from the default.
+pub(crate) type Switches = BTreeMap<String, Switch>;
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Switch {
+    pub(crate) enabled: Option<bool>,
+}
+
+impl Selection {
+    /// What is on by default, and otherwise as `switches` say, whose place in the section is `key`.
+    pub(crate) fn of(
+        definitions: &'static [Definition],
+        switches: &Switches,
+        key: &str,
+        problems: &mut Vec<(String, String)>,
+    ) -> Self {
+        let mut is_on: Vec<_> = definitions.iter().map(|definition| definition.is_default).collect();
+        for (metric, switch) in switches {
+            let is_it = |definition: &Definition| {
+                definition.name == metric || (!metric.is_empty() && definition.alias == metric)
+            };
+            if let Some(place) = definitions.iter().position(is_it) {
+                is_on[place] = switch.enabled.unwrap_or(is_on[place]);
+            } else {
+                let known: Vec<_> = definitions.iter().map(|definition| definition.name).collect();
+                let instead = config::instead(metric, &known).unwrap_or_default();
+                problems.push((format!("{key}.{metric}"), format!("unknown metric; {instead}")));
+            }
+        }
+        Self { definitions, is_on: is_on.into() }
+    }
 }
