@@ -10,10 +10,10 @@ use config::{Problems, Section};
 use pipeline::component::{BoxError, Context, Processor, Receiver};
 use pipeline::delivery::{Drained, Outbox};
 use pipeline::errors::chain;
-use pipeline::net::Net;
+use pipeline::net::auth::Authenticator;
 use pipeline::pipelines::{FanOut, Pipeline};
 use pipeline::succession::Term;
-use pipeline::{Output, extensions::Extension};
+use pipeline::{Output, extensions::Extension, storage};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -53,27 +53,37 @@ pub(crate) struct RunningReceiver {
 /// What a drain of everything came to: each exporter with its counts.
 pub(crate) type Drains = Vec<(String, Drained)>;
 
-/// Makes the authenticators that the plan's components lean on.
-pub(crate) fn authenticators(
-    plan: &Plan,
-    context: &Context,
-) -> Result<HashMap<String, Arc<pipeline::net::auth::Authenticator>>, Problems> {
-    let (mut authenticators, mut problems) = (HashMap::new(), Vec::new());
+/// What the plan's components lean on.
+struct Extensions {
+    authenticators: HashMap<String, Arc<Authenticator>>,
+    storages: HashMap<String, storage::Config>,
+}
+
+fn extensions(plan: &Plan, context: &Context) -> Result<Extensions, Problems> {
+    let mut extensions = Extensions { authenticators: HashMap::new(), storages: HashMap::new() };
+    let mut problems = Vec::new();
     for part in plan.extensions.iter().filter(|part| plan.service.extensions.contains(&part.id)) {
         match (part.entry.build)(&part.section, &named(context, &part.id)) {
             Ok(Extension::Authenticator(built)) => {
-                authenticators.insert(part.id.clone(), Arc::new(built));
+                extensions.authenticators.insert(part.id.clone(), Arc::new(built));
+            }
+            Ok(Extension::Storage(config)) => {
+                extensions.storages.insert(part.id.clone(), config);
             }
             Err(Problems(found)) => problems.extend(found),
         }
     }
-    if problems.is_empty() { Ok(authenticators) } else { Err(Problems(problems)) }
+    if problems.is_empty() { Ok(extensions) } else { Err(Problems(problems)) }
 }
 
-/// The context with the network that the plan's extensions make.
+/// The context with the network and the storages that the plan's extensions make.
 pub(crate) fn with_extensions(context: &Context, plan: &Plan) -> Result<Context, Problems> {
-    let net: Net = context.net.with_authenticators(authenticators(plan, context)?);
-    Ok(Context { net: Arc::new(net), ..context.clone() })
+    let Extensions { authenticators, storages } = extensions(plan, context)?;
+    Ok(Context {
+        net: Arc::new(context.net.with_authenticators(authenticators)),
+        storages: Arc::new(context.storages.with(storages)),
+        ..context.clone()
+    })
 }
 
 impl Collector {

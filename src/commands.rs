@@ -94,6 +94,7 @@ pub(crate) fn checking_context() -> Context {
         meter: opentelemetry::metrics::MeterProvider::meter(&provider, "inferometer"),
         net: Arc::new(Net::default()),
         mappings: Arc::default(),
+        storages: Arc::default(),
     }
 }
 

@@ -39,6 +39,7 @@ fn fixture() -> &'static Fixture {
             meter: NoopMeterProvider::new().meter("bench"),
             net: Arc::default(),
             mappings: Arc::default(),
+            storages: Arc::default(),
         };
         let entry = exporters::EXPORTERS.iter().find(|entry| entry.name == "prometheus").expect("listed");
         let section =

@@ -152,7 +152,7 @@ impl Json {
         if rejected > 0 && !self.has_warned.swap(true, Ordering::Relaxed) {
             warn!(exporter = %self.context.id, max_series = self.config.max_series, "series are left out of the pages");
         }
-        Receipt { rejected }
+        Receipt { rejected, ..Receipt::default() }
     }
 }
 

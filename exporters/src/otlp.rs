@@ -62,6 +62,6 @@ impl Requests {
             let message = printable(&partial_success.error_message);
             warn!(exporter = self.id, rejected, message, unsaid, "the other side did not take every point");
         }
-        Receipt { rejected }
+        Receipt { rejected, ..Receipt::default() }
     }
 }

@@ -137,7 +137,7 @@ impl Prometheus {
             if points.as_slice().is_empty() {
                 let series = store.len();
                 self.telemetry.report(series, &mut store.drops);
-                return Receipt { rejected };
+                return Receipt { rejected, ..Receipt::default() };
             }
         }
     }

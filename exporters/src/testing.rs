@@ -28,6 +28,7 @@ pub(crate) fn context(entry: &ExporterEntry) -> Context {
         meter: opentelemetry::global::meter("test"),
         net: Arc::new(Net::new(authenticators)),
         mappings: Arc::default(),
+        storages: Arc::default(),
     }
 }
 

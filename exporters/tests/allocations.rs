@@ -60,6 +60,7 @@ async fn a_point_is_taken_and_served_without_an_allocation() {
         meter: NoopMeterProvider::new().meter("test"),
         net: Arc::default(),
         mappings: Arc::default(),
+        storages: Arc::default(),
     };
     let entry = exporters::EXPORTERS.iter().find(|entry| entry.name == "prometheus").unwrap();
     let section = config::Section::from_yaml("exporters.prometheus", "endpoint: 127.0.0.1:0").unwrap();

@@ -71,6 +71,7 @@ fn context(registry: &Arc<Registry>) -> Context {
         meter: NoopMeterProvider::new().meter("bench"),
         net: Arc::new(Net::new(HashMap::new())),
         mappings: Arc::default(),
+        storages: Arc::default(),
     }
 }
 

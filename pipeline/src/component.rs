@@ -15,9 +15,10 @@ use crate::clock::Clock;
 use crate::delivery;
 use crate::mapping;
 use crate::net::Net;
-use crate::output::Output;
+use crate::output::{Output, Refused};
 use crate::registry::{Full, Registry};
 use crate::series::Series;
+use crate::storage::Storages;
 use crate::succession::Term;
 
 /// An error that only travels to whoever prints it.
@@ -38,6 +39,8 @@ pub struct Context {
     pub net: Arc<Net>,
     /// The mappings at work.
     pub mappings: Arc<mapping::Live>,
+    /// Where queues are kept on disk.
+    pub storages: Arc<Storages>,
 }
 
 /// A way in.
@@ -90,6 +93,16 @@ pub enum Processor {
     Series(Box<dyn SeriesProcessor>),
     /// A function of the batch, with state of its own.
     Batch(Box<dyn BatchProcessor>),
+    /// Turns batches away at the door, before any processor has seen them.
+    Gate(Arc<dyn Gate>),
+    /// How the exporters of the pipeline merge what waits, where they do not say so themselves.
+    Merge(delivery::BatchConfig),
+}
+
+/// Says whether a pipeline takes anything at all now.
+pub trait Gate: Send + Sync {
+    /// Asked before a push is read, and again before its batch is taken; so it may cost next to nothing.
+    fn admit(&self) -> Result<(), Refused>;
 }
 
 /// Changes what a series is called, or drops it; looks at nothing else.
@@ -132,6 +145,12 @@ pub trait Exporter: Send + Sync {
     /// Called from several tasks at once where the delivery has several consumers.
     fn export<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<Receipt, ExportError>>;
 
+    /// Into how many requests a batch of so many points is divided, by series, that may be under way at once.
+    fn parts(&self, points: usize) -> usize {
+        let _ = points;
+        1
+    }
+
     /// Called once after the last export: close what was opened.
     fn stop(&self) -> BoxFuture<'_, ()>;
 }
@@ -141,6 +160,10 @@ pub trait Exporter: Send + Sync {
 pub struct Receipt {
     /// Points the other side took the request with, but refused; never sent again.
     pub rejected: u64,
+    /// Points left out because the other side's protocol has no form for them.
+    pub unsupported: u64,
+    /// Points left out because a later one of their series was sent before.
+    pub out_of_order: u64,
 }
 
 /// Why a batch was not sent.
@@ -150,13 +173,18 @@ pub enum ExportError {
     Retry { after: Option<Duration>, reason: String },
     /// Sending it again would not help: its points are lost, and counted.
     Drop { reason: String },
+    /// The other side calls it bad, which may be because of a few of its points.
+    Bad { reason: String },
     /// It is too large: send its halves.
     Split { reason: String },
 }
 
 impl fmt::Display for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Retry { reason, .. } | Self::Drop { reason } | Self::Split { reason }) = self;
+        let (Self::Retry { reason, .. }
+        | Self::Drop { reason }
+        | Self::Bad { reason }
+        | Self::Split { reason }) = self;
         f.write_str(reason)
     }
 }
@@ -214,6 +242,8 @@ impl fmt::Debug for Processor {
         f.write_str(match self {
             Self::Series(_) => "Processor::Series",
             Self::Batch(_) => "Processor::Batch",
+            Self::Gate(_) => "Processor::Gate",
+            Self::Merge(_) => "Processor::Merge",
         })
     }
 }

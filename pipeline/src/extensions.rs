@@ -5,11 +5,13 @@ mod bearer_token_auth;
 
 use crate::component::Entry;
 use crate::net::auth::Authenticator;
+use crate::storage;
 
 /// What an extension becomes.
 #[derive(Debug)]
 pub enum Extension {
     Authenticator(Authenticator),
+    Storage(storage::Config),
 }
 
 /// Every extension there is.
@@ -36,6 +38,7 @@ mod tests {
             meter: NoopMeterProvider::new().meter("test"),
             net: Arc::new(Net::default()),
             mappings: Arc::default(),
+            storages: Arc::default(),
         };
         let entry = EXTENSIONS.iter().find(|entry| entry.name == name).unwrap();
         let section = Section::from_yaml(&format!("extensions.{name}"), yaml).unwrap();

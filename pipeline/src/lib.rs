@@ -25,6 +25,7 @@ mod registry;
 pub mod relabel;
 pub mod scraper;
 mod series;
+pub mod storage;
 pub mod succession;
 pub mod telemetry;
 mod value;

@@ -33,6 +33,11 @@ pub trait Intake: Send + Sync {
     /// Takes a batch nobody can be asked to send again: an exporter whose queue is full goes without,
     /// and counts what it missed.
     fn offer(&self, batch: Batch) -> BoxFuture<'_, ()>;
+
+    /// Whether a push would be taken now, as far as can be said before it is read.
+    fn ready(&self) -> Result<(), Refused> {
+        Ok(())
+    }
 }
 
 /// A receiver's way to its pipelines; clones lead to the same place, which a reload may change.
@@ -61,6 +66,11 @@ impl Output {
             return Ok(());
         }
         self.intake.load_full().send(batch).await
+    }
+
+    /// Whether a push would be taken now, as far as can be said before it is read.
+    pub fn ready(&self) -> Result<(), Refused> {
+        self.intake.load().ready()
     }
 
     /// Hands over what cannot be asked for again (a scrape).

@@ -253,6 +253,7 @@ impl HostBench {
             meter: opentelemetry::global::meter("bench"),
             net: Arc::default(),
             mappings: Arc::default(),
+            storages: Arc::default(),
         };
         let host =
             Host::new(&plan.expect("a benchmark names metrics that are there"), &context, AtWork::default());

@@ -108,6 +108,7 @@ async fn collect(run: &Run, plan: Plan) -> Result<ExitCode, BoxError> {
         meter: telemetry.meter(),
         net: Arc::new(Net::default()),
         mappings: Arc::default(),
+        storages: Arc::default(),
     };
     let reload_state = Arc::new(ReloadState::default());
     reload_state.succeeded(&context.clock);

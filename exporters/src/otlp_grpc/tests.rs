@@ -159,7 +159,7 @@ async fn rejected_points_are_counted() {
             ExportMetricsPartialSuccess { rejected_data_points: 2, error_message: String::from("old") };
         Ok(ExportMetricsServiceResponse { partial_success: Some(partial) })
     };
-    assert_eq!(export(answer, "").await, Ok(Receipt { rejected: 2 }));
+    assert_eq!(export(answer, "").await, Ok(Receipt { rejected: 2, ..Receipt::default() }));
 }
 
 #[tokio::test]

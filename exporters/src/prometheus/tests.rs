@@ -17,6 +17,7 @@ fn context() -> Context {
         meter: NoopMeterProvider::new().meter("test"),
         net: Arc::default(),
         mappings: Arc::default(),
+        storages: Arc::default(),
     }
 }
 

@@ -104,7 +104,7 @@ impl Dispatch {
         loop {
             let (after, reason) = match self.attempt(batch).await {
                 Ok(receipt) => return Fate::Delivered(receipt),
-                Err(ExportError::Drop { reason }) => {
+                Err(ExportError::Drop { reason } | ExportError::Bad { reason }) => {
                     return Fate::Dropped { cause: Cause::Permanent, reason };
                 }
                 Err(ExportError::Split { reason }) => return Fate::Split { reason },

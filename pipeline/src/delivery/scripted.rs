@@ -97,7 +97,7 @@ impl Exporter for Scripted {
             self.requests.lock().unwrap().push(Request { at, values, was_taken });
             let reason = || "as\ntold".to_owned();
             match act {
-                Act::Reject(rejected) => return Ok(Receipt { rejected }),
+                Act::Reject(rejected) => return Ok(Receipt { rejected, ..Receipt::default() }),
                 Act::Retry => return Err(ExportError::Retry { after: None, reason: reason() }),
                 Act::RetryAfter(seconds) => {
                     let after = Some(Duration::from_secs(seconds));
@@ -144,6 +144,7 @@ pub(crate) fn context(id: &str, ledger: &Ledger) -> Context {
         meter: ledger.meter(),
         net: Arc::new(Net::default()),
         mappings: Arc::default(),
+        storages: Arc::default(),
     }
 }
 

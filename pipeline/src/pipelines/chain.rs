@@ -60,6 +60,7 @@ impl Chain {
                 self.stages.push(Stage::Series(stage));
             }
             (Processor::Batch(processor), _) => self.stages.push(Stage::Batch { processor, metrics }),
+            (Processor::Gate(_) | Processor::Merge(_), _) => {}
         }
     }
 

@@ -69,6 +69,7 @@ mod tests {
             meter,
             net: Arc::default(),
             mappings: Arc::default(),
+            storages: Arc::default(),
         }
     }
 

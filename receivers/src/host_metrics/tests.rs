@@ -31,6 +31,7 @@ fn context() -> Context {
         meter: opentelemetry::global::meter("test"),
         net: Arc::new(Net::default()),
         mappings: Arc::default(),
+        storages: Arc::default(),
     }
 }
 

@@ -43,6 +43,7 @@ impl NvmlBench {
             meter: opentelemetry::global::meter("bench"),
             net: Arc::default(),
             mappings: Arc::default(),
+            storages: Arc::default(),
         };
         let owners = Owners::new(&plan.root, None);
         let (mut watcher, mut keeper) =

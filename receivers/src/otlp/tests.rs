@@ -56,6 +56,7 @@ fn context() -> Context {
         meter: NoopMeterProvider::new().meter("test"),
         net: Arc::new(Net::new(authenticators)),
         mappings: Arc::default(),
+        storages: Arc::default(),
     }
 }
 

@@ -30,6 +30,7 @@ fn context() -> Context {
         meter: global::meter("test"),
         net: Arc::new(Net::default()),
         mappings: Arc::default(),
+        storages: Arc::default(),
     }
 }
 
