@@ -19,6 +19,7 @@ async fn outcome(reply: Reply, more: &str) -> String {
         Err(ExportError::Retry { after: None, reason }) => format!("retry: {reason}"),
         Err(ExportError::Retry { after: Some(after), reason }) => format!("retry after {after:?}: {reason}"),
         Err(ExportError::Drop { reason }) => format!("drop: {reason}"),
+        Err(ExportError::Bad { reason }) => format!("bad: {reason}"),
         Err(ExportError::Split { reason }) => format!("split: {reason}"),
     }
 }

@@ -56,6 +56,7 @@ fn context(registry: &Arc<Registry>) -> Context {
         meter: NoopMeterProvider::new().meter("test"),
         net: Arc::new(Net::default()),
         mappings: Arc::new(mapping::Live::default()),
+        storages: Arc::default(),
     }
 }
 
