@@ -40,6 +40,10 @@ impl Gate {
         }
     }
 
+    pub fn is_shut(&self) -> bool {
+        self.work.is_none()
+    }
+
     /// Listens where it did before.
     pub async fn reopen(&mut self) {
         let listener = TcpListener::bind(&self.address).await.expect("the address is free");
