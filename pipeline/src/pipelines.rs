@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 use self::chain::Chain;
 use crate::batch::Batch;
 use crate::component::{Context, Processor};
-use crate::delivery::{Outbox, Permit, message_of};
+use crate::delivery::{Load, Outbox, Permit, message_of};
 use crate::output::{Intake, Refused};
 use crate::telemetry::{PipelineMetrics, ProcessorMetrics};
 
@@ -107,14 +107,17 @@ impl Pipeline {
             return;
         }
         let batch = Arc::new(batch);
-        for outbox in &self.outboxes {
-            if outbox.is_direct() {
-                direct.push((outbox.clone(), batch.clone()));
-                continue;
-            }
+        let (in_turn, queued): (Vec<_>, Vec<_>) = self.outboxes.iter().partition(|outbox| outbox.is_direct());
+        direct.extend(in_turn.into_iter().map(|outbox| (outbox.clone(), batch.clone())));
+        if queued.is_empty() {
+            return;
+        }
+        // Measured once for all queues.
+        let load = Load::new(batch);
+        for outbox in queued {
             match permits.iter_mut().find(|permit| permit.is_for(outbox)) {
-                Some(permit) => permit.commit(batch.clone()),
-                None => outbox.offer(batch.clone()),
+                Some(permit) => permit.commit(load.clone()),
+                None => outbox.offer(load.clone()),
             }
         }
     }
