@@ -43,6 +43,7 @@ pub struct ProcessorMetrics {
 #[derive(Debug, Clone)]
 pub struct PipelineMetrics {
     dropped: Counter<u64>,
+    skipped_scrapes: Counter<u64>,
     pipeline: KeyValue,
 }
 
@@ -175,12 +176,22 @@ impl PipelineMetrics {
                 "inferometer_pipeline_dropped_metric_points",
                 "Points a pipeline could not carry on, by reason.",
             ),
+            skipped_scrapes: meter
+                .u64_counter("inferometer_pipeline_skipped_scrapes")
+                .with_description("Scrapes that were not made because no pipeline would have taken them.")
+                .with_unit("{scrapes}")
+                .build(),
             pipeline: KeyValue::new("pipeline", id.to_owned()),
         }
     }
 
-    /// `reason` is one of a few fixed words: `series_limit`, `panic`.
+    /// `reason` is one of a few fixed words: `series_limit`, `panic`, `memory_limit`.
     pub fn dropped(&self, points: u64, reason: &'static str) {
         self.dropped.add(points, &[self.pipeline.clone(), KeyValue::new("reason", reason)]);
+    }
+
+    /// `reason` is one of a few fixed words: `memory_limit`.
+    pub fn skipped_scrape(&self, reason: &'static str) {
+        self.skipped_scrapes.add(1, &[self.pipeline.clone(), KeyValue::new("reason", reason)]);
     }
 }
