@@ -130,10 +130,11 @@ impl Segment {
         held.map(|(entry, _)| entry)
     }
 
-    /// The ranges that a reader has settled or that are not for it, above `from` and with any that is settled.
+    /// The ranges of this segment's records, from this one on, that a reader has settled or that are not for it.
     pub(super) fn settled_by(&self, slot: Slot, from: Sequence) -> Vec<(Sequence, Sequence)> {
         let mut ranges = Vec::new();
-        let mut start = from;
+        // What is before this segment is for others to say.
+        let mut start = from.max(self.entries.first().map_or(0, |entry| entry.sequence));
         for entry in self.held_by(slot, from) {
             if entry.sequence > start {
                 ranges.push((start, entry.sequence - 1));

@@ -177,6 +177,28 @@ fn what_was_settled_is_not_read_after_a_restart() {
 }
 
 #[test]
+fn a_place_that_is_written_anew_says_nothing_of_what_is_held() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    for number in 1..=30 {
+        rig.add_large(number, 20_000, &[&ana]).unwrap();
+    }
+    let settled = [1, 2, 9, 20, 21, 30];
+    settled.iter().for_each(|sequence| ana.settle(*sequence));
+    drop(ana);
+    // Each time it is opened the place is written anew at the first that is settled.
+    let mut rig = rig.reopened(config());
+    for last in [12, 13] {
+        let ana = rig.reader("ana");
+        ana.settle(last);
+        drop(ana);
+        rig = rig.reopened(config());
+    }
+    let left = (1..=30).filter(|sequence| !settled.contains(sequence) && ![12, 13].contains(sequence));
+    assert_eq!(sequences(&rig.reader("ana")), left.collect::<Vec<_>>());
+}
+
+#[test]
 fn a_record_can_be_settled_before_it_is_written() {
     let rig = Rig::new(config());
     let ana = rig.reader("ana");

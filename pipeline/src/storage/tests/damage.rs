@@ -169,7 +169,6 @@ fn what_version_1_wrote_is_read() {
     let disk = SimDisk::default();
     disk.put(NAME, include_bytes!("version_1/segment").to_vec());
     disk.put("readers/otlp%2Fana", include_bytes!("version_1/place").to_vec());
-    println!("{}", request(2, 0).iter().map(|b| format!("{b:02x}")).collect::<String>());
     let rig = Rig::on(disk, config());
     let ana = rig.reader("otlp/ana");
     let records = all(&ana);

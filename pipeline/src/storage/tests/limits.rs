@@ -227,6 +227,7 @@ fn changed_limits_hold_for_an_open_log() {
     let ana = rig.reader("ana");
     fill(&rig, &ana);
     rig.log.apply(&Config { max_size: ByteSize::mib(4), ..config() });
+    rig.pass(2);
     eventually(|| rig.log.room(LARGE as u64).is_ok());
     offer(&rig, 1000, &ana).unwrap();
 }
