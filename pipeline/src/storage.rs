@@ -15,6 +15,7 @@ mod places;
 mod reader;
 mod recover;
 mod scan;
+mod segments;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -59,6 +59,18 @@ impl Places {
             }
         }
     }
+
+    /// Writes what is left, so that even a loss of power behind a clean end brings nothing back.
+    pub(super) fn close(&mut self, shared: &Shared) {
+        self.write(shared, true);
+        if shared.state().config.fsync == Fsync::Never || self.files.is_empty() {
+            return;
+        }
+        for data in self.files.values().filter_map(|file| file.data.as_ref()) {
+            let _ = data.sync();
+        }
+        let _ = shared.disk.sync_folder(NEW);
+    }
 }
 
 fn append(data: &dyn Data, len: &mut u64, ranges: &[(u64, u64)]) -> io::Result<()> {

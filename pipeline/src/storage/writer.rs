@@ -8,11 +8,12 @@ use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use super::config::Fsync;
-use super::disk::{Data, Disk};
-use super::format::{Head, PRELUDE, SEGMENT_MAGIC, VERSION, head_len, prelude};
-use super::index::{Entry, Segment};
+use super::disk::Disk;
+use super::format::{Head, PRELUDE, head_len};
+use super::index::Entry;
 use super::log::Shared;
 use super::places::Places;
+use super::segments::{Lack, Segments};
 use super::state::{Command, Pending, State};
 use super::upkeep::Upkeep;
 use super::{Sequence, Unwritable};
@@ -24,31 +25,17 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How often limits are looked at.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The segment that is made ahead.
-const SPARE: &str = "spare";
-
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) disk: Arc<dyn Disk>,
-    active: Option<Active>,
-    spare: Option<Active>,
+    segments: Segments,
     places: Places,
     upkeep: Upkeep,
     /// Records that are to be written together.
     buffer: Vec<u8>,
     group: Vec<Waiting>,
     failure: Option<Failure>,
-    /// Something was written and is not synced.
-    is_unsynced: bool,
     synced_at: Duration,
-}
-
-/// A segment that is written.
-struct Active {
-    file: Box<dyn Data>,
-    end: u64,
-    /// What is set aside for it.
-    capacity: u64,
 }
 
 /// A record in the buffer.
@@ -60,13 +47,6 @@ struct Waiting {
 struct Failure {
     reason: String,
     retry_at: Duration,
-}
-
-/// Why no segment can be made.
-enum Lack {
-    /// The limit of the configuration.
-    Full(String),
-    Disk(io::Error),
 }
 
 /// Tells all who would wait that the thread is gone, even if it panicked.
@@ -87,21 +67,19 @@ impl Writer {
         Self {
             disk: shared.disk.clone(),
             shared,
-            active: None,
-            spare: None,
+            segments: Segments::default(),
             places: Places::default(),
             upkeep: Upkeep::default(),
             buffer: Vec::new(),
             group: Vec::new(),
             failure: None,
-            is_unsynced: false,
             synced_at: Duration::ZERO,
         }
     }
 
     /// Makes the first segment ahead, so that there is room before anybody asks.
     pub(super) fn begin(&mut self) {
-        let _ = self.disk.remove(SPARE);
+        self.segments.drop_spare(&self.shared);
         self.keep_up();
     }
 
@@ -120,7 +98,7 @@ impl Writer {
                 self.places.write(&self.shared, true);
                 self.sync_interval();
             }
-            if is_tick || self.spare.is_none() || self.shared.state().has_emptied() {
+            if is_tick || self.segments.spare.is_none() || self.shared.state().has_emptied() {
                 self.keep_up();
             }
             if is_closed && is_idle {
@@ -198,7 +176,7 @@ impl Writer {
         let mut bytes = Vec::with_capacity(head_len(head.keys.len()));
         head.put(&mut bytes);
         self.buffer[at..at + bytes.len()].copy_from_slice(&bytes);
-        let end = self.active.as_ref().map_or(0, |active| active.end);
+        let end = self.segments.active.as_ref().map_or(0, |active| active.end);
         let entry = Entry {
             sequence: pending.sequence,
             offset: (end + at as u64) as u32,
@@ -214,84 +192,24 @@ impl Writer {
     /// Sees to it that the segment has room for what stands in the buffer from `start` on.
     fn fit(&mut self, start: usize, total: u64, first: Sequence) -> Result<(), String> {
         let needed = start as u64 + total;
-        if self.active.as_ref().is_some_and(|active| active.end + needed <= active.capacity) {
+        if self.segments.active.as_ref().is_some_and(|active| active.end + needed <= active.capacity) {
             return Ok(());
         }
         self.flush(start);
         if let Some(failure) = self.failure.as_ref().filter(|failure| self.now() < failure.retry_at) {
             return Err(failure.reason.clone());
         }
-        match self.roll(total + PRELUDE as u64, first) {
+        match self.segments.roll(&self.shared, total + PRELUDE as u64, first) {
             Ok(()) => Ok(()),
             Err(Lack::Full(lack)) => Err(lack),
             Err(Lack::Disk(error)) => Err(self.fail("begin a file", &error)),
         }
     }
 
-    /// Begins a new segment of at least this size.
-    fn roll(&mut self, capacity: u64, first: Sequence) -> Result<(), Lack> {
-        self.seal();
-        if self.spare.as_ref().is_none_or(|spare| spare.capacity < capacity) {
-            self.make_spare(capacity)?;
-        }
-        let Some(active) = self.spare.take() else { return Ok(()) };
-        let name = Segment::file_name(first);
-        let fsync = self.shared.state().config.fsync;
-        let renamed = self
-            .disk
-            .rename(SPARE, &name)
-            .and_then(|()| if fsync == Fsync::Never { Ok(()) } else { self.disk.sync_folder(&name) });
-        if let Err(error) = renamed {
-            // Whichever name it has now, nothing is in it.
-            let _ = self.disk.remove(&name);
-            let _ = self.disk.remove(SPARE);
-            self.shared.state().spare = 0;
-            return Err(Lack::Disk(error));
-        }
-        let mut state = self.shared.state();
-        state.spare = 0;
-        state.segments.push_back(Segment::new(first, active.capacity, true));
-        self.active = Some(active);
-        Ok(())
-    }
-
-    /// Makes a segment ahead, so that a full disk is met here and not in the middle of a record.
-    fn make_spare(&mut self, needed: u64) -> Result<(), Lack> {
-        self.drop_spare();
-        let (fsync, capacity, left, max_size) = {
-            let state = self.shared.state();
-            let config = &state.config;
-            let left = config.max_size.0.saturating_sub(state.bytes());
-            (config.fsync, needed.max(config.segment_bytes()), left, config.max_size)
-        };
-        if capacity > left {
-            return Err(Lack::Full(format!("`max_size` of {max_size} is used up")));
-        }
-        let made = self.disk.create(SPARE).and_then(|file| {
-            file.allocate(capacity)?;
-            file.write_at(&prelude(SEGMENT_MAGIC, VERSION), 0)?;
-            if fsync != Fsync::Never {
-                file.sync()?;
-            }
-            Ok(file)
-        });
-        match made {
-            Ok(file) => {
-                self.spare = Some(Active { file, end: PRELUDE as u64, capacity });
-                self.shared.state().spare = capacity;
-                Ok(())
-            }
-            Err(error) => {
-                let _ = self.disk.remove(SPARE);
-                Err(Lack::Disk(error))
-            }
-        }
-    }
-
     /// Writes the first bytes of the buffer, which are the records that wait, and answers for them.
     fn flush(&mut self, bytes: usize) {
         let group = std::mem::take(&mut self.group);
-        let Some(active) = self.active.as_mut().filter(|_| !group.is_empty()) else {
+        let Some(active) = self.segments.active.as_mut().filter(|_| !group.is_empty()) else {
             self.buffer.drain(..bytes);
             return;
         };
@@ -306,13 +224,13 @@ impl Writer {
         match written {
             Ok(()) => {
                 active.end += bytes as u64;
-                self.is_unsynced = fsync != Fsync::Always;
+                self.segments.is_unsynced = fsync != Fsync::Always;
                 self.publish(group, bytes as u64);
             }
             Err(error) => {
-                let reason = self.fail("write", &error);
                 // Cuts off what was written of it; behind a sync that failed nothing is sure either.
-                self.seal();
+                self.segments.seal(&self.shared);
+                let reason = self.fail("write", &error);
                 for waiting in group {
                     let reason = format!("`{}` takes nothing more: {reason}", self.disk.path());
                     let _ = waiting.answer.send(Err(Unwritable { reason }));
@@ -344,36 +262,18 @@ impl Writer {
         }
     }
 
-    /// Ends the segment where its last record ends.
-    fn seal(&mut self) {
-        let Some(active) = self.active.take() else { return };
-        if self.is_unsynced && self.shared.state().config.fsync == Fsync::Interval {
-            let _ = active.file.sync();
-        }
-        // Also gives back what was set aside. Should it fail, opening the log cuts it.
-        let _ = active.file.cut(active.end);
-        let mut state = self.shared.state();
-        if let Some(segment) = state.segments.back_mut() {
-            segment.is_active = false;
-            segment.bytes = active.end;
-        }
-    }
-
     /// Leaves the disk alone for a while; what to tell whoever wants to write.
     fn fail(&mut self, doing: &str, error: &io::Error) -> String {
         let reason = self.complain(doing, error);
         self.failure = Some(Failure { reason: reason.clone(), retry_at: self.now() + RETRY_AFTER });
         // Making another will show that the disk can be written again.
-        self.drop_spare();
-        self.shared.state().room.lack = Some(reason.clone());
+        self.segments.drop_spare(&self.shared);
+        let mut state = self.shared.state();
+        state.room.lack = Some(reason.clone());
+        // Before anybody is answered, who might ask for room.
+        self.tell_room(&mut state);
+        drop(state);
         reason
-    }
-
-    fn drop_spare(&mut self) {
-        if self.spare.take().is_some() {
-            let _ = self.disk.remove(SPARE);
-        }
-        self.shared.state().spare = 0;
     }
 
     /// Says that the disk failed.
@@ -401,8 +301,8 @@ impl Writer {
         let is_due = self.failure.as_ref().is_none_or(|failure| now >= failure.retry_at);
         let capacity = self.shared.state().config.segment_bytes();
         let mut is_full = false;
-        if self.spare.is_none() && is_due {
-            match self.make_spare(capacity) {
+        if self.segments.spare.is_none() && is_due {
+            match self.segments.make_spare(&self.shared, capacity) {
                 Ok(()) => self.recovered(),
                 Err(Lack::Full(lack)) => {
                     is_full = true;
@@ -428,8 +328,7 @@ impl Writer {
     }
 
     fn tell_room(&self, state: &mut State) {
-        let left = |active: &Active| active.capacity - active.end;
-        state.room.aside = self.active.as_ref().map_or(0, left) + self.spare.as_ref().map_or(0, left);
+        state.room.aside = self.segments.left();
         state.room.segment = state.config.segment_bytes();
         state.room.free = state.config.max_size.0.saturating_sub(state.bytes());
     }
@@ -439,22 +338,23 @@ impl Writer {
             let config = &self.shared.state().config;
             (config.fsync, config.fsync_interval.0)
         };
-        let is_due = self.is_unsynced && fsync == Fsync::Interval && self.now() >= self.synced_at + interval;
-        if let Some(active) = self.active.as_ref().filter(|_| is_due) {
+        let is_due =
+            self.segments.is_unsynced && fsync == Fsync::Interval && self.now() >= self.synced_at + interval;
+        if let Some(active) = self.segments.active.as_ref().filter(|_| is_due) {
             let synced = active.file.sync();
-            self.is_unsynced = false;
+            self.segments.is_unsynced = false;
             self.synced_at = self.now();
             if let Err(error) = synced {
+                self.segments.seal(&self.shared);
                 self.fail("sync", &error);
-                self.seal();
             }
         }
     }
 
     fn close(mut self) {
-        self.seal();
-        self.places.write(&self.shared, true);
-        self.drop_spare();
+        self.segments.seal(&self.shared);
+        self.places.close(&self.shared);
+        self.segments.drop_spare(&self.shared);
         let _ = self.upkeep.remove_empty(&self.shared);
     }
 

@@ -153,7 +153,12 @@ impl Run {
         for (reader, held) in self.readers.iter().zip(&self.model.held) {
             let found: BTreeMap<Sequence, Vec<u8>> =
                 all(reader).into_iter().map(|record| (record.sequence, record.request.to_vec())).collect();
-            assert_eq!(found.keys().collect::<Vec<_>>(), held.keys().collect::<Vec<_>>(), "{:?}", self.rig.disk.list());
+            assert_eq!(
+                found.keys().collect::<Vec<_>>(),
+                held.keys().collect::<Vec<_>>(),
+                "{:?}",
+                self.rig.disk.list()
+            );
             assert!(found == *held);
             let bytes = held.values().map(|request| request.len() as u64).sum();
             let records = held.len() as u64;
