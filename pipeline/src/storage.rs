@@ -3,41 +3,64 @@
 //! An exporter is a [`Reader`] of the log. A record names the readers it is for; each settles it when its
 //! fate is decided (delivered, or dropped and counted), and what all have settled is deleted.
 
+mod config;
+mod disk;
+mod folder;
+mod format;
+mod index;
+mod levels;
+mod log;
+mod place;
+mod places;
+mod reader;
+mod recover;
+mod scan;
+mod segments;
+mod state;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+mod writer;
+
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::ops::{AddAssign, SubAssign};
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use opentelemetry::metrics::Meter;
 
-use crate::batch::Batch;
+use self::log::Time;
+use crate::clock::Clock;
 use crate::component::BoxError;
+
+pub use config::{Config, Fsync, Mode, Unclaimed, WhenFull, WhenUnwritable};
+pub use log::Log;
+pub use reader::Reader;
+
+/// How long after the start, or after an exporter was taken away, its place may be claimed before it counts as one
+/// that nobody will claim.
+const UNCLAIMED_AFTER: Duration = Duration::from_mins(1);
 
 /// The number of a record: grows with every one, across restarts.
 pub type Sequence = u64;
-
-/// The keys of `file_storage`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    pub directory: String,
-}
 
 /// The storages in service, and the logs that are open.
 #[derive(Debug, Default)]
 pub struct Storages {
     configs: HashMap<String, Config>,
+    open: Arc<tokio::sync::Mutex<HashMap<PathBuf, Opened>>>,
 }
 
-/// A log in a folder of its own; one process at a time may hold it.
+/// A log that may be open.
 #[derive(Debug)]
-pub struct Log {}
-
-/// One exporter's place in a log.
-#[derive(Debug)]
-pub struct Reader {}
+struct Opened {
+    id: String,
+    log: Weak<Log>,
+}
 
 /// A record as it is read back.
 #[derive(Debug, Clone)]
@@ -46,8 +69,10 @@ pub struct Record {
     pub points: u64,
     /// When it was written, in nanoseconds since 1970.
     pub written_unix_nano: u64,
-    /// An OTLP request.
+    /// An OTLP request; empty where the record is damaged.
     pub request: Bytes,
+    /// Whether it cannot be read any more: its points are lost, and it only waits to be counted and settled.
+    pub is_damaged: bool,
 }
 
 /// What a reader has not settled.
@@ -89,54 +114,76 @@ impl fmt::Debug for Append {
 impl Storages {
     /// The same open logs, with other storages in service.
     pub fn with(&self, configs: HashMap<String, Config>) -> Self {
-        Self { configs }
+        Self { configs, open: self.open.clone() }
     }
 
     /// Whether this id may be named, or what to tell whoever wrote it.
     pub fn check(&self, id: &str) -> Result<(), String> {
-        if self.configs.contains_key(id) { Ok(()) } else { Err(format!("no storage `{id}` is in service")) }
+        let Some(config) = self.configs.get(id) else {
+            let mut known: Vec<&str> = self.configs.keys().map(String::as_str).collect();
+            known.sort_unstable();
+            return Err(if known.is_empty() {
+                format!(
+                    "no storage is in service: configure `{id}` in `extensions` and name it in `service.extensions`"
+                )
+            } else {
+                format!("no storage `{id}` is in service; there is `{}`", known.join("`, `"))
+            });
+        };
+        let mut others = self.configs.iter().filter(|(other, _)| *other != id);
+        match others.find(|(_, other)| other.directory == config.directory) {
+            Some((other, _)) => {
+                Err(format!("`{id}` and `{other}` have the same `directory`: one of them would do"))
+            }
+            None => Ok(()),
+        }
     }
 
-    /// Opens the log of the storage with this id, or gives the one that is open in its folder.
-    pub async fn open(&self, id: &str) -> Result<Arc<Log>, BoxError> {
-        Err(format!("storage `{id}` cannot be opened").into())
+    /// Opens the log of the storage with this id, or gives the one that is open in its folder, which from then on
+    /// keeps to the limits of this configuration.
+    pub async fn open(&self, id: &str, meter: &Meter, clock: &Clock) -> Result<Arc<Log>, BoxError> {
+        self.check(id)?;
+        let config = self.configs[id].clone();
+        let mut open = self.open.lock().await;
+        let path = folder::path(&config)?;
+        if let Some(opened) = open.get(&path)
+            && let Some(log) = opened.log.upgrade()
+        {
+            if opened.id != id {
+                let (path, holder) = (path.display(), &opened.id);
+                return Err(
+                    format!("`{path}` is in use by `{holder}` until its exporters have stopped").into()
+                );
+            }
+            log.apply(&config);
+            return Ok(log);
+        }
+        let opened = {
+            let (id, meter, clock, path) = (id.to_owned(), meter.clone(), clock.clone(), path.clone());
+            tokio::task::spawn_blocking(move || -> Result<Log, BoxError> {
+                let folder = folder::open_folder(&path, config.timeout.0)?;
+                Log::open(&id, config, Arc::new(folder), Time::system(clock), &meter)
+            })
+        };
+        let log = Arc::new(opened.await??);
+        open.retain(|_, opened| opened.log.strong_count() > 0);
+        open.insert(path, Opened { id: id.to_owned(), log: Arc::downgrade(&log) });
+        Ok(log)
     }
 }
 
-impl Log {
-    /// The place of the exporter with this id, and what it has not settled. It must be free: an exporter that was
-    /// replaced first lets go of it.
-    pub fn reader(self: &Arc<Self>, exporter: &str) -> Result<(Reader, Backlog), BoxError> {
-        Err(format!("`{exporter}` has no place").into())
-    }
-
-    /// Whether a record of about so many bytes would be written; asked before the processors see the batch.
-    pub fn room(&self, bytes: u64) -> Result<(), Unwritable> {
-        Err(Unwritable { reason: format!("{bytes} bytes cannot be written") })
-    }
-
-    /// Adds a record for these readers, behind all that were added before.
-    pub fn append(&self, batch: &Arc<Batch>, readers: &[&Reader]) -> Append {
-        let _ = (batch, readers);
-        let unwritable = Unwritable { reason: String::from("nothing can be written") };
-        Append { sequence: 0, written: Box::pin(async { Err(unwritable) }) }
+impl AddAssign for Backlog {
+    fn add_assign(&mut self, other: Self) {
+        self.records += other.records;
+        self.points += other.points;
+        self.bytes += other.bytes;
     }
 }
 
-impl Reader {
-    /// Reads records that are not settled, from this one on, up to about so many bytes; empty at the end.
-    pub async fn read(&self, from: Sequence, bytes_max: u64) -> Result<Vec<Record>, BoxError> {
-        let _ = (from, bytes_max);
-        Ok(Vec::new())
-    }
-
-    /// The fate of the record is decided; it will not be read again, not even after a crash of the process.
-    pub fn settle(&self, sequence: Sequence) {
-        let _ = sequence;
-    }
-
-    /// What the log asks the reader to give up; each change is one request.
-    pub fn pressure(&self) -> watch::Receiver<Option<GiveUp>> {
-        watch::channel(None).1
+impl SubAssign for Backlog {
+    fn sub_assign(&mut self, other: Self) {
+        self.records -= other.records;
+        self.points -= other.points;
+        self.bytes -= other.bytes;
     }
 }
