@@ -221,6 +221,7 @@ pub(crate) fn build_pipelines(
         let built = Pipeline::new(&named(context, &pipeline.id), processors, exporters);
         pipelines.insert(pipeline.id.clone(), Arc::new(built));
     }
+    context.net.budget().limit(gates.values().filter_map(|gate| gate.room_bytes()).min());
     Ok(pipelines)
 }
 

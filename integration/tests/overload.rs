@@ -107,6 +107,7 @@ async fn in_a_control_group_of_128_mib_the_kernel_never_kills() {
     let limiter = "check_interval: 1s, limit_percentage: 80, spike_limit_percentage: 30";
     let mut collector = Collector::spawn_after(&group.enter(), &config(&backend, limiter, 1_000_000));
     collector.wait_for_log("INFO ready").await;
+    burst(&collector.address("HTTP on http://")).await;
     let sending = tokio::spawn(surge(&collector).run(Refusals::default()));
     wait_for_refusals(&collector).await;
     peak_mib(&mut collector, Duration::from_secs(5)).await;
@@ -117,6 +118,24 @@ async fn in_a_control_group_of_128_mib_the_kernel_never_kills() {
     assert_eq!(group.kills(), 0);
     // Gone before the group.
     collector.stop().await;
+}
+
+/// Twenty bodies of 20 MiB at once, of which none is a request.
+async fn burst(address: &str) {
+    let body = std::sync::Arc::new(vec![7; 20 << 20]);
+    let posts = (0..20).map(|_| {
+        let (address, body) = (address.to_owned(), body.clone());
+        tokio::spawn(async move {
+            let headers = ["Content-Type: application/x-protobuf"];
+            integration::request(&address, "POST /v1/metrics HTTP/1.1", &headers, &body).await.status
+        })
+    });
+    let mut statuses = Vec::new();
+    for post in posts.collect::<Vec<_>>() {
+        statuses.push(post.await.unwrap());
+    }
+    // A connection that is closed while it is written to has the status 0.
+    assert!(statuses.iter().all(|status| [0, 400, 503].contains(status)), "{statuses:?}");
 }
 
 fn steady(collector: &Collector) -> Load {

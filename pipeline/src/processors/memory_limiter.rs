@@ -15,7 +15,7 @@ use rand::Rng;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use self::config::Config;
+use self::config::{Config, Limits};
 use self::metrics::Metrics;
 use crate::component::{Context, Entry, Gate, Processor, ProcessorEntry};
 use crate::memory;
@@ -50,8 +50,7 @@ type Measure = fn() -> Option<u64>;
 
 struct MemoryLimiter {
     id: String,
-    /// Above so many bytes nothing is taken.
-    limit_bytes: u64,
+    limits: Limits,
     age_max: Duration,
     measure: Measure,
     start: Instant,
@@ -67,18 +66,18 @@ struct MemoryLimiter {
 
 fn build(section: &Section, context: &Context) -> Result<Processor, Problems> {
     section.build(|config: Config| {
-        let limit_bytes = config.limit_bytes(section, || memory::total_bytes(Path::new("/")))?;
+        let limits = config.limits(section, || memory::total_bytes(Path::new("/")))?;
         let age_max = config.check_interval.0.min(AGE_MAX);
-        let limiter = MemoryLimiter::new(context, limit_bytes, age_max, memory::anonymous_bytes);
+        let limiter = MemoryLimiter::new(context, limits, age_max, memory::anonymous_bytes);
         Ok(Processor::Gate(limiter))
     })
 }
 
 impl MemoryLimiter {
-    fn new(context: &Context, limit_bytes: u64, age_max: Duration, measure: Measure) -> Arc<Self> {
+    fn new(context: &Context, limits: Limits, age_max: Duration, measure: Measure) -> Arc<Self> {
         let limiter = Arc::new(Self {
             id: context.id.clone(),
-            limit_bytes,
+            limits,
             age_max,
             measure,
             start: Instant::now(),
@@ -116,9 +115,9 @@ impl MemoryLimiter {
             return;
         };
         self.used_bytes.store(used, Ordering::Relaxed);
-        let is_above = used > self.limit_bytes;
+        let is_above = used > self.limits.taken_bytes;
         let was_above = self.is_above.swap(is_above, Ordering::Relaxed);
-        let (processor, used_mib, limit_mib) = (&self.id, used >> 20, self.limit_bytes >> 20);
+        let (processor, used_mib, limit_mib) = (&self.id, used >> 20, self.limits.taken_bytes >> 20);
         if is_above && !was_above {
             if let Some(suppressed) = self.said_above.speak() {
                 warn!(
@@ -144,7 +143,7 @@ impl Gate for MemoryLimiter {
         let reason = format!(
             "`{}` takes nothing now: {used} MiB of memory are in use, and {} MiB are the limit",
             self.id,
-            self.limit_bytes >> 20
+            self.limits.taken_bytes >> 20
         );
         Err(Refused { retry_after, reason })
     }
@@ -159,5 +158,10 @@ impl Gate for MemoryLimiter {
 
     fn is_pressed(&self) -> bool {
         self.is_above()
+    }
+
+    /// What is being read when nothing more is taken must fit into the room that is left for it.
+    fn room_bytes(&self) -> Option<u64> {
+        Some(self.limits.room_bytes)
     }
 }

@@ -31,13 +31,22 @@ pub(super) struct Config {
     max_gc_interval_when_hard_limited: Option<Duration>,
 }
 
+/// What the keys come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Above so much in use nothing is taken.
+    pub(super) taken_bytes: u64,
+    /// What there is beyond that, for what is on its way.
+    pub(super) room_bytes: u64,
+}
+
 impl Config {
-    /// Above how many bytes nothing is taken, or all that is wrong; `total_bytes` says how much memory there is.
-    pub(super) fn limit_bytes(
+    /// The limits, or all that is wrong; `total_bytes` says how much memory there is.
+    pub(super) fn limits(
         &self,
         section: &Section,
         total_bytes: impl FnOnce() -> Option<u64>,
-    ) -> Result<u64, Problems> {
+    ) -> Result<Limits, Problems> {
         let problems = self.problems(section);
         if !problems.is_empty() {
             return Err(Problems(problems));
@@ -53,7 +62,7 @@ impl Config {
             (part(self.limit_percentage), part(self.spike_limit_percentage))
         };
         let spike_bytes = if spike_bytes == 0 { most_bytes / 100 * SPIKE_PERCENT } else { spike_bytes };
-        Ok(most_bytes - spike_bytes)
+        Ok(Limits { taken_bytes: most_bytes - spike_bytes, room_bytes: spike_bytes })
     }
 
     fn problems(&self, section: &Section) -> Vec<Problem> {

@@ -24,14 +24,15 @@ fn use_mib(mib: Option<u64>) {
 }
 
 fn limiter(ledger: &Ledger) -> Arc<MemoryLimiter> {
-    MemoryLimiter::new(&context("memory_limiter", ledger), 80 * MIB, AGE_MAX, used)
+    let limits = Limits { taken_bytes: 80 * MIB, room_bytes: 20 * MIB };
+    MemoryLimiter::new(&context("memory_limiter", ledger), limits, AGE_MAX, used)
 }
 
 #[track_caller]
 fn check(yaml: &str, expected: Result<u64, &[&str]>) {
     let section = Section::from_yaml("processors.memory_limiter", yaml).unwrap();
     let config: Config = section.read().unwrap();
-    let limit = config.limit_bytes(&section, || Some(1000 * MIB)).map(|bytes| bytes / MIB);
+    let limit = config.limits(&section, || Some(1000 * MIB)).map(|limits| limits.taken_bytes / MIB);
     let limit = limit.map_err(|Problems(problems)| {
         let key = |path: &str| path.trim_start_matches("processors.memory_limiter.").to_owned();
         problems.iter().map(|problem| key(&problem.path)).collect::<Vec<_>>()
