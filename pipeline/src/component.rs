@@ -116,6 +116,11 @@ pub trait Gate: Send + Sync {
     fn is_pressed(&self) -> bool {
         false
     }
+
+    /// How many bytes of requests may be read at once, where the gate has to do with that.
+    fn room_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Changes what a series is called, or drops it; looks at nothing else.
