@@ -6,7 +6,7 @@
 //!     endpoint: https://mimir.example.com/otlp
 //! ```
 
-mod endpoint;
+pub(crate) mod endpoint;
 #[cfg(test)]
 mod tests;
 

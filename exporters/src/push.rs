@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod compression;
 pub(crate) mod connection;
 pub(crate) mod headers;
+pub(crate) mod post;
 
 use pipeline::component::{BoxError, ExportError};
 use pipeline::errors::{self, chain};

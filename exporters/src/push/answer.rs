@@ -26,16 +26,20 @@ impl Answer<'_> {
     pub(crate) fn judge(&self, too_large: TooLarge, now: SystemTime) -> ExportError {
         let reason = self.reason();
         match self.status.as_u16() {
-            429 | 502 | 503 | 504 => {
-                let after = self.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-                ExportError::Retry { after: after.and_then(|text| parse_retry_after(text, now)), reason }
-            }
+            429 | 502 | 503 | 504 => ExportError::Retry { after: self.retry_after(now), reason },
             413 => too_large.judge(reason),
             _ => ExportError::Drop { reason },
         }
     }
 
-    fn reason(&self) -> String {
+    /// When the other side wants to be asked again.
+    pub(crate) fn retry_after(&self, now: SystemTime) -> Option<Duration> {
+        let after = self.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        after.and_then(|text| parse_retry_after(text, now))
+    }
+
+    /// The status, and what was said with it.
+    pub(crate) fn reason(&self) -> String {
         let status = self.status.as_u16();
         let name = self.status.canonical_reason().unwrap_or_default();
         let text = if self.status.is_redirection() { self.redirect() } else { self.text() };
