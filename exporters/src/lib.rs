@@ -7,6 +7,7 @@ mod otlp;
 mod otlp_grpc;
 mod otlp_http;
 mod prometheus;
+mod prometheus_remote_write;
 mod push;
 #[cfg(test)]
 mod testing;
@@ -17,5 +18,12 @@ pub use prometheus::prometheus_page;
 pub use push::headers::Headers;
 
 /// Every exporter there is.
-pub const EXPORTERS: &[ExporterEntry] =
-    &[debug::ENTRY, debug::LOGGING, json::ENTRY, otlp_grpc::ENTRY, otlp_http::ENTRY, prometheus::ENTRY];
+pub const EXPORTERS: &[ExporterEntry] = &[
+    debug::ENTRY,
+    debug::LOGGING,
+    json::ENTRY,
+    otlp_grpc::ENTRY,
+    otlp_http::ENTRY,
+    prometheus::ENTRY,
+    prometheus_remote_write::ENTRY,
+];

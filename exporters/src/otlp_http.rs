@@ -7,7 +7,7 @@
 //! ```
 
 mod config;
-mod endpoint;
+pub(crate) mod endpoint;
 #[cfg(test)]
 mod tests;
 

@@ -6,6 +6,7 @@ pub(crate) mod compression;
 pub(crate) mod connection;
 pub(crate) mod delta;
 pub(crate) mod headers;
+pub(crate) mod post;
 pub(crate) mod preset;
 mod words;
 

@@ -55,21 +55,30 @@ impl Answer<'_> {
     /// tried again otherwise: it would say so for ever.
     pub(crate) fn judge(&self, too_large: TooLarge, retried: &RetryStatuses, now: SystemTime) -> ExportError {
         let text = self.text();
-        let reason = self.reason(&text);
+        let reason = self.reason_for(&text);
         match self.status.as_u16() {
             413 => too_large.judge(reason),
             500 if is_about_points(&text) => ExportError::Bad { reason },
             status if retried.0.contains(&status) => {
-                let after = self.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-                ExportError::Retry { after: after.and_then(|text| parse_retry_after(text, now)), reason }
+                ExportError::Retry { after: self.retry_after(now), reason }
             }
             400 if !is_about_form(&text) => ExportError::Bad { reason },
             _ => ExportError::Drop { reason },
         }
     }
 
+    /// When the other side wants to be asked again.
+    pub(crate) fn retry_after(&self, now: SystemTime) -> Option<Duration> {
+        let after = self.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        after.and_then(|text| parse_retry_after(text, now))
+    }
+
     /// `400 Bad Request: what the other side said (what would help)`.
-    fn reason(&self, text: &str) -> String {
+    pub(crate) fn reason(&self) -> String {
+        self.reason_for(&self.text())
+    }
+
+    fn reason_for(&self, text: &str) -> String {
         let name = self.status.canonical_reason().unwrap_or_default();
         let mut reason = format!("{} {name}", self.status.as_u16());
         reason.truncate(reason.trim_end().len());
