@@ -100,9 +100,22 @@ pub enum Processor {
 }
 
 /// Says whether a pipeline takes anything at all now.
+///
+/// One gate stands in every pipeline that names it, wherever in the list of processors it stands.
 pub trait Gate: Send + Sync {
     /// Asked before a push is read, and again before its batch is taken; so it may cost next to nothing.
     fn admit(&self) -> Result<(), Refused>;
+
+    /// Counts points that were let in, and for which every exporter had room.
+    fn accepted(&self, points: u64);
+
+    /// Counts points that were kept out.
+    fn refused(&self, points: u64);
+
+    /// Whether what is remembered only to be quicker is to be forgotten now.
+    fn is_pressed(&self) -> bool {
+        false
+    }
 }
 
 /// Changes what a series is called, or drops it; looks at nothing else.

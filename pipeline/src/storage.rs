@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -32,8 +32,10 @@ pub struct Storages {
 }
 
 /// A log in a folder of its own; one process at a time may hold it.
-#[derive(Debug)]
-pub struct Log {}
+#[derive(Debug, Default)]
+pub struct Log {
+    order: Mutex<()>,
+}
 
 /// One exporter's place in a log.
 #[derive(Debug)]
@@ -115,6 +117,12 @@ impl Log {
         Err(Unwritable { reason: format!("{bytes} bytes cannot be written") })
     }
 
+    /// Held by whoever appends until every queue knows of the record: so each queue hears of its records in the
+    /// order in which they are in the log.
+    pub fn order(&self) -> MutexGuard<'_, ()> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Adds a record for these readers, behind all that were added before.
     pub fn append(&self, batch: &Arc<Batch>, readers: &[&Reader]) -> Append {
         let _ = (batch, readers);
@@ -125,12 +133,16 @@ impl Log {
 
 impl Reader {
     /// Reads records that are not settled, from this one on, up to about so many bytes; empty at the end.
+    ///
+    /// At least all whose `written` has ended well are seen, in the order of their sequences.
     pub async fn read(&self, from: Sequence, bytes_max: u64) -> Result<Vec<Record>, BoxError> {
         let _ = (from, bytes_max);
         Ok(Vec::new())
     }
 
     /// The fate of the record is decided; it will not be read again, not even after a crash of the process.
+    ///
+    /// May come before the record's `written` has ended, and for a record that could not be written.
     pub fn settle(&self, sequence: Sequence) {
         let _ = sequence;
     }

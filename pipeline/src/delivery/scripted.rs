@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::component::{BoxError, BuiltExporter, Context, Delivery, ExportError, Exporter, Receipt};
 use crate::net::Net;
 use crate::telemetry::ledger::Ledger;
-use crate::{Attributes, Kind, Metric, Point, Registry, Value};
+use crate::{Attributes, Kind, Metric, Point, Registry, Resource, Value};
 
 /// What the other side does with a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -128,11 +128,30 @@ fn value_of(point: &Point) -> i64 {
     }
 }
 
-/// A batch of one series with these values.
+/// The registry of the series of tests: they are the same series in all batches of a thread.
+pub(crate) fn registry() -> Arc<Registry> {
+    thread_local! {
+        static REGISTRY: Arc<Registry> = Arc::new(Registry::new(1_000_000));
+    }
+    REGISTRY.with(Arc::clone)
+}
+
+/// Points of one series, of a resource of its own, with these values.
+pub(crate) fn points(resource: &str, values: Range<i64>) -> Vec<Point> {
+    let registry = registry();
+    let attributes = Attributes::of_strings([("service.name", resource)]);
+    let resource = registry.resource(Resource { attributes, ..Resource::default() });
+    let metric = registry.metric(Metric::new("m", "", Kind::Gauge));
+    let series = registry.series(&resource, &Arc::default(), &metric, Attributes::empty()).unwrap();
+    values.map(|value| Point::new(series.clone(), 1, Value::Int(value))).collect()
+}
+
+/// A batch of one series with these values; each batch has a resource of its own.
 pub(crate) fn batch(values: Range<i64>) -> Batch {
     let registry = Registry::new(1);
     let metric = Arc::new(Metric::new("m", "", Kind::Gauge));
-    let series = registry.series(&Arc::default(), &Arc::default(), &metric, Attributes::empty()).unwrap();
+    let resource = Arc::new(Resource::default());
+    let series = registry.series(&resource, &Arc::default(), &metric, Attributes::empty()).unwrap();
     values.map(|value| Point::new(series.clone(), 1, Value::Int(value))).collect()
 }
 
