@@ -26,8 +26,7 @@ build() { # name
         prometheus) go_install github.com/prometheus/prometheus "$prometheus" cmd/prometheus netgo,remove_all_sd ;;
         victoria-metrics) go_install github.com/VictoriaMetrics/VictoriaMetrics "$victoria_metrics" app/victoria-metrics ;;
         otelcol)
-            go run "go.opentelemetry.io/collector/cmd/builder@$builder" --config "$PWD/otelcol.yaml" \
-                --set "dist.output_path=$work/otelcol" --skip-compilation
+            (cd "$work" && go run "go.opentelemetry.io/collector/cmd/builder@$builder" --config "$recipe" --skip-compilation)
             (cd "$work/otelcol" && go build -p 2 -trimpath -ldflags '-s -w' -o "$GOBIN/otelcol" .)
             ;;
     esac
@@ -59,7 +58,7 @@ work=$(mktemp -d "$folder/build.XXXXXX")
 # Modules are written without leave to be removed.
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 export GOPATH=$work/go GOMODCACHE=$work/go/pkg/mod GOCACHE=$work/cache GOBIN=$work/bin CGO_ENABLED=0 GOTOOLCHAIN=local
-export GOFLAGS= work builder
+export GOFLAGS= work builder recipe=$PWD/otelcol.yaml
 export -f build go_install
 export prometheus victoria_metrics
 for name in "${missing[@]}"; do
@@ -68,6 +67,7 @@ for name in "${missing[@]}"; do
         mv -f "$GOBIN/$name" "$folder/bin/$name"
         version "$name" > "$folder/$name.version"
     else
-        echo "skipped: $name cannot be built: $(tail -n 1 "$work/log")" >&2
+        echo "skipped: $name cannot be built:" >&2
+        tail -n 20 "$work/log" >&2
     fi
 done
