@@ -6,8 +6,15 @@
 
 mod backends;
 mod books;
+mod certificates;
+mod clock;
+mod disk;
+mod names;
 mod network;
 mod outcome;
+mod queues;
+mod remote_write;
+mod restarts;
 mod runner;
 mod scene;
 mod setup;
@@ -36,9 +43,22 @@ pub struct Fault {
     pub doubles: Doubles,
     /// How the collector is set up.
     pub setup: fn() -> Setup,
+    /// What must be there before the collector starts.
+    pub prepare: for<'a> fn(&'a mut Scene) -> BoxFuture<'a, Result<(), Skip>>,
     /// Does it, and undoes it; the load goes on meanwhile and after.
     pub inject: for<'a> fn(&'a mut Scene) -> BoxFuture<'a, Result<(), Skip>>,
 }
+
+/// A fault that does nothing to OTLP over gRPC, to begin others with.
+const NONE: Fault = Fault {
+    name: "none",
+    does: "nothing",
+    loss: Loss::Nothing,
+    doubles: Doubles::Nothing,
+    setup: || Setup::new(Kind::Grpc),
+    prepare: |_| Box::pin(async { Ok(()) }),
+    inject: |_| Box::pin(async { Ok(()) }),
+};
 
 impl std::fmt::Debug for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -52,6 +72,8 @@ pub enum Loss {
     Nothing,
     /// As much as the collector counts, for these reasons; and it has to be something.
     Counted(&'static [&'static str]),
+    /// So many points at most, and nothing can count them: they are what was destroyed.
+    AtMost(u64),
     /// The points that the backend calls bad, all of them and no others, and the collector counts them.
     Poison,
 }
@@ -71,6 +93,7 @@ impl std::fmt::Display for Loss {
         match self {
             Self::Nothing => f.write_str("nothing lost"),
             Self::Counted(reasons) => write!(f, "lost as counted under {}", reasons.join(", ")),
+            Self::AtMost(points) => write!(f, "at most {points} points lost"),
             Self::Poison => f.write_str("the bad points lost, and counted"),
         }
     }
@@ -88,5 +111,17 @@ impl std::fmt::Display for Doubles {
 
 /// All faults, in the order in which they run.
 pub fn all() -> Vec<Fault> {
-    [backends::FAULTS, network::FAULTS].concat()
+    [
+        &[NONE],
+        backends::FAULTS,
+        network::FAULTS,
+        certificates::FAULTS,
+        names::FAULTS,
+        clock::FAULTS,
+        queues::FAULTS,
+        restarts::FAULTS,
+        disk::FAULTS,
+        remote_write::FAULTS,
+    ]
+    .concat()
 }

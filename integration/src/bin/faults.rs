@@ -74,7 +74,7 @@ impl Order {
         println!("{}", faults::heading());
         for fault in &self.faults {
             for turn in 0..self.times {
-                let verdict = faults::run(fault, self.scale, self.seed + turn).await;
+                let verdict = faults::run(*fault, self.scale, self.seed + turn).await;
                 println!("{}", verdict.row(fault.name));
                 is_good &= verdict.is_good();
             }

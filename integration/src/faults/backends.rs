@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tonic::Code;
 
-use super::{Doubles, Fault, Kind, Loss, Setup};
+use super::{Doubles, Fault, Kind, Loss, NONE, Setup};
 use crate::backend::Behaviour;
 use crate::http_backend::Answer;
 
@@ -12,9 +12,6 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "unavailable",
         does: "gRPC backend answers UNAVAILABLE",
-        loss: Loss::Nothing,
-        doubles: Doubles::Nothing,
-        setup: || Setup::new(Kind::Grpc),
         inject: |scene| {
             Box::pin(async move {
                 scene.behave(Behaviour::Refuse(Code::Unavailable));
@@ -23,13 +20,11 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
     },
     Fault {
         name: "unavailable-70-of-100",
         does: "gRPC backend answers 70 of 100 requests UNAVAILABLE",
-        loss: Loss::Nothing,
-        doubles: Doubles::Nothing,
-        setup: || Setup::new(Kind::Grpc),
         inject: |scene| {
             Box::pin(async move {
                 scene.behave(Behaviour::RefusePercent(70));
@@ -38,12 +33,11 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
     },
     Fault {
         name: "status-503",
         does: "HTTP backend answers 503",
-        loss: Loss::Nothing,
-        doubles: Doubles::Nothing,
         setup: || Setup::new(Kind::Http),
         inject: |scene| {
             Box::pin(async move {
@@ -53,12 +47,11 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
     },
     Fault {
         name: "status-429",
         does: "HTTP backend answers 429 and no time",
-        loss: Loss::Nothing,
-        doubles: Doubles::Nothing,
         setup: || Setup::new(Kind::Http),
         inject: |scene| {
             Box::pin(async move {
@@ -68,12 +61,11 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
     },
     Fault {
         name: "status-429-retry-after",
         does: "HTTP backend answers 429 and `Retry-After: 3`, and is asked nothing for 3 seconds",
-        loss: Loss::Nothing,
-        doubles: Doubles::Nothing,
         setup: || Setup::new(Kind::Http),
         inject: |scene| {
             Box::pin(async move {
@@ -83,13 +75,12 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
     },
     Fault {
         name: "exhausted",
         does: "gRPC backend answers RESOURCE_EXHAUSTED without a time, which the protocol says is for good",
         loss: Loss::Counted(&["permanent"]),
-        doubles: Doubles::Nothing,
-        setup: || Setup::new(Kind::Grpc),
         inject: |scene| {
             Box::pin(async move {
                 scene.behave(Behaviour::Exhausted(None));
@@ -98,13 +89,11 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
     },
     Fault {
         name: "exhausted-retry-info",
         does: "gRPC backend answers RESOURCE_EXHAUSTED and a pause of 3 seconds, and is asked nothing meanwhile",
-        loss: Loss::Nothing,
-        doubles: Doubles::Nothing,
-        setup: || Setup::new(Kind::Grpc),
         inject: |scene| {
             Box::pin(async move {
                 scene.behave(Behaviour::Exhausted(Some(Duration::from_secs(3))));
@@ -113,12 +102,12 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
     },
     Fault {
         name: "status-500",
         does: "HTTP backend answers 500, which the protocol says is for good",
         loss: Loss::Counted(&["permanent"]),
-        doubles: Doubles::Nothing,
         setup: || Setup::new(Kind::Http),
         inject: |scene| {
             Box::pin(async move {
@@ -128,12 +117,12 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
     },
     Fault {
         name: "poison-http",
         does: "HTTP backend answers 400 to requests with one of some bad points",
         loss: Loss::Poison,
-        doubles: Doubles::Nothing,
         setup: || Setup::new(Kind::Http),
         inject: |scene| {
             Box::pin(async move {
@@ -142,13 +131,12 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
     },
     Fault {
         name: "poison-grpc",
         does: "gRPC backend answers INVALID_ARGUMENT to requests with one of some bad points",
         loss: Loss::Poison,
-        doubles: Doubles::Nothing,
-        setup: || Setup::new(Kind::Grpc),
         inject: |scene| {
             Box::pin(async move {
                 scene.behave(Behaviour::RefusePoison);
@@ -156,13 +144,12 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
     },
     Fault {
         name: "answers-lost-grpc",
         does: "gRPC backend takes everything, and never answers 10 of 100 requests",
-        loss: Loss::Nothing,
         doubles: Doubles::LostAnswers,
-        setup: || Setup::new(Kind::Grpc),
         inject: |scene| {
             Box::pin(async move {
                 scene.behave(Behaviour::LoseAnswers(10));
@@ -171,11 +158,11 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
     },
     Fault {
         name: "answers-lost-http",
         does: "HTTP backend takes everything, and hangs up on 10 of 100 requests without an answer",
-        loss: Loss::Nothing,
         doubles: Doubles::LostAnswers,
         setup: || Setup::new(Kind::Http),
         inject: |scene| {
@@ -186,21 +173,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
-    },
-    Fault {
-        name: "queue-full",
-        does: "backend is unavailable until the queue is full, and senders are told to come later",
-        loss: Loss::Nothing,
-        doubles: Doubles::Nothing,
-        setup: || Setup { queue: String::from("queue_size: 100"), ..Setup::new(Kind::Grpc) },
-        inject: |scene| {
-            Box::pin(async move {
-                scene.behave(Behaviour::Refuse(Code::Unavailable));
-                scene.last(3.0, 30.0).await;
-                scene.behave(Behaviour::Accept);
-                Ok(())
-            })
-        },
+        ..NONE
     },
 ];
 

@@ -1,16 +1,14 @@
 //! Networks that break between the collector and its backend.
 
-use super::{Doubles, Fault, Kind, Loss, Setup};
+use super::{Doubles, Fault, Kind, NONE, Setup};
 use crate::gate::Way;
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "refused",
         does: "connections are refused",
-        loss: Loss::Nothing,
         // The connection is cut, with requests on it.
         doubles: Doubles::UnderWay,
-        setup: || Setup::new(Kind::Grpc),
         inject: |scene| {
             Box::pin(async move {
                 scene.breaks += 1;
@@ -20,11 +18,11 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
     },
     Fault {
         name: "ten-minutes-down",
         does: "connections are refused for ten minutes; times run ten times as fast, retries with them",
-        loss: Loss::Nothing,
         doubles: Doubles::UnderWay,
         setup: || Setup {
             retry: String::from("initial_interval: 500ms, max_interval: 3s, max_elapsed_time: 0"),
@@ -39,13 +37,12 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
     },
     Fault {
         name: "hangs",
         does: "connections are taken, and nothing is read or answered",
-        loss: Loss::Nothing,
         doubles: Doubles::UnderWay,
-        setup: || Setup::new(Kind::Grpc),
         inject: |scene| {
             Box::pin(async move {
                 scene.breaks += 2;
@@ -55,27 +52,26 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
     },
     Fault {
         name: "resets",
         does: "connections are reset after a number of bytes",
-        loss: Loss::Nothing,
         doubles: Doubles::UnderWay,
-        setup: || Setup::new(Kind::Grpc),
         inject: |scene| Box::pin(breaks(scene, |after| Way::Resets { after })),
+        ..NONE
     },
     Fault {
         name: "closes-mid-body",
         does: "HTTP connections are closed within the request",
-        loss: Loss::Nothing,
         doubles: Doubles::UnderWay,
         setup: || Setup::new(Kind::Http),
         inject: |scene| Box::pin(breaks(scene, |after| Way::Closes { after })),
+        ..NONE
     },
     Fault {
         name: "slow",
         does: "1 Mbit a second is read",
-        loss: Loss::Nothing,
         doubles: Doubles::UnderWay,
         setup: || Setup {
             timeout: "10s",
@@ -91,6 +87,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
     },
 ];
 

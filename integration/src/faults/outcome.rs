@@ -55,6 +55,7 @@ pub(super) struct Evidence<'a> {
     pub(super) books: &'a Books,
     pub(super) lives: u64,
     pub(super) breaks: u64,
+    pub(super) keeps_order: bool,
 }
 
 impl Outcome {
@@ -88,7 +89,8 @@ impl Outcome {
         outcome.judge_loss(fault.loss, evidence.books, [missing_good, missing_poison, poison]);
         outcome.judge_doubles(fault.doubles, evidence, unexplained, unrepeated);
         outcome.judge_books(evidence);
-        outcome.complain(outcome.reordered > 0, format!("{} points out of order", outcome.reordered));
+        let is_disorder = evidence.keeps_order && outcome.reordered > 0;
+        outcome.complain(is_disorder, format!("{} points out of order", outcome.reordered));
         outcome
     }
 
@@ -119,7 +121,8 @@ impl Outcome {
     fn judge_loss(&mut self, loss: Loss, books: &Books, counts: [u64; 3]) {
         let [missing_good, missing_poison, poison] = counts;
         let missing = missing_good + missing_poison;
-        self.complain(self.lost > 0, format!("{} acknowledged points lost", self.lost));
+        let allowed = if let Loss::AtMost(points) = loss { points } else { 0 };
+        self.complain(self.lost > allowed, format!("{} acknowledged points lost", self.lost));
         let text = format!("{missing} points are missing, {:?} are counted", books.failed);
         match loss {
             Loss::Nothing => self.complain(missing > 0 || self.dropped > 0, text),
@@ -129,6 +132,7 @@ impl Outcome {
                 self.complain(!is_known || self.dropped == 0, text.clone());
                 self.complain(self.dropped != missing, text);
             }
+            Loss::AtMost(points) => self.complain(missing > points + self.dropped, text),
             Loss::Poison => {
                 let text = format!("of {poison} bad points {missing_poison} are missing; {text}");
                 self.complain(missing_good > 0, format!("{missing_good} good points are missing; {text}"));

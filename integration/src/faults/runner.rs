@@ -12,9 +12,24 @@ use crate::account::{Point, is_poison};
 use crate::steady::Entries;
 
 /// Runs one fault.
-pub async fn run(fault: &Fault, scale: Scale, seed: u64) -> Verdict {
+pub async fn run(fault: Fault, scale: Scale, seed: u64) -> Verdict {
+    let running = tokio::spawn(async move { perform(&fault, scale, seed).await });
+    running.await.unwrap_or_else(|panic| {
+        let text = match panic.try_into_panic() {
+            Ok(panic) => panic.downcast_ref::<String>().cloned().unwrap_or_default(),
+            Err(error) => error.to_string(),
+        };
+        let first = text.lines().next().unwrap_or_default().to_owned();
+        Verdict::Ran(Box::new(Outcome { seed, complaints: vec![first], ..Outcome::default() }))
+    })
+}
+
+async fn perform(fault: &Fault, scale: Scale, seed: u64) -> Verdict {
     let start = Instant::now();
     let mut scene = Scene::new(fault, scale, seed).await;
+    if let Err(Skip(why)) = (fault.prepare)(&mut scene).await {
+        return Verdict::Skipped(why);
+    }
     scene.start().await;
     let descriptors = scene.collector().descriptors();
     scene.send();
@@ -52,6 +67,7 @@ fn settle(scene: &mut Scene, fault: &Fault, entries: &[Entries], last: &Books) -
         books: &books,
         lives: scene.past.lives,
         breaks: scene.breaks,
+        keeps_order: scene.keeps_order,
     };
     Outcome::settle(fault, &evidence)
 }

@@ -12,10 +12,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::books::Books;
-use super::setup::{Kind, Setup};
+use super::setup::{Kind, POINTS_PER_REQUEST, Setup};
 use super::{Fault, Scale};
 use crate::account::Account;
 use crate::backend::{Backend, Behaviour};
+use crate::certificates::Authority;
 use crate::collector::Collector;
 use crate::gate::Gate;
 use crate::http_backend::{Answer, HttpBackend};
@@ -36,6 +37,13 @@ pub struct Scene {
     pub folder: TempDir,
     /// How often something happened after which no one can know whether a request was taken.
     pub breaks: u64,
+    /// Whether the points of a series have to arrive in order.
+    pub keeps_order: bool,
+    /// Gates that are not the way any more.
+    pub old_gates: Vec<Gate>,
+    /// Backends of other exporters.
+    pub company: Vec<Backend>,
+    pub authorities: Vec<Authority>,
     /// What did not go as it should, besides the accounts.
     pub complaints: Vec<String>,
     rng: StdRng,
@@ -92,6 +100,10 @@ impl Scene {
             account,
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
             breaks: 0,
+            keeps_order: true,
+            old_gates: Vec::new(),
+            company: Vec::new(),
+            authorities: Vec::new(),
             complaints: Vec::new(),
             rng: StdRng::seed_from_u64(seed),
             backend,
@@ -167,7 +179,7 @@ impl Scene {
             let steady = Steady {
                 source: source.to_owned(),
                 door,
-                points_per_request: 20,
+                points_per_request: POINTS_PER_REQUEST,
                 interval: Duration::from_millis(20),
             };
             self.sending.push(steady.start(self.doors.subscribe()));
