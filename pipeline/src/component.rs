@@ -221,6 +221,15 @@ pub enum Delivery {
     Queued(delivery::Config),
 }
 
+impl Delivery {
+    /// Merges what waits by this rule, where the exporter has a queue and no rule of its own.
+    pub fn merge(&mut self, rule: &delivery::BatchConfig) {
+        if let Self::Queued(config) = self {
+            config.sending_queue.batch.get_or_insert_with(|| rule.clone());
+        }
+    }
+}
+
 /// A line of the list of receivers; likewise for processors and exporters.
 pub struct Entry<T> {
     /// The name in the file.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,6 +29,10 @@ pub(crate) enum Act {
     Drop,
     /// Does not take more points than this.
     AtMost(usize),
+    /// Calls a request bad that has a value divisible by this.
+    BadAt(i64),
+    /// Takes it, and leaves so many out for want of a form, and so many for being late.
+    LeaveOut(u64, u64),
     Hang,
     Panic,
 }
@@ -47,6 +51,7 @@ pub(crate) struct Scripted {
     requests: Mutex<Vec<Request>>,
     started: Instant,
     pub(crate) stopped: AtomicU64,
+    pub(crate) parts: AtomicUsize,
 }
 
 impl Scripted {
@@ -58,6 +63,7 @@ impl Scripted {
             requests: Mutex::default(),
             started: Instant::now(),
             stopped: AtomicU64::new(0),
+            parts: AtomicUsize::new(1),
         })
     }
 
@@ -88,12 +94,13 @@ impl Exporter for Scripted {
         assert_ne!(act, Act::Panic, "as told");
         Box::pin(async move {
             let at = self.started.elapsed();
+            let values: Vec<_> = batch.iter().map(value_of).collect();
             let was_taken = match act {
-                Act::Take | Act::TakeAfter(_) | Act::Reject(_) => true,
+                Act::Take | Act::TakeAfter(_) | Act::Reject(_) | Act::LeaveOut(..) => true,
                 Act::AtMost(most) => batch.len() <= most,
+                Act::BadAt(divisor) => values.iter().all(|value| value % divisor != 0),
                 _ => false,
             };
-            let values = batch.iter().map(value_of).collect();
             self.requests.lock().unwrap().push(Request { at, values, was_taken });
             let reason = || "as\ntold".to_owned();
             match act {
@@ -103,6 +110,10 @@ impl Exporter for Scripted {
                     let after = Some(Duration::from_secs(seconds));
                     return Err(ExportError::Retry { after, reason: reason() });
                 }
+                Act::LeaveOut(unsupported, out_of_order) => {
+                    return Ok(Receipt { unsupported, out_of_order, ..Receipt::default() });
+                }
+                Act::BadAt(_) if !was_taken => return Err(ExportError::Bad { reason: reason() }),
                 Act::Drop => return Err(ExportError::Drop { reason: reason() }),
                 Act::Hang => std::future::pending().await,
                 Act::TakeAfter(milliseconds) => {
@@ -113,6 +124,10 @@ impl Exporter for Scripted {
             }
             Ok(Receipt::default())
         })
+    }
+
+    fn parts(&self, _: usize) -> usize {
+        self.parts.load(Ordering::Relaxed)
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {

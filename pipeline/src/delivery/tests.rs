@@ -1,3 +1,8 @@
+mod bad;
+mod circuit;
+mod order;
+mod parts;
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,7 +19,10 @@ const MISSED: &str = "otelcol_exporter_enqueue_failed_metric_points{x}";
 
 /// Queues a batch and returns whether there was room.
 fn push(outbox: &Arc<Outbox>, values: std::ops::Range<i64>) -> Result<(), Refused> {
-    let batch = batch(values);
+    push_batch(outbox, batch(values))
+}
+
+fn push_batch(outbox: &Arc<Outbox>, batch: Batch) -> Result<(), Refused> {
     let mut permit = outbox.reserve(&batch, 1)?.expect("no test waits for room here");
     permit.commit(Load::new(Arc::new(batch)));
     Ok(())
