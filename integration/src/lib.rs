@@ -15,8 +15,10 @@ mod peer;
 mod prometheus;
 mod random;
 mod remote_write;
+mod server;
 mod setup;
 mod steady;
+mod strict;
 mod target;
 
 pub use account::{Account, Point, Times, Totals};
@@ -33,8 +35,10 @@ pub use node_exporter::NodeExporter;
 pub use peer::{Peer, Reply, Seen};
 pub use prometheus::{Prometheus, promtool};
 pub use random::random_requests;
+pub use server::{Server, free_address, installed, peer};
 pub use setup::{job, scraping, with_pipeline};
 pub use steady::{Door, Doors, Entries, Sending, Steady};
+pub use strict::{Demands, Strict};
 pub use target::Target;
 
 use std::path::{Path, PathBuf};
