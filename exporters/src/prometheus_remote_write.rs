@@ -48,7 +48,7 @@ use crate::push::answer::Answer;
 use crate::push::compression::INLINE_SIZE_MAX;
 use crate::push::post::Post;
 use answer::Verdict;
-use config::Config;
+use config::{Config, Destination, Http};
 use memory::Memory;
 use metadata::Metadata;
 use negotiation::{Format, Negotiation};
@@ -83,7 +83,9 @@ struct Counts {
 enum Attempt {
     Taken(Receipt),
     /// The other side does not know the format.
-    UnknownFormat { reason: String },
+    UnknownFormat {
+        reason: String,
+    },
 }
 
 struct RemoteWrite {
@@ -119,41 +121,45 @@ fn made(config: &Config, section: &Section, context: &Context) -> Result<BuiltEx
     let Some(destination) = destination.ok().filter(|_| problems.is_empty()) else {
         return Err(Problems(problems));
     };
-    let external = config.external_labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    let exporter = RemoteWrite {
-        id: context.id.clone(),
-        post: Post {
-            url: destination.url,
-            headers: destination.headers,
-            tls: http.tls,
-            authenticator: destination.authenticator,
-            response_size_max: RESPONSE_SIZE_MAX,
-            clock: context.clock.clone(),
-            client: OnceLock::new(),
-        },
-        memory: Arc::new(Memory::new(config.rules(), external, config.forms())),
-        negotiation: Negotiation::new(&context.id, config.format()),
-        metadata: config.send_metadata.then(Metadata::default),
-        body_size_max: config.max_batch_size_bytes,
-        too_large: config.when_too_large,
-        parallelism: config.parallelism(),
-        points_per_request: config.max_samples_per_send,
-        point_size: AtomicUsize::new(0),
-        said: Said {
-            unsupported: Quiet::new(LINE_PAUSE),
-            out_of_order: Quiet::new(LINE_PAUSE),
-            refused: Quiet::new(LINE_PAUSE),
-        },
-    };
     let delivery = Delivery::Queued(delivery::Config {
         sending_queue: config.queue(),
         retry_on_failure: config.retry(),
         timeout: http.timeout,
     });
+    let exporter = RemoteWrite::new(config, http, destination, context);
     Ok(BuiltExporter { exporter: Arc::new(exporter), delivery })
 }
 
 impl RemoteWrite {
+    fn new(config: &Config, http: Http, destination: Destination, context: &Context) -> Self {
+        let external = config.external_labels.iter().map(|(name, value)| (name.clone(), value.clone()));
+        Self {
+            id: context.id.clone(),
+            post: Post {
+                url: destination.url,
+                headers: destination.headers,
+                tls: http.tls,
+                authenticator: destination.authenticator,
+                response_size_max: RESPONSE_SIZE_MAX,
+                clock: context.clock.clone(),
+                client: OnceLock::new(),
+            },
+            memory: Arc::new(Memory::new(config.rules(), external.collect(), config.forms())),
+            negotiation: Negotiation::new(&context.id, config.format()),
+            metadata: config.send_metadata.then(Metadata::default),
+            body_size_max: config.max_batch_size_bytes,
+            too_large: config.when_too_large,
+            parallelism: config.parallelism(),
+            points_per_request: config.max_samples_per_send,
+            point_size: AtomicUsize::new(0),
+            said: Said {
+                unsupported: Quiet::new(LINE_PAUSE),
+                out_of_order: Quiet::new(LINE_PAUSE),
+                refused: Quiet::new(LINE_PAUSE),
+            },
+        }
+    }
+
     async fn send(&self, batch: &Batch) -> Result<Receipt, ExportError> {
         let format = self.negotiation.format();
         match self.attempt(batch, format).await? {
@@ -190,7 +196,10 @@ impl RemoteWrite {
             Verdict::PartlyTaken { refused, reason } => {
                 self.tell(&plan);
                 if let Some(unsaid) = self.said.refused.speak() {
-                    warn!(exporter = self.id, refused, reason, unsaid, "the other side did not take every sample");
+                    warn!(
+                        exporter = self.id,
+                        refused, reason, unsaid, "the other side did not take every sample"
+                    );
                 }
                 // What is refused is told in samples; a point is not refused more than once.
                 let rejected = refused.min(plan.entries.len() as u64);
@@ -252,10 +261,7 @@ impl RemoteWrite {
             let points = plan.receipt.out_of_order;
             warn!(
                 exporter = self.id,
-                points,
-                metric,
-                unsaid,
-                "points are not newer than what was sent under their name and labels"
+                points, metric, unsaid, "points are not newer than what was sent under their name and labels"
             );
         }
     }

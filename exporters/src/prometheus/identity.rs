@@ -76,11 +76,8 @@ impl Rules {
             promoted: Selection::default(),
             ..labels.clone()
         };
-        let naming = Naming {
-            strategy: names.strategy,
-            translation: names.translation,
-            namespace: names.namespace,
-        };
+        let naming =
+            Naming { strategy: names.strategy, translation: names.translation, namespace: names.namespace };
         Self {
             naming,
             labels,

@@ -22,9 +22,14 @@ pub(super) struct Written {
 pub(super) enum Verdict {
     Taken,
     /// So many samples and histograms were refused, and the rest was taken.
-    PartlyTaken { refused: u64, reason: String },
+    PartlyTaken {
+        refused: u64,
+        reason: String,
+    },
     /// The other side does not know this format.
-    UnknownFormat { reason: String },
+    UnknownFormat {
+        reason: String,
+    },
     Failed(ExportError),
 }
 
@@ -34,11 +39,7 @@ impl Written {
             let value = headers.get(format!("x-prometheus-remote-write-{what}-written"))?;
             value.to_str().ok()?.trim().parse().ok()
         };
-        Self {
-            samples: number("samples"),
-            histograms: number("histograms"),
-            exemplars: number("exemplars"),
-        }
+        Self { samples: number("samples"), histograms: number("histograms"), exemplars: number("exemplars") }
     }
 
     fn is_there(self) -> bool {
@@ -97,7 +98,8 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
-        let answer = Answer { status: StatusCode::from_u16(status).unwrap(), headers: &headers, body: b"text" };
+        let answer =
+            Answer { status: StatusCode::from_u16(status).unwrap(), headers: &headers, body: b"text" };
         match judge(&answer, (format, SENT), TooLarge::Drop, SystemTime::UNIX_EPOCH) {
             Verdict::Taken => String::from("taken"),
             Verdict::PartlyTaken { refused, .. } => format!("{refused} refused"),
@@ -115,7 +117,8 @@ mod tests {
 
     #[test]
     fn every_status_of_1_0_has_its_meaning() {
-        let check = |status, expected: &str| assert_eq!(verdict(Format::V1, status, &[]), expected, "{status}");
+        let check =
+            |status, expected: &str| assert_eq!(verdict(Format::V1, status, &[]), expected, "{status}");
         for status in [200, 202, 204, 299] {
             check(status, "taken");
         }
@@ -162,7 +165,10 @@ mod tests {
     fn a_time_to_come_back_is_kept() {
         let second = Duration::from_secs(7);
         for status in [429, 500, 503] {
-            assert_eq!(verdict(Format::V1, status, &[("retry-after", "7")]), format!("retry {:?}", Some(second)));
+            assert_eq!(
+                verdict(Format::V1, status, &[("retry-after", "7")]),
+                format!("retry {:?}", Some(second))
+            );
         }
     }
 

@@ -19,7 +19,7 @@ use crate::push::TooLarge;
 use crate::push::compression::Params;
 use crate::push::connection::Cookies;
 use crate::push::headers::Headers;
-pub(super) use http::{Compression, Http};
+pub(super) use http::{Compression, Destination, Http};
 
 /// The section of the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -245,9 +245,22 @@ impl Config {
     }
 
     pub(super) fn retry(&self) -> RetryConfig {
-        let Retry { enabled, initial_interval, randomization_factor, multiplier, max_interval, max_elapsed_time } =
-            self.retry_on_failure;
-        RetryConfig { enabled, initial_interval, randomization_factor, multiplier, max_interval, max_elapsed_time }
+        let Retry {
+            enabled,
+            initial_interval,
+            randomization_factor,
+            multiplier,
+            max_interval,
+            max_elapsed_time,
+        } = self.retry_on_failure;
+        RetryConfig {
+            enabled,
+            initial_interval,
+            randomization_factor,
+            multiplier,
+            max_interval,
+            max_elapsed_time,
+        }
     }
 
     /// Into how many requests a batch is divided at most.

@@ -40,7 +40,11 @@ impl Forms {
             Kind::Summary => Form::Classic,
             Kind::ExponentialHistogram { .. } if self.is_native => Form::Native,
             Kind::Histogram { .. } if self.is_custom && format == Format::V2 => {
-                if self.keeps_classic { Form::Both } else { Form::Native }
+                if self.keeps_classic {
+                    Form::Both
+                } else {
+                    Form::Native
+                }
             }
             Kind::ExponentialHistogram { .. } | Kind::Histogram { .. } => Form::Classic,
         })

@@ -95,10 +95,8 @@ impl Memory {
     /// How the series is written, found once.
     #[inline]
     pub(super) fn slot<'a>(&self, state: &'a mut State, series: &Series, format: Format) -> &'a Slot {
-        let is_known = state
-            .series
-            .get(series)
-            .is_some_and(|slots| !matches!(slots[format as usize], Slot::Unknown));
+        let is_known =
+            state.series.get(series).is_some_and(|slots| !matches!(slots[format as usize], Slot::Unknown));
         if !is_known {
             let slot = self.render(state, series, format);
             state.series.get_or_insert_with(series, Slots::default)[format as usize] = slot;
@@ -163,8 +161,7 @@ impl State {
         if let Some(family) = self.families.get(&key).and_then(Weak::upgrade) {
             return family;
         }
-        let family =
-            Arc::new(Family::new(&identity.family, identity.metric_type, &identity.unit, help));
+        let family = Arc::new(Family::new(&identity.family, identity.metric_type, &identity.unit, help));
         if self.families.len() == self.families.capacity() {
             self.families.retain(|_, family| family.strong_count() > 0);
         }

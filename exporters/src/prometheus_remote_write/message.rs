@@ -232,7 +232,8 @@ impl<'a> Writer<'a> {
             {
                 let is_last = bound == f64::INFINITY;
                 add_exemplars(&mut self.exemplars, point.point, |value| {
-                    (value > below || below == f64::NEG_INFINITY) && value <= bound || is_last && value.is_nan()
+                    (value > below || below == f64::NEG_INFINITY) && value <= bound
+                        || is_last && value.is_nan()
                 });
             }
         }

@@ -221,7 +221,8 @@ mod tests {
         assert_eq!(native.positive.spans, [(4, 1), (2, 3)]);
         assert_eq!(native.positive.deltas, [10, 10, -15, -3]);
         assert_eq!((native.schema, native.count, native.zero_threshold), (0, 37, 1e-128));
-        let native = Native::of_explicit(&explicit(&[-2.0, -1.0, 0.0, 1.0, 2.0], &[10, 0, 0, 20, 5, 2])).unwrap();
+        let native =
+            Native::of_explicit(&explicit(&[-2.0, -1.0, 0.0, 1.0, 2.0], &[10, 0, 0, 20, 5, 2])).unwrap();
         assert_eq!(native.positive.spans, [(0, 1), (2, 3)]);
         assert_eq!(native.positive.deltas, [10, 10, -15, -3]);
         assert_eq!(native.bounds.as_deref(), Some(&[-2.0, -1.0, 0.0, 1.0, 2.0][..]));
@@ -255,7 +256,8 @@ mod tests {
 
     #[test]
     fn a_threshold_that_is_set_is_kept_and_an_infinite_bound_is_none() {
-        let histogram = ExponentialHistogram { zero_threshold: 0.5, zero_count: 3, ..exponential(0, 0, &[1]) };
+        let histogram =
+            ExponentialHistogram { zero_threshold: 0.5, zero_count: 3, ..exponential(0, 0, &[1]) };
         let native = Native::of_exponential(&histogram).unwrap();
         assert_eq!((native.zero_threshold, native.zero_count, native.count), (0.5, 3, 4));
         let native = Native::of_explicit(&explicit(&[1.0, f64::INFINITY], &[1, 2, 0])).unwrap();

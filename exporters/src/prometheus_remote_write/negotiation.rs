@@ -66,8 +66,7 @@ impl Negotiation {
     /// The other side does not know 2.0.
     pub(super) fn fall_back(&self, reason: &str) {
         let until = Instant::now() + PROBE_PAUSE;
-        let before =
-            self.fallen_back.lock().unwrap_or_else(PoisonError::into_inner).replace(until);
+        let before = self.fallen_back.lock().unwrap_or_else(PoisonError::into_inner).replace(until);
         if before.is_none() {
             warn!(
                 exporter = self.id,

@@ -149,8 +149,7 @@ impl Plan {
     /// Leaves out what is not later than what was sent, or than the point before it.
     fn keep_order(&mut self, batch: &Batch) {
         let (mut item, mut last) = (u32::MAX, i64::MIN);
-        let (items, receipt, first) =
-            (&self.items, &mut self.receipt, &mut self.first_out_of_order);
+        let (items, receipt, first) = (&self.items, &mut self.receipt, &mut self.first_out_of_order);
         self.entries.retain(|entry| {
             if entry.item != item {
                 (item, last) = (entry.item, items[entry.item as usize].order.sent_ms());

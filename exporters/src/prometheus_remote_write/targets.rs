@@ -112,9 +112,7 @@ impl Claims {
             holder.is_under_way = true;
             holder.tried_ms = time_ms;
             self.keys.push(key);
-            self.told.extend(
-                holder.ended.clone().map(|info| Told { info, time_ms, is_stale: true }),
-            );
+            self.told.extend(holder.ended.clone().map(|info| Told { info, time_ms, is_stale: true }));
             self.told.push(Told { info, time_ms, is_stale: false });
         }
     }

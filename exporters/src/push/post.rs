@@ -7,12 +7,12 @@ use bytes::Bytes;
 use config::ByteSize;
 use http::header::{CONTENT_ENCODING, HOST};
 use http::{HeaderMap, Method, Request, Response, Uri, response};
+use pipeline::Clock;
 use pipeline::component::{BoxError, ExportError};
 use pipeline::net::auth::Authenticator;
 use pipeline::net::body::{self, BodyError};
 use pipeline::net::client::{ClientConfig, HttpClient, Protocol};
 use pipeline::net::{Body, client_tls, full};
-use pipeline::Clock;
 
 use super::{broken, printable};
 
