@@ -12,6 +12,7 @@
 //! so a batch that is tried again is the same request again.
 
 mod answer;
+mod bodies;
 mod config;
 mod forms;
 mod memory;
@@ -48,6 +49,7 @@ use crate::push::answer::Answer;
 use crate::push::compression::INLINE_SIZE_MAX;
 use crate::push::post::Post;
 use answer::Verdict;
+pub use bodies::RemoteWriteBodies;
 use config::{Config, Destination, Http};
 use memory::Memory;
 use metadata::Metadata;
@@ -115,19 +117,27 @@ fn build(section: &Section, context: &Context) -> Result<BuiltExporter, Problems
 }
 
 fn made(config: &Config, section: &Section, context: &Context) -> Result<BuiltExporter, Problems> {
+    let (exporter, delivery) = made_of(config, section, context)?;
+    Ok(BuiltExporter { exporter: Arc::new(exporter), delivery: Delivery::Queued(delivery) })
+}
+
+fn made_of(
+    config: &Config,
+    section: &Section,
+    context: &Context,
+) -> Result<(RemoteWrite, delivery::Config), Problems> {
     let mut problems = config.problems(section);
     let (http, place) = config.connection();
     let destination = http.build(place, section, context).map_err(|found| problems.extend(found));
     let Some(destination) = destination.ok().filter(|_| problems.is_empty()) else {
         return Err(Problems(problems));
     };
-    let delivery = Delivery::Queued(delivery::Config {
+    let delivery = delivery::Config {
         sending_queue: config.queue(),
         retry_on_failure: config.retry(),
         timeout: http.timeout,
-    });
-    let exporter = RemoteWrite::new(config, http, destination, context);
-    Ok(BuiltExporter { exporter: Arc::new(exporter), delivery })
+    };
+    Ok((RemoteWrite::new(config, http, destination, context), delivery))
 }
 
 impl RemoteWrite {
@@ -312,6 +322,12 @@ impl Exporter for RemoteWrite {
 
     fn stop(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
+    }
+}
+
+impl std::fmt::Debug for RemoteWrite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteWrite").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
