@@ -72,7 +72,7 @@ const LINE_PAUSE: Duration = Duration::from_mins(1);
 /// An answer longer than this is not read; its status says enough.
 const RESPONSE_SIZE_MAX: ByteSize = ByteSize::mib(1);
 
-const VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
+static VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
 
 /// What a request holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -302,7 +302,7 @@ fn headers(format: Format) -> HeaderMap {
     HeaderMap::from_iter([
         (CONTENT_TYPE, format.content_type()),
         (CONTENT_ENCODING, HeaderValue::from_static("snappy")),
-        (VERSION, format.version()),
+        (VERSION.clone(), format.version()),
     ])
 }
 

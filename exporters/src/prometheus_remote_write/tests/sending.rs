@@ -173,7 +173,7 @@ async fn families_are_told_in_requests_of_their_own_each_minute() {
     let family = &told.metadata[0];
     assert_eq!((family.metric_type, family.metric_family_name.as_str()), (1, "x_bytes_total"));
     assert_eq!((family.help.as_str(), family.unit.as_str()), ("Helps.", "bytes"));
-    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::advance(Duration::from_mins(1)).await;
     exporter.export(&about(3)).await.unwrap();
     assert_eq!(metadata(), [0, 1, 0, 0, 1]);
 }
