@@ -15,6 +15,7 @@ mod testing;
 use pipeline::component::ExporterEntry;
 
 pub use prometheus::prometheus_page;
+pub use prometheus_remote_write::RemoteWriteBodies;
 pub use push::headers::Headers;
 
 /// Every exporter there is.

@@ -196,6 +196,6 @@ impl Exporter for Prometheus {
 }
 
 #[cfg(test)]
-mod strict;
+pub(crate) mod strict;
 #[cfg(test)]
 mod tests;

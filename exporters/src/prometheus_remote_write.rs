@@ -12,6 +12,7 @@
 //! so a batch that is tried again is the same request again.
 
 mod answer;
+mod bodies;
 mod config;
 mod forms;
 mod memory;
@@ -31,10 +32,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ::config::{ByteSize, Problems, Section};
+use ::config::{ByteSize, Problems, Section, Value};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pipeline::component::{
     BoxError, BuiltExporter, Context, Delivery, Entry, ExportError, Exporter, ExporterEntry, Receipt,
@@ -47,8 +48,10 @@ use crate::push::TooLarge;
 use crate::push::answer::Answer;
 use crate::push::compression::INLINE_SIZE_MAX;
 use crate::push::post::Post;
+use crate::push::preset::{Preset, Way};
 use answer::Verdict;
-use config::Config;
+pub use bodies::RemoteWriteBodies;
+use config::{Config, Destination, Http};
 use memory::Memory;
 use metadata::Metadata;
 use negotiation::{Format, Negotiation};
@@ -59,7 +62,7 @@ pub(crate) const ENTRY: ExporterEntry = Entry {
     aliases: &["prometheusremotewrite"],
     about: "Pushes metrics with Prometheus Remote Write.",
     example: "endpoint: http://prometheus:9090/api/v1/write\nexternal_labels: {cluster: lab}\n",
-    effective: ::config::effective::<Config>,
+    effective,
     build,
 };
 
@@ -69,7 +72,7 @@ const LINE_PAUSE: Duration = Duration::from_mins(1);
 /// An answer longer than this is not read; its status says enough.
 const RESPONSE_SIZE_MAX: ByteSize = ByteSize::mib(1);
 
-const VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
+static VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
 
 /// What a request holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,52 +113,78 @@ struct Said {
     refused: Quiet,
 }
 
+fn effective(section: &Section) -> Result<Value, Problems> {
+    let section = Preset::under(section, Way::RemoteWrite)?;
+    let value = ::config::effective::<Config>(&section)?;
+    let preset = section.read::<Config>()?.preset;
+    Ok(Preset::complete(preset, value, Way::RemoteWrite))
+}
+
 fn build(section: &Section, context: &Context) -> Result<BuiltExporter, Problems> {
-    section.build(|config| made(&config, section, context))
+    let section = Preset::under(section, Way::RemoteWrite)?;
+    section.build(|config| made(&config, &section, context))
 }
 
 fn made(config: &Config, section: &Section, context: &Context) -> Result<BuiltExporter, Problems> {
+    let (exporter, delivery) = made_of(config, section, context)?;
+    Ok(BuiltExporter { exporter: Arc::new(exporter), delivery: Delivery::Queued(delivery) })
+}
+
+fn made_of(
+    config: &Config,
+    section: &Section,
+    context: &Context,
+) -> Result<(RemoteWrite, delivery::Config), Problems> {
     let mut problems = config.problems(section);
     let (http, place) = config.connection();
     let destination = http.build(place, section, context).map_err(|found| problems.extend(found));
+    if let (Some(preset), Ok(Destination { headers, authenticator, .. })) = (config.preset, &destination)
+        && let Some(message) =
+            preset.unauthorized(authenticator.is_some() || headers.contains_key(AUTHORIZATION))
+    {
+        problems.push(section.problem("auth", message));
+    }
     let Some(destination) = destination.ok().filter(|_| problems.is_empty()) else {
         return Err(Problems(problems));
     };
-    let external = config.external_labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    let exporter = RemoteWrite {
-        id: context.id.clone(),
-        post: Post {
-            url: destination.url,
-            headers: destination.headers,
-            tls: http.tls,
-            authenticator: destination.authenticator,
-            response_size_max: RESPONSE_SIZE_MAX,
-            clock: context.clock.clone(),
-            client: OnceLock::new(),
-        },
-        memory: Arc::new(Memory::new(config.rules(), external, config.forms())),
-        negotiation: Negotiation::new(&context.id, config.format()),
-        metadata: config.send_metadata.then(Metadata::default),
-        body_size_max: config.max_batch_size_bytes,
-        too_large: config.when_too_large,
-        parallelism: config.parallelism(),
-        points_per_request: config.max_samples_per_send,
-        point_size: AtomicUsize::new(0),
-        said: Said {
-            unsupported: Quiet::new(LINE_PAUSE),
-            out_of_order: Quiet::new(LINE_PAUSE),
-            refused: Quiet::new(LINE_PAUSE),
-        },
-    };
-    let delivery = Delivery::Queued(delivery::Config {
+    let delivery = delivery::Config {
         sending_queue: config.queue(),
         retry_on_failure: config.retry(),
         timeout: http.timeout,
-    });
-    Ok(BuiltExporter { exporter: Arc::new(exporter), delivery })
+    };
+    Ok((RemoteWrite::new(config, http, destination, context), delivery))
 }
 
 impl RemoteWrite {
+    fn new(config: &Config, http: Http, destination: Destination, context: &Context) -> Self {
+        let external = config.external_labels.iter().map(|(name, value)| (name.clone(), value.clone()));
+        Self {
+            id: context.id.clone(),
+            post: Post {
+                url: destination.url,
+                headers: destination.headers,
+                tls: http.tls,
+                authenticator: destination.authenticator,
+                response_size_max: RESPONSE_SIZE_MAX,
+                clock: context.clock.clone(),
+                client: OnceLock::new(),
+            },
+            memory: Arc::new(Memory::new(config.rules(), external.collect(), config.forms())),
+            negotiation: Negotiation::new(&context.id, config.format()),
+            metadata: config.send_metadata.then(Metadata::default),
+            body_size_max: config.max_batch_size_bytes,
+            too_large: config.when_too_large,
+            parallelism: config.parallelism(),
+            points_per_request: config.max_samples_per_send,
+            point_size: AtomicUsize::new(0),
+            said: Said {
+                unsupported: Quiet::new(LINE_PAUSE),
+                out_of_order: Quiet::new(LINE_PAUSE),
+                refused: Quiet::new(LINE_PAUSE),
+            },
+        }
+    }
+
     async fn send(&self, batch: &Batch) -> Result<Receipt, ExportError> {
         let format = self.negotiation.format();
         match self.attempt(batch, format).await? {
@@ -171,7 +200,7 @@ impl RemoteWrite {
     }
 
     async fn attempt(&self, batch: &Batch, format: Format) -> Result<Attempt, ExportError> {
-        let plan = Plan::new(&self.memory, batch, format);
+        let mut plan = Plan::new(&self.memory, batch, format);
         if plan.is_empty() {
             self.tell(&plan);
             return Ok(Attempt::Taken(plan.mark_sent()));
@@ -181,7 +210,12 @@ impl RemoteWrite {
         let (head, text) = self.post.explanation(response).await;
         let answer = Answer { status: head.status, headers: &head.headers, body: &text };
         match answer::judge(&answer, (format, counts), self.too_large, self.post.now()) {
-            Verdict::Failed(error) => Err(error),
+            Verdict::Failed(error) => {
+                if matches!(error, ExportError::Bad { .. }) {
+                    plan.give_up_targets();
+                }
+                Err(error)
+            }
             Verdict::UnknownFormat { reason } => Ok(Attempt::UnknownFormat { reason }),
             Verdict::Taken => {
                 self.tell(&plan);
@@ -268,7 +302,7 @@ fn headers(format: Format) -> HeaderMap {
     HeaderMap::from_iter([
         (CONTENT_TYPE, format.content_type()),
         (CONTENT_ENCODING, HeaderValue::from_static("snappy")),
-        (VERSION, format.version()),
+        (VERSION.clone(), format.version()),
     ])
 }
 
@@ -308,6 +342,12 @@ impl Exporter for RemoteWrite {
 
     fn stop(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
+    }
+}
+
+impl std::fmt::Debug for RemoteWrite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteWrite").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

@@ -19,12 +19,15 @@ use crate::push::TooLarge;
 use crate::push::compression::Params;
 use crate::push::connection::Cookies;
 use crate::push::headers::Headers;
-pub(super) use http::{Compression, Http};
+use crate::push::preset::{Preset, Way};
+pub(super) use http::{Compression, Destination, Http};
 
 /// The section of the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Config {
+    /// A backend whose needs are known.
+    pub(super) preset: Option<Preset>,
     /// The whole URL, such as `http://prometheus:9090/api/v1/write`.
     pub(super) endpoint: String,
     pub(super) tls: client_tls::Config,
@@ -165,6 +168,7 @@ impl Default for Config {
     fn default() -> Self {
         let http = Http::default();
         Self {
+            preset: None,
             endpoint: http.endpoint,
             tls: http.tls,
             headers: http.headers,
@@ -218,23 +222,29 @@ impl Default for Config {
 impl Config {
     /// Where requests go, and the key that the settings of the connection are under.
     pub(super) fn connection(&self) -> (Http, &'static str) {
-        match &self.http {
-            Some(http) => ((**http).clone(), "http."),
-            None => {
-                let http = Http {
-                    endpoint: self.endpoint.clone(),
-                    tls: self.tls.clone(),
-                    headers: self.headers.clone(),
-                    auth: self.auth.clone(),
-                    timeout: self.timeout,
-                    compression: self.compression,
-                    compression_params: self.compression_params,
-                    proxy_url: self.proxy_url.clone(),
-                    ..Http::default()
-                };
-                (http, "")
-            }
+        let (mut http, place) = self.written_connection();
+        if let Some(preset) = self.preset {
+            http.endpoint = preset.endpoint(&http.endpoint, Way::RemoteWrite);
         }
+        (http, place)
+    }
+
+    fn written_connection(&self) -> (Http, &'static str) {
+        if let Some(http) = &self.http {
+            return ((**http).clone(), "http.");
+        }
+        let http = Http {
+            endpoint: self.endpoint.clone(),
+            tls: self.tls.clone(),
+            headers: self.headers.clone(),
+            auth: self.auth.clone(),
+            timeout: self.timeout,
+            compression: self.compression,
+            compression_params: self.compression_params,
+            proxy_url: self.proxy_url.clone(),
+            ..Http::default()
+        };
+        (http, "")
     }
 
     pub(super) fn queue(&self) -> QueueConfig {
