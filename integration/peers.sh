@@ -55,7 +55,7 @@ fi
 
 # What was fetched and compiled is kept until all is built, so that a build that was ended goes on from there.
 work=$folder/build
-mkdir -p "$folder/bin" "$work"
+mkdir -p "$folder/bin" "$work/bin"
 rm -rf "$work/otelcol"
 export GOPATH=$work/go GOMODCACHE=$work/go/pkg/mod GOCACHE=$work/cache GOBIN=$work/bin CGO_ENABLED=0 GOTOOLCHAIN=local
 export GOFLAGS= work builder recipe=$PWD/otelcol.yaml
