@@ -14,7 +14,6 @@
 //! when to try again.
 
 mod config;
-mod cors;
 mod grpc;
 mod http;
 mod intake;

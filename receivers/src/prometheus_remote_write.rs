@@ -1,0 +1,123 @@
+//! `prometheus_remote_write`: takes what Prometheus, its agent or vmagent push, in remote write 1.0 and 2.0.
+//!
+//! ```yaml
+//! receivers:
+//!   prometheus_remote_write:
+//!     endpoint: localhost:9090
+//! ```
+//!
+//! A request is answered when every exporter's queue has its points; when one is full, the sender is told
+//! when to try again.
+
+mod config;
+mod decoder;
+mod families;
+#[doc(hidden)]
+pub(crate) mod fuzz;
+mod histogram;
+mod http;
+mod labels;
+mod message;
+mod reason;
+mod sample;
+mod symbols;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::config::{Problems, Section};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use pipeline::Output;
+use pipeline::component::{BoxError, Context, Receiver, ReceiverEntry, Running};
+use pipeline::net::server::{HttpService, Listen, Served};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use self::config::Config;
+use self::decoder::Decoder;
+use self::http::WriteService;
+
+pub(crate) const ENTRY: ReceiverEntry = ReceiverEntry {
+    name: "prometheus_remote_write",
+    aliases: &["prometheusremotewrite"],
+    about: "Takes what Prometheus and vmagent push in remote write 1.0 and 2.0.",
+    example: "\
+endpoint: localhost:9090
+",
+    effective: ::config::effective::<Config>,
+    build,
+};
+
+/// Where Prometheus takes pushes, and where Mimir does: senders are set up for either.
+const PATHS: [&str; 2] = ["/api/v1/write", "/api/v1/push"];
+
+/// How often what is no longer sent is forgotten.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+
+struct RemoteWriteReceiver {
+    config: Config,
+    context: Context,
+    /// Where in the file it stands, which is also who owns its address.
+    path: String,
+}
+
+fn build(section: &Section, context: &Context) -> Result<Box<dyn Receiver>, Problems> {
+    section.build(|config| made(config, section, context))
+}
+
+fn made(config: Config, section: &Section, context: &Context) -> Result<Box<dyn Receiver>, Problems> {
+    let problems = config.problems(section, &context.net);
+    if !problems.is_empty() {
+        return Err(Problems(problems));
+    }
+    Ok(Box::new(RemoteWriteReceiver { config, context: context.clone(), path: section.path().to_owned() }))
+}
+
+impl Receiver for RemoteWriteReceiver {
+    fn start(
+        self: Box<Self>,
+        output: Output,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<Running, BoxError>> {
+        Box::pin(async move {
+            let decoder = Arc::new(Decoder::new(self.context.registry.clone()));
+            let service = WriteService::new(&self.context, decoder.clone(), output, &self.config)?;
+            let service: Arc<dyn HttpService> = Arc::new(service);
+            let mut served = Vec::new();
+            for path in PATHS {
+                served.push(self.context.net.serve(self.listen(path), service.clone()).await?);
+            }
+            let scheme = if self.config.tls.is_some() { "https" } else { "http" };
+            let notes = served.first().map(|served| served.address.url(scheme, PATHS[0]));
+            Ok(Running { notes: notes.into_iter().collect(), work: work(decoder, served, stop).boxed() })
+        })
+    }
+}
+
+impl RemoteWriteReceiver {
+    fn listen(&self, path: &str) -> Listen {
+        Listen {
+            endpoint: self.config.endpoint.clone(),
+            path: path.to_owned(),
+            tls: self.config.tls.clone(),
+            authenticator: self.config.auth.as_ref().map(|auth| auth.authenticator.clone()),
+            owner: self.path.clone(),
+            key: format!("{}.endpoint", self.path),
+        }
+    }
+}
+
+async fn work(decoder: Arc<Decoder>, served: Vec<Served>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = ticks.tick() => decoder.sweep(),
+        }
+    }
+    futures_util::future::join_all(served.into_iter().map(Served::stop)).await;
+}
