@@ -29,7 +29,6 @@ const RECEIVERS: &[Instead] = &[
     ("jaeger", "only metrics are collected: take it out here and from `service.pipelines`"),
     ("zipkin", "only metrics are collected: take it out here and from `service.pipelines`"),
     ("filelog", "only metrics are collected: take it out here and from `service.pipelines`"),
-    ("prometheusremotewrite", "scrape with `prometheus`, or push with OTLP"),
     ("statsd", "push with OTLP"),
     ("nop", NOTHING),
     ("kubeletstats", NOTHING),

@@ -11,6 +11,8 @@
 
 mod config;
 mod decoder;
+#[cfg(test)]
+mod encoding;
 mod families;
 #[doc(hidden)]
 pub(crate) mod fuzz;
@@ -91,7 +93,8 @@ impl Receiver for RemoteWriteReceiver {
                 served.push(self.context.net.serve(self.listen(path), service.clone()).await?);
             }
             let scheme = if self.config.tls.is_some() { "https" } else { "http" };
-            let notes = served.first().map(|served| served.address.url(scheme, PATHS[0]));
+            let note = |served: &Served| format!("remote write on {}", served.address.url(scheme, PATHS[0]));
+            let notes = served.first().map(note);
             Ok(Running { notes: notes.into_iter().collect(), work: work(decoder, served, stop).boxed() })
         })
     }

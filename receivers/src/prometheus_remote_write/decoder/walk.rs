@@ -364,7 +364,7 @@ impl<'a> Walk<'a> {
             && let Some(former) = known.former.take()
             && former != series
         {
-            let marker = Point::stale(former, time.saturating_sub(MARKER_NANOS));
+            let marker = Point::stale(former, time.saturating_sub(MARKER_NANOS).max(1));
             self.decoded.markers.push(marker.clone());
             self.decoded.batch.push(marker);
         }
