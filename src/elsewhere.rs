@@ -64,7 +64,6 @@ const PROCESSORS: &[Instead] = &[
 ];
 
 const EXPORTERS: &[Instead] = &[
-    ("prometheusremotewrite", "push with `otlp_http`, which Prometheus, Mimir and Grafana Cloud take"),
     ("file", "use `debug`"),
     ("nop", NOTHING),
     ("kafka", NOTHING),
@@ -80,10 +79,6 @@ const EXTENSIONS: &[Instead] = &[
     ("pprof", "take it out here and from `service.extensions`"),
     ("zpages", "take it out here and from `service.extensions`"),
     ("memoryballast", "take it out here and from `service.extensions`"),
-    (
-        "filestorage",
-        "queues are in memory; take this out here, from `service.extensions` and `sending_queue.storage`",
-    ),
     ("oauth2client", "use `bearer_token_auth` with `filename`"),
     ("opamp", "take it out here and from `service.extensions`"),
     ("headerssetter", "write `headers` in the exporter"),

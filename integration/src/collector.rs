@@ -49,7 +49,7 @@ impl Collector {
 
     /// Starts what runs without a file; does not wait.
     pub fn spawn_default() -> Self {
-        Self::launch(tempfile::tempdir().expect("a temporary folder can be made"), &[], &[])
+        Self::launch(tempfile::tempdir().expect("a temporary folder can be made"), &[], &[], &[])
     }
 
     /// Starts with this configuration and more arguments; does not wait.
@@ -59,17 +59,31 @@ impl Collector {
 
     /// As [`Self::spawn`], with variables in the environment.
     pub fn spawn_with(config: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::spawn_under(&[], config, arguments, variables)
+    }
+
+    /// As [`Self::spawn_with`], started by another command that becomes it: `unshare`, `sh -c '... exec "$@"'`.
+    pub fn spawn_under(
+        wrapper: &[String],
+        config: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let config_path = folder.path().join("config.yaml");
         std::fs::write(&config_path, config).expect("a temporary file can be written");
         let config_path = config_path.to_string_lossy().into_owned();
-        Self::launch(folder, &[&["--config", &config_path], arguments].concat(), variables)
+        Self::launch(folder, wrapper, &[&["--config", &config_path], arguments].concat(), variables)
     }
 
-    fn launch(folder: TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+    fn launch(folder: TempDir, wrapper: &[String], arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let binary = binary().to_string_lossy().into_owned();
+        let mut command = wrapper.iter().chain([&binary]);
+        let program = command.next().expect("the binary is at the end");
         let log = std::fs::File::create(folder.path().join("log")).expect("a temporary file can be made");
         let out = std::fs::File::create(folder.path().join("out")).expect("a temporary file can be made");
-        let child = Command::new(binary())
+        let child = Command::new(program)
+            .args(command)
             .arg("run")
             .args(arguments)
             .envs(variables.iter().copied())
@@ -132,8 +146,13 @@ impl Collector {
 
     /// A sample of the collector's own metrics.
     pub async fn own_sample(&self, name: &str, labels: &[&str]) -> Option<f64> {
+        find_sample(&self.own_page().await, name, labels)
+    }
+
+    /// The page of the collector's own metrics.
+    pub async fn own_page(&self) -> String {
         let address = self.address("own metrics at http://");
-        find_sample(&http::get(&address, "/metrics").await.text(), name, labels)
+        http::get(&address, "/metrics").await.text()
     }
 
     /// Sends a signal by its name: `TERM`, `HUP`.

@@ -1,6 +1,5 @@
 //! A real Prometheus as a child process, that scrapes, evaluates rules and answers PromQL.
 
-use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -22,8 +21,8 @@ impl Prometheus {
         Self::start_with("prometheus", config, &[])
     }
 
-    /// Runs this binary with this configuration and more arguments.
-    pub fn start_with(binary: impl AsRef<OsStr>, config: &str, arguments: &[&str]) -> Self {
+    /// Runs a binary with this configuration and more flags.
+    pub fn start_with(binary: &str, config: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = folder.path().join("prometheus.yml");
         std::fs::write(&path, config).expect("a temporary file can be written");
@@ -31,10 +30,10 @@ impl Prometheus {
         let address = listener.local_addr().expect("a listener has an address").to_string();
         drop(listener);
         let process = Command::new(binary)
-            .args(arguments)
             .arg(format!("--config.file={}", path.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use integration::{Collector, Prometheus, Target, has_counterparts, wait_until};
@@ -174,7 +173,7 @@ remote_write:
 }
 
 /// The round: everything a target shows, from a Prometheus to the page; then the target vanishes.
-async fn check_prometheus(binary: PathBuf, more: &str, arguments: &[&str]) {
+async fn check_prometheus(binary: &str, more: &str, arguments: &[&str]) {
     let target = Target::start("").await;
     target.serve(200, PROTOBUF, page());
     let collector = Collector::start(COLLECTOR).await;
@@ -204,18 +203,18 @@ async fn what_prometheus_pushes_in_1_0_is_on_the_page_as_prometheus_has_it() {
         return;
     }
     let features = "--enable-feature=native-histograms,exemplar-storage";
-    check_prometheus(PathBuf::from("prometheus"), "", &[features]).await;
+    check_prometheus("prometheus", "", &[features]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_prometheus_3_pushes_in_2_0_is_on_the_page_as_prometheus_has_it() {
-    let Some(binary) = std::env::var_os("INFEROMETER_PROMETHEUS3") else {
+    let Some(binary) = std::env::var("INFEROMETER_PROMETHEUS3").ok() else {
         eprintln!("skipped: INFEROMETER_PROMETHEUS3 does not name a Prometheus 3");
         return;
     };
     let features = "--enable-feature=native-histograms,exemplar-storage,metadata-wal-records";
     let version = "protobuf_message: io.prometheus.write.v2.Request";
-    check_prometheus(PathBuf::from(binary), version, &[features]).await;
+    check_prometheus(&binary, version, &[features]).await;
 }
 
 /// A vmagent that runs until it is dropped.

@@ -4,17 +4,21 @@
 //! batch is for, and hand it over only when all have room; the outbox's consumers take it from there.
 
 mod backoff;
+mod bisect;
+mod circuit;
 mod config;
 mod dispatch;
 mod journal;
+mod load;
 mod parcel;
 mod queue;
 mod rate;
 mod reply;
+mod resources;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod select;
 mod size;
-mod throttle;
 
 #[cfg(test)]
 mod tests;
@@ -31,14 +35,16 @@ use tokio::time::Instant;
 
 pub use self::config::{BatchConfig, BatchSizer, QueueConfig, RetryConfig, Sizer};
 pub(crate) use self::dispatch::message_of;
+pub(crate) use self::load::Load;
 
 use self::backoff::jittered;
+use self::bisect::Suspicion;
+use self::circuit::Circuit;
 use self::dispatch::Dispatch;
 use self::journal::Journal;
 use self::queue::{NoRoom, Queue};
 use self::reply::{Reply, Share};
 use self::size::Size;
-use self::throttle::Throttle;
 use crate::batch::Batch;
 use crate::component::{BoxError, BuiltExporter, Context, Delivery};
 use crate::output::Refused;
@@ -141,7 +147,8 @@ impl Outbox {
             queue,
             retry: config.retry_on_failure,
             timeout: config.timeout.0,
-            throttle: Throttle::default(),
+            circuit: Circuit::new(levels.clone()),
+            suspicion: Suspicion::default(),
             metrics: ExporterMetrics::new(&context.meter, &context.id),
             levels,
             journal: Journal::new(&context.id),
@@ -173,6 +180,7 @@ impl Outbox {
         }
         let queue = &self.dispatch.queue;
         queue.close();
+        self.dispatch.circuit.hurry();
         let mut consumers =
             std::mem::take(&mut *self.consumers.lock().unwrap_or_else(PoisonError::into_inner));
         let emptied = async {
@@ -240,12 +248,11 @@ impl Outbox {
     }
 
     /// Queues a batch if there is room; if not, the exporter goes without it, and that is counted.
-    pub(crate) fn offer(&self, batch: Arc<Batch>) {
-        let queue = &self.dispatch.queue;
-        let size = queue.measure(&batch);
-        match queue.reserve(size) {
+    pub(crate) fn offer(&self, load: Load) {
+        let size = load.size;
+        match self.dispatch.queue.reserve(size) {
             Ok(()) => {
-                self.push(batch, None, size);
+                self.push(load, None, size);
             }
             Err(no_room) => self.miss(size.points, no_room),
         }
@@ -270,9 +277,9 @@ impl Outbox {
     }
 
     /// Returns how much of `reserved` was used.
-    fn push(&self, batch: Arc<Batch>, share: Option<Share>, reserved: Size) -> Size {
-        let points = batch.len() as u64;
-        match self.dispatch.queue.push(batch, share, reserved) {
+    fn push(&self, load: Load, share: Option<Share>, reserved: Size) -> Size {
+        let points = load.size.points;
+        match self.dispatch.queue.push(load, share, reserved) {
             Ok(used) => used,
             Err(used) => {
                 self.dispatch.metrics.send_failed(points, "shutdown");
@@ -297,16 +304,16 @@ impl Permit {
     }
 
     /// Queues a batch in the room that was kept; never fails.
-    pub(crate) fn commit(&mut self, batch: Arc<Batch>) {
+    pub(crate) fn commit(&mut self, load: Load) {
         let waits = matches!(self.outbox.manner, Manner::Queued { waits_for_result: true, .. });
         let share = waits.then(|| {
-            let points = batch.len() as u64;
+            let points = load.size.points;
             let (reply, receiver) = Reply::new(points);
             self.replies.push(receiver);
             Share { reply, points }
         });
         let left = std::mem::take(&mut self.left);
-        let used = self.outbox.push(batch, share, left);
+        let used = self.outbox.push(load, share, left);
         self.left = left;
         self.left -= used;
     }

@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod errors;
 pub mod extensions;
 pub mod mapping;
+mod memory;
 mod metric;
 pub mod net;
 pub mod notation;

@@ -5,6 +5,7 @@
 //! anything. Batches come to each queue in the order in which the processors saw them.
 
 mod chain;
+mod gates;
 
 #[cfg(test)]
 mod tests;
@@ -17,15 +18,17 @@ use futures_util::future::BoxFuture;
 use smallvec::SmallVec;
 
 use self::chain::Chain;
+use self::gates::Gates;
 use crate::batch::Batch;
 use crate::component::{Context, Processor};
-use crate::delivery::{Outbox, Permit, message_of};
+use crate::delivery::{Load, Outbox, Permit, message_of};
 use crate::output::{Intake, Refused};
 use crate::telemetry::{PipelineMetrics, ProcessorMetrics};
 
 /// One pipeline of the file.
 pub struct Pipeline {
     id: String,
+    gates: Gates,
     // None without processors: then nothing is to be kept in order, and senders do not meet here.
     chain: Option<Mutex<Chain>>,
     outboxes: Vec<Arc<Outbox>>,
@@ -44,12 +47,14 @@ type Direct = SmallVec<[(Arc<Outbox>, Arc<Batch>); 2]>;
 impl Pipeline {
     /// `processors` with their ids, in order. The contexts carry the meter.
     pub fn new(context: &Context, processors: Vec<(String, Processor)>, exporters: Vec<Arc<Outbox>>) -> Self {
+        let (gates, processors) = Gates::split_off(processors);
         let mut chain = Chain::default();
         for (id, processor) in processors {
             chain.push(processor, ProcessorMetrics::new(&context.meter, &id));
         }
         Self {
             id: context.id.clone(),
+            gates,
             chain: (chain.len() > 0).then(|| Mutex::new(chain)),
             outboxes: exporters,
             metrics: PipelineMetrics::new(&context.meter, &context.id),
@@ -69,6 +74,11 @@ impl Pipeline {
                 std::thread::yield_now();
             }
         }
+    }
+
+    /// Whether what is remembered only to be quicker is to be forgotten now.
+    pub fn is_pressed(&self) -> bool {
+        self.gates.are_pressed()
     }
 
     /// Takes a batch through the processors to the queues; what is to be exported in the sender's turn is
@@ -107,14 +117,17 @@ impl Pipeline {
             return;
         }
         let batch = Arc::new(batch);
-        for outbox in &self.outboxes {
-            if outbox.is_direct() {
-                direct.push((outbox.clone(), batch.clone()));
-                continue;
-            }
+        let (in_turn, queued): (Vec<_>, Vec<_>) = self.outboxes.iter().partition(|outbox| outbox.is_direct());
+        direct.extend(in_turn.into_iter().map(|outbox| (outbox.clone(), batch.clone())));
+        if queued.is_empty() {
+            return;
+        }
+        // Measured once for all queues.
+        let load = Load::new(batch);
+        for outbox in queued {
             match permits.iter_mut().find(|permit| permit.is_for(outbox)) {
-                Some(permit) => permit.commit(batch.clone()),
-                None => outbox.offer(batch.clone()),
+                Some(permit) => permit.commit(load.clone()),
+                None => outbox.offer(load.clone()),
             }
         }
     }
@@ -191,7 +204,10 @@ impl Intake for FanOut {
     fn send(&self, batch: Batch) -> BoxFuture<'_, Result<(), Refused>> {
         Box::pin(async move {
             // Before the processors: those with a memory must not see points that are sent again.
+            let points = batch.len() as u64;
+            gates::admit(&self.0, points)?;
             let mut permits = self.reserve(&batch, |_| true).await?;
+            gates::accepted(&self.0, points);
             let direct = self.carry(batch, &mut permits);
             let results: SmallVec<[_; 4]> = permits.into_iter().map(Permit::finish).collect();
             export(direct).await;
@@ -205,17 +221,30 @@ impl Intake for FanOut {
 
     fn offer(&self, batch: Batch) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            let open = Self(gates::open(&self.0, batch.len() as u64));
             let mut permits = loop {
                 // An outbox that has closed counts what it misses; the others must not miss it for that.
                 let wanted = |outbox: &Outbox| outbox.waits_for_room() && !outbox.is_closed();
-                if let Ok(permits) = self.reserve(&batch, wanted).await {
+                if let Ok(permits) = open.reserve(&batch, wanted).await {
                     break permits;
                 }
             };
-            let direct = self.carry(batch, &mut permits);
+            let direct = open.carry(batch, &mut permits);
             drop(permits);
             export(direct).await;
         })
+    }
+
+    fn ready(&self) -> Result<(), Refused> {
+        gates::ready(&self.0)
+    }
+
+    fn wants_scrape(&self) -> bool {
+        gates::want_scrape(&self.0)
+    }
+
+    fn is_pressed(&self) -> bool {
+        self.0.iter().any(|pipeline| pipeline.is_pressed())
     }
 }
 

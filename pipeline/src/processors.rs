@@ -2,11 +2,13 @@
 
 mod actions;
 mod attributes;
+mod batch;
 mod dialect;
 mod filter;
 mod gpu_attribution;
 mod mapped;
 mod matcher;
+mod memory_limiter;
 mod relabel;
 mod resource;
 mod schema;
@@ -22,9 +24,11 @@ pub use filter::fuzz_condition;
 /// Every processor there is.
 pub const PROCESSORS: &[ProcessorEntry] = &[
     attributes::ENTRY,
+    batch::ENTRY,
     dialect::ENTRY,
     filter::ENTRY,
     gpu_attribution::ENTRY,
+    memory_limiter::ENTRY,
     relabel::ENTRY,
     resource::ENTRY,
     schema::ENTRY,

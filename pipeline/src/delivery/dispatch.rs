@@ -1,20 +1,22 @@
 //! From the queue to the other side: attempts, waits between them, and what is given up.
 
 use std::any::Any;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
+use super::bisect::{Suspicion, Verdict};
+use super::circuit::{Circuit, Wait};
 use super::config::RetryConfig;
 use super::journal::{Cause, Journal};
-use super::parcel::Parcel;
+use super::parcel::{Parcel, divide};
 use super::queue::Queue;
 use super::size::Size;
-use super::throttle::Throttle;
 use crate::batch::Batch;
 use crate::component::{ExportError, Exporter, Receipt};
 use crate::telemetry::{ExporterMetrics, QueueLevels};
@@ -32,7 +34,8 @@ pub(super) struct Dispatch {
     pub(super) retry: RetryConfig,
     /// For one attempt; zero means none.
     pub(super) timeout: Duration,
-    pub(super) throttle: Throttle,
+    pub(super) circuit: Circuit,
+    pub(super) suspicion: Suspicion,
     pub(super) metrics: ExporterMetrics,
     pub(super) levels: Option<Arc<QueueLevels>>,
     pub(super) journal: Journal,
@@ -49,6 +52,7 @@ enum Fate {
     Delivered(Receipt),
     Dropped { cause: Cause, reason: String },
     Split { reason: String },
+    Bad { reason: String },
 }
 
 impl Dispatch {
@@ -60,29 +64,59 @@ impl Dispatch {
     }
 
     async fn deliver(&self, mut parcel: Parcel) {
-        let whole = Size { points: 0, ..parcel.size };
-        let mut is_exhausted = false;
-        // A stack: the front half of a batch that was split lies on top.
-        let mut parts = vec![parcel.merge()];
-        while let Some(part) = parts.pop() {
-            match self.try_until_decided(&part).await {
-                Fate::Split { .. } if part.len() > 1 => {
-                    let mut front = Arc::unwrap_or_clone(part);
-                    let back = front.split_off(front.len() / 2);
-                    parts.extend([Arc::new(back), Arc::new(front)]);
-                }
-                Fate::Split { reason } => self.lose(&part, Cause::Permanent, &reason),
-                Fate::Dropped { cause, reason } => {
-                    is_exhausted |= cause == Cause::Exhausted;
-                    self.lose(&part, cause, &reason);
-                }
-                Fate::Delivered(receipt) => self.delivered(&part, receipt),
-            }
-        }
-        self.queue.settle(whole, 0);
+        let batch = parcel.merge();
+        // A panic of the exporter is an error of what it was asked for, no more.
+        let parts = catch_unwind(AssertUnwindSafe(|| self.exporter.parts(batch.len()))).unwrap_or(1);
+        let is_exhausted = if parts > 1 {
+            // Points of one series stay together, so each part has its own way and its own time.
+            let parts = divide(batch, parts).into_iter().map(|part| self.deliver_part(Arc::new(part)));
+            join_all(parts).await.contains(&true)
+        } else {
+            self.deliver_part(batch).await
+        };
+        self.queue.done(&parcel);
         for share in parcel.shares {
             share.settle(is_exhausted);
         }
+    }
+
+    /// Returns when it is decided what becomes of each point, and whether some were given up after retries.
+    async fn deliver_part(&self, batch: Arc<Batch>) -> bool {
+        let mut is_exhausted = false;
+        let mut search = self.suspicion.search();
+        // A stack: the front half of a batch that was split lies on top.
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            let (cause, reason) = match self.try_until_decided(&part).await {
+                Fate::Delivered(receipt) => {
+                    search.good();
+                    self.delivered(&part, receipt);
+                    continue;
+                }
+                Fate::Split { .. } if part.len() > 1 => {
+                    parts.extend(halves(part));
+                    continue;
+                }
+                Fate::Bad { reason } => match search.bad(part.len()) {
+                    Verdict::Halve => {
+                        parts.extend(halves(part));
+                        continue;
+                    }
+                    Verdict::Drop => (Cause::Permanent, reason),
+                    Verdict::DropAll => {
+                        for other in parts.drain(..) {
+                            self.lose(&other, Cause::Permanent, &reason);
+                        }
+                        (Cause::Permanent, reason)
+                    }
+                },
+                Fate::Split { reason } => (Cause::Permanent, reason),
+                Fate::Dropped { cause, reason } => (cause, reason),
+            };
+            is_exhausted |= cause == Cause::Exhausted;
+            self.lose(&part, cause, &reason);
+        }
+        is_exhausted
     }
 
     /// Sends a batch once, in the caller's turn; whatever fails is lost.
@@ -99,35 +133,43 @@ impl Dispatch {
 
     async fn try_until_decided(&self, batch: &Batch) -> Fate {
         let mut backoff = Backoff::new(&self.retry);
-        self.throttle.pass().await;
-        let started = Instant::now();
-        loop {
-            let (after, reason) = match self.attempt(batch).await {
-                Ok(receipt) => return Fate::Delivered(receipt),
-                Err(ExportError::Drop { reason } | ExportError::Bad { reason }) => {
-                    return Fate::Dropped { cause: Cause::Permanent, reason };
-                }
-                Err(ExportError::Split { reason }) => return Fate::Split { reason },
-                Err(ExportError::Retry { after, reason }) => (after, reason),
+        let mut deadline = None;
+        let mut reason = String::new();
+        for attempt in 0_u64.. {
+            let Some(pass) = self.circuit.pass(deadline).await else { break };
+            if attempt == 0 {
+                let elapsed_max = self.retry.max_elapsed_time;
+                deadline = (!elapsed_max.is_zero()).then(|| Instant::now() + elapsed_max.0);
+            } else {
+                self.metrics.retried();
+            }
+            let outcome = self.attempt(batch).await;
+            let Err(ExportError::Retry { after, reason: failure }) = outcome else {
+                pass.answered();
+                return Fate::of(outcome);
             };
+            reason = failure;
             let after = after.filter(|after| *after <= THROTTLE_MAX).unwrap_or_default();
-            self.throttle.hold(after);
+            self.circuit.hold(after);
             if !self.retry.enabled {
-                return Fate::Dropped { cause: Cause::Exhausted, reason };
+                break;
             }
-            let wait = self.shortened(backoff.next()).max(after);
-            let elapsed_max = self.retry.max_elapsed_time;
-            if !elapsed_max.is_zero() && started.elapsed() + wait > elapsed_max.0 {
-                return Fate::Dropped { cause: Cause::Exhausted, reason };
+            let most = if self.is_closing() { DRAIN_WAIT_MAX } else { Duration::MAX };
+            let wait = pass.failed(&mut backoff, after, most);
+            let (Wait::Own(pause) | Wait::Shared(pause)) = wait;
+            if deadline.is_some_and(|deadline| Instant::now() + pause > deadline) {
+                break;
             }
-            self.journal.retry(&reason, wait);
-            self.pause(wait).await;
-            self.throttle.pass().await;
+            self.journal.retry(&reason, pause);
+            if let Wait::Own(pause) = wait {
+                self.pause(pause).await;
+            }
         }
+        Fate::Dropped { cause: Cause::Exhausted, reason }
     }
 
-    fn shortened(&self, wait: Duration) -> Duration {
-        if self.queue.closing.is_cancelled() { wait.min(DRAIN_WAIT_MAX) } else { wait }
+    fn is_closing(&self) -> bool {
+        self.queue.closing.is_cancelled()
     }
 
     /// Waits; a drain that begins meanwhile ends the wait.
@@ -160,27 +202,51 @@ impl Dispatch {
 
     fn delivered(&self, batch: &Batch, receipt: Receipt) {
         let points = batch.len() as u64;
-        let rejected = receipt.rejected.min(points);
-        self.metrics.sent(points - rejected);
-        if rejected > 0 {
-            self.metrics.send_failed(rejected, "rejected");
-            self.journal.lost(
-                Cause::Rejected,
-                rejected,
-                "these points were refused, the rest of the batch was taken",
-            );
+        let mut sent = points;
+        let failures = [
+            (Cause::Rejected, receipt.rejected),
+            (Cause::Unsupported, receipt.unsupported),
+            (Cause::OutOfOrder, receipt.out_of_order),
+        ];
+        for (cause, count) in failures {
+            let count = count.min(sent);
+            if count > 0 {
+                sent -= count;
+                self.metrics.send_failed(count, cause.word());
+                self.journal.left_out(cause, count);
+            }
         }
+        self.metrics.sent(sent);
         self.journal.works();
-        self.queue.settle(Size { points, ..Size::default() }, points - rejected);
+        self.queue.settle(Size { points, ..Size::default() }, sent);
     }
 
     fn lose(&self, batch: &Batch, cause: Cause, reason: &str) {
         let points = batch.len() as u64;
-        let word = if cause == Cause::Exhausted { "retries_exhausted" } else { "permanent" };
-        self.metrics.send_failed(points, word);
-        self.journal.lost(cause, points, reason);
+        self.metrics.send_failed(points, cause.word());
+        self.journal.lost(cause, points, reason, batch.iter().next());
         self.queue.settle(Size { points, ..Size::default() }, 0);
     }
+}
+
+impl Fate {
+    fn of(outcome: Result<Receipt, ExportError>) -> Self {
+        match outcome {
+            Ok(receipt) => Self::Delivered(receipt),
+            Err(ExportError::Split { reason }) => Self::Split { reason },
+            Err(ExportError::Bad { reason }) => Self::Bad { reason },
+            Err(ExportError::Drop { reason } | ExportError::Retry { reason, .. }) => {
+                Self::Dropped { cause: Cause::Permanent, reason }
+            }
+        }
+    }
+}
+
+/// The back half first, as they go on a stack.
+fn halves(batch: Arc<Batch>) -> [Arc<Batch>; 2] {
+    let mut front = Arc::unwrap_or_clone(batch);
+    let back = front.split_off(front.len() / 2);
+    [Arc::new(back), Arc::new(front)]
 }
 
 impl Drop for Cancelled<'_> {

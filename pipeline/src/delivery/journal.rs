@@ -6,6 +6,7 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 use crate::errors::printable;
+use crate::point::Point;
 use crate::quiet::Quiet;
 
 /// The least time between two lines of one cause.
@@ -25,11 +26,29 @@ pub(super) enum Cause {
     Exhausted,
     /// The other side took the request without some of its points.
     Rejected,
+    /// The other side's protocol has no form for some of the points.
+    Unsupported,
+    /// Later points of the same series were sent before.
+    OutOfOrder,
     /// The queue is full.
     Full,
 }
 
-const CAUSES: usize = 5;
+const CAUSES: usize = 7;
+
+impl Cause {
+    /// What the counters call it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Retry | Self::Exhausted => "retries_exhausted",
+            Self::Permanent => "permanent",
+            Self::Rejected => "rejected",
+            Self::Unsupported => "unsupported",
+            Self::OutOfOrder => "out_of_order",
+            Self::Full => "queue_full",
+        }
+    }
+}
 
 /// Writes the lines of one exporter.
 #[derive(Debug)]
@@ -57,11 +76,23 @@ impl Journal {
         }
     }
 
-    /// Points are lost.
-    pub(super) fn lost(&self, cause: Cause, points: u64, reason: &str) {
+    /// Points are lost; `first` is one of them.
+    pub(super) fn lost(&self, cause: Cause, points: u64, reason: &str, first: Option<&Point>) {
         if let Some(suppressed) = self.admit(cause) {
             let (exporter, reason) = (&self.exporter, printable(reason, REASON_BYTES_MAX));
-            error!(exporter, points, reason, suppressed, "export given up");
+            let series = first.map(|point| printable(&format!("{:?}", point.series), REASON_BYTES_MAX));
+            error!(exporter, points, reason, series, suppressed, "export given up");
+        }
+    }
+
+    /// A request was taken, but for these of its points.
+    pub(super) fn left_out(&self, cause: Cause, points: u64) {
+        if let Some(suppressed) = self.admit(cause) {
+            let (exporter, reason) = (&self.exporter, cause.word());
+            error!(
+                exporter,
+                points, reason, suppressed, "points were left out, the rest of the batch was taken"
+            );
         }
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::config::BatchSizer;
+use super::load::Load;
 use super::reply::Share;
+use super::resources::{Resources, Runs};
 use super::size::{Size, encoded_size};
 use crate::batch::Batch;
 use crate::point::Point;
@@ -15,6 +17,8 @@ use crate::point::Point;
 pub(super) struct Piece {
     points: Points,
     pub(super) size: Size,
+    /// In the order of the points.
+    pub(super) runs: Runs,
     share: Option<Share>,
     /// When it came.
     pub(super) since: Instant,
@@ -31,14 +35,20 @@ enum Points {
 /// What goes out in one request.
 #[derive(Debug, Default)]
 pub(super) struct Parcel {
+    /// Among those that were under way at any time.
+    pub(super) number: u64,
     pieces: Vec<Points>,
     pub(super) size: Size,
+    pub(super) resources: Resources,
     pub(super) shares: Vec<Share>,
+    /// When the oldest of it came.
+    pub(super) since: Option<Instant>,
 }
 
 impl Piece {
-    pub(super) fn new(batch: Arc<Batch>, size: Size, share: Option<Share>) -> Self {
-        Self { points: Points::Whole(batch), size, share, since: Instant::now() }
+    pub(super) fn new(load: Load, share: Option<Share>) -> Self {
+        let Load { batch, size, runs } = load;
+        Self { points: Points::Whole(batch), size, runs, share, since: Instant::now() }
     }
 
     /// Cuts off the front, as large as `room` allows; at least one point if `at_least_one`.
@@ -48,7 +58,7 @@ impl Piece {
         let mut rest = std::mem::take(&mut self.points).into_rest();
         let (mut bytes, mut count) = (0, 0);
         for point in rest.as_slice() {
-            let point_bytes = if self.size.bytes > 0 { encoded_size(point) } else { 0 };
+            let point_bytes = encoded_size(point);
             let total = match sizer {
                 BatchSizer::Items => count as u64 + 1,
                 BatchSizer::Bytes => bytes + point_bytes,
@@ -66,14 +76,17 @@ impl Piece {
         }
         let size = Size { requests: 0, points: count as u64, bytes };
         self.size -= size;
+        let runs = self.runs.cut(count);
         let share = self.share.as_mut().map(|share| share.cut(size.points));
-        Some(Self { points: Points::Rest(front.into_iter()), size, share, since: self.since })
+        Some(Self { points: Points::Rest(front.into_iter()), size, runs, share, since: self.since })
     }
 }
 
 impl Parcel {
     pub(super) fn push(&mut self, piece: Piece) {
         self.size += piece.size;
+        self.resources.extend(piece.runs.ids());
+        self.since = Some(self.since.map_or(piece.since, |since| since.min(piece.since)));
         self.pieces.push(piece.points);
         self.shares.extend(piece.share);
     }
@@ -90,14 +103,6 @@ impl Parcel {
             merged.append(piece.into_batch());
         }
         Arc::new(merged)
-    }
-}
-
-impl From<Piece> for Parcel {
-    fn from(piece: Piece) -> Self {
-        let mut parcel = Self::default();
-        parcel.push(piece);
-        parcel
     }
 }
 
@@ -121,4 +126,15 @@ impl Default for Points {
     fn default() -> Self {
         Self::Rest(Vec::new().into_iter())
     }
+}
+
+/// Divides a batch into so many, or fewer: all points of a series are in one, in their order.
+pub(super) fn divide(batch: Arc<Batch>, parts: usize) -> Vec<Batch> {
+    let mut divided: Vec<Batch> = (0..parts).map(|_| Batch::with_capacity(batch.len() / parts + 1)).collect();
+    for point in Arc::unwrap_or_clone(batch) {
+        let part = point.series.slot() % parts;
+        divided[part].push(point);
+    }
+    divided.retain(|part| !part.is_empty());
+    divided
 }

@@ -4,7 +4,7 @@
 //! delivered, what was dropped, and what is held. A point is held from when it is accepted until it is
 //! known what became of it; so the bound covers requests under way, too.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,10 +12,12 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::config::{BatchConfig, BatchSizer, QueueConfig, Sizer};
+use super::config::{QueueConfig, Sizer};
+use super::load::Load;
 use super::parcel::{Parcel, Piece};
 use super::rate::DrainRate;
 use super::reply::Share;
+use super::select::{Choice, Rule, Waiting};
 use super::size::Size;
 use crate::batch::Batch;
 use crate::telemetry::QueueLevels;
@@ -28,8 +30,7 @@ const POINTS_PER_REQUEST: u64 = 1000;
 pub(super) struct Queue {
     sizer: Sizer,
     capacity: u64,
-    batch: Option<Merging>,
-    counts_bytes: bool,
+    rule: Rule,
     levels: Option<Arc<QueueLevels>>,
     state: Mutex<State>,
     // One consumer at a time waits for work; the others wait for their turn.
@@ -40,20 +41,12 @@ pub(super) struct Queue {
     pub(super) closing: CancellationToken,
 }
 
-/// When and how what waits is merged.
-#[derive(Debug)]
-struct Merging {
-    flush_timeout: Duration,
-    min_size: u64,
-    max_size: u64,
-    sizer: BatchSizer,
-}
-
 #[derive(Debug, Default)]
 struct State {
-    pieces: VecDeque<Piece>,
-    // What is in `pieces`.
-    waiting: Size,
+    waiting: Waiting,
+    // What is under way, by the number of the request: when the oldest of it came.
+    under_way: BTreeMap<u64, Instant>,
+    requests: u64,
     // What is promised to senders that have not handed it over yet.
     reserved: Size,
     counts: Counts,
@@ -85,21 +78,16 @@ pub(super) enum NoRoom {
 
 /// What a consumer does next.
 enum Next {
-    Send(Parcel),
-    WaitUntil(Instant),
-    Wait,
+    Do(Choice),
     End,
 }
 
 impl Queue {
     pub(super) fn new(config: &QueueConfig, levels: Option<Arc<QueueLevels>>) -> Self {
-        let batch = config.batch.as_ref().map(|batch| Merging::of(batch, config.sizer));
-        let batch_bytes = matches!(&batch, Some(batch) if batch.sizer == BatchSizer::Bytes);
         Self {
             sizer: config.sizer,
             capacity: config.queue_size.max(1),
-            batch,
-            counts_bytes: config.sizer == Sizer::Bytes || batch_bytes,
+            rule: Rule::of(config),
             levels,
             state: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
@@ -114,8 +102,9 @@ impl Queue {
         Self::new(&QueueConfig { queue_size: u64::MAX, ..QueueConfig::default() }, None)
     }
 
+    /// What the queue has to know before it takes a batch.
     pub(super) fn measure(&self, batch: &Batch) -> Size {
-        Size::of(batch, self.counts_bytes)
+        Size::of(batch, self.sizer == Sizer::Bytes)
     }
 
     /// Keeps room for `size`, until it is pushed or released.
@@ -175,8 +164,8 @@ impl Queue {
     /// Takes a batch in, using up to `reserved` of what was promised; returns what it used.
     ///
     /// Fails when the outbox has ended meanwhile; the batch is lost and in the accounts.
-    pub(super) fn push(&self, batch: Arc<Batch>, share: Option<Share>, reserved: Size) -> Result<Size, Size> {
-        let size = self.measure(&batch);
+    pub(super) fn push(&self, load: Load, share: Option<Share>, reserved: Size) -> Result<Size, Size> {
+        let size = load.size;
         let used = size.min(reserved);
         let mut state = self.state();
         state.reserved -= used;
@@ -186,8 +175,7 @@ impl Queue {
             return Err(used);
         }
         state.counts.held += size;
-        state.waiting += size;
-        state.pieces.push_back(Piece::new(batch, size, share));
+        state.waiting.push(Piece::new(load, share));
         self.publish(&state);
         drop(state);
         self.work.notify_one();
@@ -208,13 +196,13 @@ impl Queue {
         loop {
             let next = self.next();
             match next {
-                Next::Send(parcel) => return Some(parcel),
                 Next::End => return None,
-                Next::Wait => tokio::select! {
+                Next::Do(Choice::Send(parcel)) => return Some(parcel),
+                Next::Do(Choice::Wait) => tokio::select! {
                     () = self.work.notified() => {}
                     () = self.closing.cancelled(), if !self.closing.is_cancelled() => {}
                 },
-                Next::WaitUntil(instant) => tokio::select! {
+                Next::Do(Choice::WaitUntil(instant)) => tokio::select! {
                     () = self.work.notified() => {}
                     () = self.closing.cancelled() => {}
                     () = tokio::time::sleep_until(instant) => {}
@@ -226,31 +214,38 @@ impl Queue {
     fn next(&self) -> Next {
         let mut state = self.state();
         let is_closing = self.closing.is_cancelled();
-        let Some(oldest) = state.pieces.front() else {
-            let is_over = is_closing && state.reserved == Size::default();
-            return if is_over { Next::End } else { Next::Wait };
-        };
-        let Some(rule) = &self.batch else {
-            return state.take_front().map_or(Next::Wait, |piece| Next::Send(piece.into()));
-        };
-        let due = oldest.since + rule.flush_timeout;
-        let is_large = measured(state.waiting, rule.sizer) >= rule.min_size;
-        if !is_large && !is_closing && Instant::now() < due {
-            return Next::WaitUntil(due);
+        if state.waiting.is_empty() && is_closing && state.reserved == Size::default() {
+            return Next::End;
         }
-        Next::Send(state.take_merged(rule))
+        let mut choice = state.waiting.choose(&self.rule, is_closing);
+        if let Choice::Send(parcel) = &mut choice {
+            state.requests += 1;
+            parcel.number = state.requests;
+            let since = parcel.since.unwrap_or_else(Instant::now);
+            state.under_way.insert(parcel.number, since);
+        }
+        Next::Do(choice)
     }
 
     /// The fate of points is decided: they are held no more.
     pub(super) fn settle(&self, size: Size, delivered: u64) {
         let mut state = self.state();
-        state.counts.held -= size;
-        state.counts.delivered += delivered;
-        state.counts.dropped += size.points - delivered;
-        state.rate.settled(size.points);
+        state.settle(size, delivered);
         self.publish(&state);
         drop(state);
         self.room.notify_waiters();
+    }
+
+    /// The fate of all points of a request is decided: what shares resources with it may go.
+    pub(super) fn done(&self, parcel: &Parcel) {
+        let mut state = self.state();
+        state.settle(Size { points: 0, ..parcel.size }, 0);
+        state.under_way.remove(&parcel.number);
+        state.waiting.release(&parcel.resources);
+        self.publish(&state);
+        drop(state);
+        self.room.notify_waiters();
+        self.work.notify_one();
     }
 
     /// Takes nothing new from now on.
@@ -279,8 +274,8 @@ impl Queue {
         let mut state = self.state();
         let counts = state.counts;
         state.has_ended = true;
-        state.pieces.clear();
-        state.waiting = Size::default();
+        state.waiting.clear();
+        state.under_way.clear();
         state.counts.dropped += counts.held.points;
         state.counts.held = Size::default();
         self.publish(&state);
@@ -295,11 +290,12 @@ impl Queue {
         let counts = &state.counts;
         debug_assert_eq!(counts.accepted, counts.delivered + counts.dropped + counts.held.points);
         if let Some(levels) = &self.levels {
-            levels.size(match self.sizer {
+            let size = match self.sizer {
                 Sizer::Requests => counts.held.requests,
                 Sizer::Items => counts.held.points,
                 Sizer::Bytes => counts.held.bytes,
-            });
+            };
+            levels.show(size, counts.held.points, counts.held.bytes, state.oldest());
         }
     }
 
@@ -308,55 +304,17 @@ impl Queue {
     }
 }
 
-impl Merging {
-    fn of(config: &BatchConfig, queue: Sizer) -> Self {
-        Self {
-            flush_timeout: config.flush_timeout.0,
-            min_size: config.min_size,
-            max_size: config.max_size,
-            sizer: config.sizer_in(queue),
-        }
-    }
-}
-
 impl State {
-    fn take_front(&mut self) -> Option<Piece> {
-        let piece = self.pieces.pop_front()?;
-        self.waiting -= piece.size;
-        Some(piece)
+    fn settle(&mut self, size: Size, delivered: u64) {
+        self.counts.held -= size;
+        self.counts.delivered += delivered;
+        self.counts.dropped += size.points - delivered;
+        self.rate.settled(size.points);
     }
 
-    /// Takes pieces from the front until the request is large enough, and cuts the last where it is too large.
-    fn take_merged(&mut self, rule: &Merging) -> Parcel {
-        let mut parcel = Parcel::default();
-        while let Some(mut piece) = self.take_front() {
-            let room = match rule.max_size {
-                0 => u64::MAX,
-                max => max.saturating_sub(measured(parcel.size, rule.sizer)),
-            };
-            let is_first = parcel.size.points == 0;
-            // A single point larger than a request may be is a request all the same.
-            if measured(piece.size, rule.sizer) <= room || (is_first && piece.size.points == 1) {
-                parcel.push(piece);
-            } else {
-                if let Some(front) = piece.cut(room, rule.sizer, is_first) {
-                    parcel.push(front);
-                }
-                self.waiting += piece.size;
-                self.pieces.push_front(piece);
-                break;
-            }
-            if measured(parcel.size, rule.sizer) >= rule.min_size {
-                break;
-            }
-        }
-        parcel
-    }
-}
-
-fn measured(size: Size, sizer: BatchSizer) -> u64 {
-    match sizer {
-        BatchSizer::Items => size.points,
-        BatchSizer::Bytes => size.bytes,
+    /// When the oldest came that is held.
+    fn oldest(&self) -> Option<Instant> {
+        let under_way = self.under_way.values().min().copied();
+        [under_way, self.waiting.oldest()].into_iter().flatten().min()
     }
 }

@@ -1,3 +1,8 @@
+mod bad;
+mod circuit;
+mod order;
+mod parts;
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,9 +19,12 @@ const MISSED: &str = "otelcol_exporter_enqueue_failed_metric_points{x}";
 
 /// Queues a batch and returns whether there was room.
 fn push(outbox: &Arc<Outbox>, values: std::ops::Range<i64>) -> Result<(), Refused> {
-    let batch = batch(values);
+    push_batch(outbox, batch(values))
+}
+
+fn push_batch(outbox: &Arc<Outbox>, batch: Batch) -> Result<(), Refused> {
     let mut permit = outbox.reserve(&batch, 1)?.expect("no test waits for room here");
-    permit.commit(Arc::new(batch));
+    permit.commit(Load::new(Arc::new(batch)));
     Ok(())
 }
 
@@ -74,7 +82,7 @@ async fn a_full_queue_refuses_and_says_when_to_come_again() {
     let seconds = refused.retry_after.as_secs_f64();
     assert!((22.0..=30.0).contains(&seconds), "nothing was ever sent: {seconds}");
     assert_eq!(ledger.sum(MISSED), 3);
-    outbox.offer(Arc::new(batch(2..6)));
+    outbox.offer(Load::new(Arc::new(batch(2..6))));
     assert_eq!(ledger.sum(MISSED), 7);
     assert_eq!(outbox.dispatch.queue.counts().accepted, 2);
 }
@@ -298,8 +306,7 @@ async fn merging_moves_the_points_nobody_else_holds() {
     let holders = Arc::strong_count(&series.0);
     let mut parcel = parcel::Parcel::default();
     for batch in [left, right] {
-        let size = Size::of(&batch, false);
-        parcel.push(parcel::Piece::new(Arc::new(batch), size, None));
+        parcel.push(parcel::Piece::new(Load::new(Arc::new(batch)), None));
     }
     let merged = parcel.merge();
     assert_eq!((merged.len(), Arc::strong_count(&series.0)), (6, holders));
@@ -348,7 +355,7 @@ async fn what_cannot_be_delivered_by_the_deadline_is_reported() {
     assert_eq!(exporter.stopped.load(Ordering::Relaxed), 1);
     let refused = push(&outbox, 0..1).unwrap_err();
     assert_eq!(refused.reason, "`x` is stopping");
-    outbox.offer(Arc::new(batch(0..2)));
+    outbox.offer(Load::new(Arc::new(batch(0..2))));
     assert_eq!(ledger.sum(MISSED), 2);
 }
 
@@ -363,7 +370,7 @@ async fn a_batch_reserved_before_the_drain_is_still_delivered() {
         async move { outbox.drain(after(5)).await }
     });
     tokio::time::sleep(Duration::from_secs(1)).await;
-    permit.commit(Arc::new(late));
+    permit.commit(Load::new(Arc::new(late)));
     drop(permit);
     assert_eq!(draining.await.unwrap(), drained(3, 0, 0));
 }
