@@ -7,9 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hashbrown::HashTable;
 
-/// Whatever was not asked for between so many sweeps is forgotten.
-const UNUSED_SWEEPS_MAX: u32 = 5;
-
 /// Stands for no slot.
 pub const NONE: u32 = u32::MAX;
 
@@ -165,14 +162,14 @@ impl<T: Weight> Table<T> {
         value.bytes() + size_of::<Slot<T>>() + 2 * size_of::<u32>()
     }
 
-    /// Forgets what was not asked for since the fifth call before this one.
-    pub fn sweep(&mut self, room: &Room) {
+    /// Forgets what was not asked for between so many sweeps.
+    pub fn sweep(&mut self, room: &Room, unused_sweeps_max: u32) {
         self.generation = self.generation.wrapping_add(1);
         let (slots, free, generation) = (&mut self.slots, &mut self.free, self.generation);
         slots[ASIDE as usize].value = None;
         self.index.retain(|&mut index| {
             let slot = &mut slots[index as usize];
-            if generation.wrapping_sub(slot.used) < UNUSED_SWEEPS_MAX {
+            if generation.wrapping_sub(slot.used) < unused_sweeps_max {
                 return true;
             }
             if let Some(value) = slot.value.take() {

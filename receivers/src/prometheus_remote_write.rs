@@ -27,7 +27,6 @@ mod symbols;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ::config::{Problems, Section};
 use futures_util::FutureExt;
@@ -35,12 +34,12 @@ use futures_util::future::BoxFuture;
 use pipeline::Output;
 use pipeline::component::{BoxError, Context, Receiver, ReceiverEntry, Running};
 use pipeline::net::server::{HttpService, Listen, Served};
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use self::config::Config;
 use self::decoder::Decoder;
 use self::http::WriteService;
+use crate::serving::serve;
 
 pub(crate) const ENTRY: ReceiverEntry = ReceiverEntry {
     name: "prometheus_remote_write",
@@ -55,9 +54,6 @@ endpoint: localhost:9090
 
 /// Where Prometheus takes pushes, and where Mimir does: senders are set up for either.
 const PATHS: [&str; 2] = ["/api/v1/write", "/api/v1/push"];
-
-/// How often what is no longer sent is forgotten.
-const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
 struct RemoteWriteReceiver {
     config: Config,
@@ -86,7 +82,7 @@ impl Receiver for RemoteWriteReceiver {
     ) -> BoxFuture<'static, Result<Running, BoxError>> {
         Box::pin(async move {
             let decoder = Arc::new(Decoder::new(self.context.registry.clone()));
-            let service = WriteService::new(&self.context, decoder.clone(), output, &self.config)?;
+            let service = WriteService::new(&self.context, decoder.clone(), output.clone(), &self.config)?;
             let service: Arc<dyn HttpService> = Arc::new(service);
             let mut served = Vec::new();
             for path in PATHS {
@@ -95,7 +91,12 @@ impl Receiver for RemoteWriteReceiver {
             let scheme = if self.config.tls.is_some() { "https" } else { "http" };
             let note = |served: &Served| format!("remote write on {}", served.address.url(scheme, PATHS[0]));
             let notes = served.first().map(note);
-            Ok(Running { notes: notes.into_iter().collect(), work: work(decoder, served, stop).boxed() })
+            let look = {
+                let decoder = decoder.clone();
+                move || if output.is_pressed() { decoder.forget() }
+            };
+            let work = serve(served, stop, move || decoder.sweep(), look);
+            Ok(Running { notes: notes.into_iter().collect(), work: work.boxed() })
         })
     }
 }
@@ -111,16 +112,4 @@ impl RemoteWriteReceiver {
             key: format!("{}.endpoint", self.path),
         }
     }
-}
-
-async fn work(decoder: Arc<Decoder>, served: Vec<Served>, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            _ = ticks.tick() => decoder.sweep(),
-        }
-    }
-    futures_util::future::join_all(served.into_iter().map(Served::stop)).await;
 }

@@ -10,15 +10,23 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use pipeline::component::BoxError;
 use pipeline::net::body::BUDGET_BYTES_MAX;
-use pipeline::net::server::check_endpoint;
+use pipeline::net::server::{Served, check_endpoint};
 use pipeline::net::{Body, Net, auth, server_tls};
 use serde::{Deserialize, Serialize};
+use tokio::time::{Interval, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 
 use cors::Cors;
 pub(crate) use cors::CorsConfig;
 
 /// What a sender is told to wait at least and at most.
 pub(crate) const RETRY_DELAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// How often what belongs to series that are gone is forgotten.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How often it is asked whether memory is short.
+const PRESSURE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Where to listen: the one thing there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -54,6 +62,32 @@ pub(crate) fn check_size(key: &str, bytes: usize, add: &mut dyn FnMut(&str, Stri
         let (most, all) = (BUDGET_BYTES_MAX >> 21, BUDGET_BYTES_MAX >> 20);
         add(key, format!("expected {most} MiB at most, because all requests together may hold {all} MiB"));
     }
+}
+
+/// Lets servers run until `stop`, and says meanwhile when to forget: `sweep` what is no longer sent, and
+/// `look` whether memory is short.
+pub(crate) async fn serve(
+    served: Vec<Served>,
+    stop: CancellationToken,
+    sweep: impl Fn(),
+    look: impl Fn(),
+) {
+    let mut sweeps = every(SWEEP_INTERVAL);
+    let mut looks = every(PRESSURE_INTERVAL);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = sweeps.tick() => sweep(),
+            _ = looks.tick() => look(),
+        }
+    }
+    futures_util::future::join_all(served.into_iter().map(Served::stop)).await;
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
 /// The headers that every response has, and what browsers are told.

@@ -134,12 +134,12 @@ impl Cache {
         self.room.used_bytes()
     }
 
-    /// Forgets what was not asked for lately.
-    pub(super) fn sweep(&mut self) {
-        self.resources.sweep(&self.room);
-        self.scopes.sweep(&self.room);
-        self.metrics.sweep(&self.room);
-        self.series.sweep(&self.room);
+    /// Forgets what was not asked for between so many sweeps.
+    pub(super) fn sweep(&mut self, unused_sweeps_max: u32) {
+        self.resources.sweep(&self.room, unused_sweeps_max);
+        self.scopes.sweep(&self.room, unused_sweeps_max);
+        self.metrics.sweep(&self.room, unused_sweeps_max);
+        self.series.sweep(&self.room, unused_sweeps_max);
     }
 }
 

@@ -28,6 +28,9 @@ const BYTES_A_SERIES: usize = 400;
 /// The least that may be remembered.
 const BYTES_MIN: usize = 1 << 20;
 
+/// Whatever was not asked for between so many sweeps is forgotten.
+const UNUSED_SWEEPS_MAX: u32 = 5;
+
 /// As many exemplars may wait for a point of their series.
 const PENDING_MAX: usize = 10_000;
 
@@ -155,8 +158,15 @@ impl Decoder {
     pub(super) fn sweep(&self) {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let Memory { table, room, families, .. } = &mut *memory;
-        table.sweep(room);
+        table.sweep(room, UNUSED_SWEEPS_MAX);
         families.sweep();
+    }
+
+    /// Forgets series not met since the last call, of this or of [`Decoder::sweep`]: for when memory is short.
+    pub(super) fn forget(&self) {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let Memory { table, room, .. } = &mut *memory;
+        table.sweep(room, 2);
     }
 }
 

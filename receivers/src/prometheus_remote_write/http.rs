@@ -103,7 +103,11 @@ impl Shared {
     async fn write(&self, parts: &Parts, mut body: Incoming) -> Result<Answer, Answer> {
         let version = version_of(parts)?;
         // Whoever is to come back later need not send the body now.
-        self.output.ready().map_err(Answer::later)?;
+        if let Err(refused) = self.output.ready() {
+            self.metrics.refused_request();
+            tokio::spawn(body::discard(body));
+            return Err(Answer::later(refused));
+        }
         let received = body::receive(&mut body, Encoding::Identity, self.body_bytes_max, &self.budget).await;
         let block = match received {
             Ok(block) => block,

@@ -1,11 +1,12 @@
 use std::collections::HashMap;
+use std::time::Duration;
 
 use ::config::Section;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::metrics::noop::NoopMeterProvider;
 use pipeline::net::Net;
 use pipeline::net::auth::{Authenticator, Bearer, Source};
-use pipeline::output::{Intake, Refused, Sink};
+use pipeline::output::{Refused, Sink};
 use pipeline::{Batch, Clock, Registry, notation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -61,15 +62,9 @@ fn one_sample() -> Vec<u8> {
 
 impl Fixture {
     async fn start(more: &str) -> Self {
-        let sink = Sink::new();
-        let output = sink.output();
-        Self::start_with(sink, output, more).await
-    }
-
-    async fn start_with(sink: Sink, output: Output, more: &str) -> Self {
-        let stop = CancellationToken::new();
+        let (sink, stop) = (Sink::new(), CancellationToken::new());
         let yaml = format!("endpoint: 127.0.0.1:0\n{more}");
-        let running = built(&yaml).unwrap().start(output, stop.clone()).await.unwrap();
+        let running = built(&yaml).unwrap().start(sink.output(), stop.clone()).await.unwrap();
         let address = running.notes[0].strip_prefix("remote write on http://").unwrap();
         let address = address.strip_suffix("/api/v1/write").unwrap().to_owned();
         Self { sink, stop, work: tokio::spawn(running.work), address }
@@ -231,29 +226,15 @@ counter c_total = 1.0 @10000000
     fixture.stop().await;
 }
 
-/// Says that it takes nothing, and would break if it were given something.
-struct Closed;
-
-impl Intake for Closed {
-    fn send(&self, _: Batch) -> BoxFuture<'_, Result<(), Refused>> {
-        panic!("nothing is sent to what is not ready")
-    }
-
-    fn offer(&self, _: Batch) -> BoxFuture<'_, ()> {
-        panic!("nothing is offered to what is not ready")
-    }
-
-    fn ready(&self) -> Result<(), Refused> {
-        Err(refusal())
-    }
-}
-
 #[tokio::test]
 async fn a_body_is_not_read_where_nothing_would_be_taken() {
-    let fixture = Fixture::start_with(Sink::new(), Output::new(Closed), "").await;
+    let fixture = Fixture::start("").await;
+    fixture.sink.shut(Some(refusal()));
     let answer = fixture.post(V1, b"not even snappy").await;
     assert_eq!(answer.status, 503);
     assert!(answer.head.contains("retry-after: 3"), "{}", answer.head);
+    fixture.sink.shut(None);
+    assert_eq!(fixture.post(V1, &one_sample()).await.status, 204);
     fixture.stop().await;
 }
 
