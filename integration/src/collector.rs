@@ -49,12 +49,8 @@ impl Collector {
 
     /// Starts what runs without a file; does not wait.
     pub fn spawn_default() -> Self {
-<<<<<<< HEAD
-        Self::launch(tempfile::tempdir().expect("a temporary folder can be made"), &[], &[], &[])
-=======
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         Self::launch(folder, Command::new(binary()), &[], &[])
->>>>>>> limits
     }
 
     /// Starts with this configuration and more arguments; does not wait.
@@ -64,18 +60,6 @@ impl Collector {
 
     /// As [`Self::spawn`], with variables in the environment.
     pub fn spawn_with(config: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-<<<<<<< HEAD
-        Self::spawn_under(&[], config, arguments, variables)
-    }
-
-    /// As [`Self::spawn_with`], started by another command that becomes it: `unshare`, `sh -c '... exec "$@"'`.
-    pub fn spawn_under(
-        wrapper: &[String],
-        config: &str,
-        arguments: &[&str],
-        variables: &[(&str, &str)],
-    ) -> Self {
-=======
         Self::launch_with(config, Command::new(binary()), arguments, variables)
     }
 
@@ -86,25 +70,25 @@ impl Collector {
         Self::launch_with(config, shell, &[], &[])
     }
 
+    /// As [`Self::spawn_with`], started by another command that becomes it: `unshare`, `sh -c '... exec "$@"'`.
+    pub fn spawn_under(
+        wrapper: &[String],
+        config: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let binary = binary().to_string_lossy().into_owned();
+        let mut words = wrapper.iter().chain([&binary]);
+        let mut program = Command::new(words.next().expect("the binary is at the end"));
+        program.args(words);
+        Self::launch_with(config, program, arguments, variables)
+    }
+
     fn launch_with(config: &str, program: Command, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
->>>>>>> limits
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let config_path = folder.path().join("config.yaml");
         std::fs::write(&config_path, config).expect("a temporary file can be written");
         let config_path = config_path.to_string_lossy().into_owned();
-<<<<<<< HEAD
-        Self::launch(folder, wrapper, &[&["--config", &config_path], arguments].concat(), variables)
-    }
-
-    fn launch(folder: TempDir, wrapper: &[String], arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let binary = binary().to_string_lossy().into_owned();
-        let mut command = wrapper.iter().chain([&binary]);
-        let program = command.next().expect("the binary is at the end");
-        let log = std::fs::File::create(folder.path().join("log")).expect("a temporary file can be made");
-        let out = std::fs::File::create(folder.path().join("out")).expect("a temporary file can be made");
-        let child = Command::new(program)
-            .args(command)
-=======
         Self::launch(folder, program, &[&["--config", &config_path], arguments].concat(), variables)
     }
 
@@ -112,7 +96,6 @@ impl Collector {
         let log = std::fs::File::create(folder.path().join("log")).expect("a temporary file can be made");
         let out = std::fs::File::create(folder.path().join("out")).expect("a temporary file can be made");
         let child = program
->>>>>>> limits
             .arg("run")
             .args(arguments)
             .envs(variables.iter().copied())

@@ -17,11 +17,8 @@ mod prometheus;
 mod random;
 mod remote_write;
 mod setup;
-<<<<<<< HEAD
 mod steady;
-=======
 mod surge;
->>>>>>> limits
 mod target;
 
 pub use account::{Account, Point, Times, Totals};
@@ -30,12 +27,8 @@ pub use bomb::{gzip_bomb, zstd_bomb};
 pub use certificates::{Authority, Issued};
 pub use collector::{Collector, binary, find_sample, wait_until};
 pub use demo::{DOUBLING, Replay};
-<<<<<<< HEAD
 pub use gate::{Gate, Way};
-=======
-pub use gate::Gate;
 pub use group::Group;
->>>>>>> limits
 pub use http::{Response, get, get_with, request};
 pub use http_backend::{Answer, HttpBackend};
 pub use load::{Ledger, Load, flood};
@@ -44,11 +37,8 @@ pub use peer::{Peer, Reply, Seen};
 pub use prometheus::{Prometheus, promtool};
 pub use random::random_requests;
 pub use setup::{job, scraping, with_pipeline};
-<<<<<<< HEAD
 pub use steady::{Door, Doors, Entries, Sending, Steady};
-=======
 pub use surge::{Refusals, Surge};
->>>>>>> limits
 pub use target::Target;
 
 use std::path::{Path, PathBuf};

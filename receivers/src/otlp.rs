@@ -91,7 +91,10 @@ impl Receiver for OtlpReceiver {
                 notes.push(format!("HTTP on {}", http.address.url(scheme, &config.metrics_url_path)));
                 served.push(http);
             }
-            let look = { let intake = intake.clone(); move || intake.forget_if_pressed() };
+            let look = {
+                let intake = intake.clone();
+                move || intake.forget_if_pressed()
+            };
             let work = serve(served, stop, move || intake.sweep(), look);
             Ok(Running { notes, work: work.boxed() })
         })

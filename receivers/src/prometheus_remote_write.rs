@@ -93,7 +93,11 @@ impl Receiver for RemoteWriteReceiver {
             let notes = served.first().map(note);
             let look = {
                 let decoder = decoder.clone();
-                move || if output.is_pressed() { decoder.forget() }
+                move || {
+                    if output.is_pressed() {
+                        decoder.forget()
+                    }
+                }
             };
             let work = serve(served, stop, move || decoder.sweep(), look);
             Ok(Running { notes: notes.into_iter().collect(), work: work.boxed() })

@@ -66,12 +66,7 @@ pub(crate) fn check_size(key: &str, bytes: usize, add: &mut dyn FnMut(&str, Stri
 
 /// Lets servers run until `stop`, and says meanwhile when to forget: `sweep` what is no longer sent, and
 /// `look` whether memory is short.
-pub(crate) async fn serve(
-    served: Vec<Served>,
-    stop: CancellationToken,
-    sweep: impl Fn(),
-    look: impl Fn(),
-) {
+pub(crate) async fn serve(served: Vec<Served>, stop: CancellationToken, sweep: impl Fn(), look: impl Fn()) {
     let mut sweeps = every(SWEEP_INTERVAL);
     let mut looks = every(PRESSURE_INTERVAL);
     loop {
