@@ -140,6 +140,10 @@ fn of_page(page: &str) -> Samples {
         .collect()
 }
 
+fn is_without_target(page: &str) -> bool {
+    !page.lines().any(|line| line.starts_with("t_"))
+}
+
 /// Whether the page shows what Prometheus has, of which there is at least this much.
 async fn agree(prometheus: &Prometheus, collector: &Collector, samples_min: usize) -> bool {
     let (theirs, ours) = (of_prometheus(prometheus).await, of_page(&collector.page().await));
@@ -188,10 +192,8 @@ async fn check_prometheus(binary: &str, more: &str, arguments: &[&str]) {
     let printed = || async { collector.output().contains(&format!("trace 0x{TRACE}")) };
     wait_until("an exemplar", printed, log).await;
     drop(target);
-    let is_gone = || async {
-        let page = collector.page().await;
-        !page.contains("t_") && agree(&prometheus, &collector, 5).await
-    };
+    let is_gone =
+        || async { is_without_target(&collector.page().await) && agree(&prometheus, &collector, 5).await };
     wait_until("the target to be gone", is_gone, log).await;
     let refused = collector.own_sample("otelcol_receiver_failed_metric_points_total", &[]).await;
     assert!(matches!(refused, None | Some(0.0)), "{refused:?}");
@@ -215,6 +217,54 @@ async fn what_prometheus_3_pushes_in_2_0_is_on_the_page_as_prometheus_has_it() {
     let features = "--enable-feature=native-histograms,exemplar-storage,metadata-wal-records";
     let version = "protobuf_message: io.prometheus.write.v2.Request";
     check_prometheus(&binary, version, &[features]).await;
+}
+
+/// A collector that scrapes this target and pushes on what it shows itself.
+fn relaying(target: &str, collector: &str, message: &str) -> String {
+    format!(
+        "
+receivers:
+  prometheus:
+    config: {{scrape_configs: [{{job_name: j, scrape_interval: 1s, static_configs: [{{targets: ['{target}']}}]}}]}}
+exporters:
+  prometheus: {{endpoint: '127.0.0.1:0'}}
+  prometheus_remote_write: {{endpoint: 'http://{collector}/api/v1/write', protobuf_message: {message}}}
+service:
+  telemetry: {{metrics: {{level: none}}}}
+  pipelines:
+    metrics: {{receivers: [prometheus], exporters: [prometheus, prometheus_remote_write]}}
+"
+    )
+}
+
+async fn check_relay(message: &str) {
+    let text = "# TYPE t_total counter\nt_total{a=\"b\"} 17\n# TYPE t_gauge gauge\nt_gauge -1.5\n\
+                # TYPE t_latency_seconds histogram\nt_latency_seconds_bucket{le=\"0.5\"} 2\n\
+                t_latency_seconds_bucket{le=\"+Inf\"} 3\nt_latency_seconds_sum 4.5\nt_latency_seconds_count 3\n\
+                # TYPE t_size summary\nt_size{quantile=\"0.5\"} 1.5\nt_size_sum 6\nt_size_count 4\n";
+    let target = Target::start(text).await;
+    let second = Collector::start(COLLECTOR).await;
+    let address = second.address("remote write on http://");
+    let first = Collector::start(&relaying(&target.address, &address, message)).await;
+    let agree = || async {
+        let (ours, theirs) = (of_page(&first.page().await), of_page(&second.page().await));
+        ours == theirs && ours.len() >= 12
+    };
+    let log = || format!("{}\n{}", first.log(), second.log());
+    wait_until("both pages to be the same", agree, log).await;
+    drop(target);
+    let is_gone = || async { is_without_target(&second.page().await) };
+    wait_until("the target to be gone from both", is_gone, log).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_collector_pushes_on_in_1_0_is_on_the_page_as_it_has_it() {
+    check_relay("prometheus.WriteRequest").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_collector_pushes_on_in_2_0_is_on_the_page_as_it_has_it() {
+    check_relay("io.prometheus.write.v2.Request").await;
 }
 
 /// A vmagent that runs until it is dropped.

@@ -274,3 +274,26 @@ fn mistakes_in_the_file_are_told_with_their_keys() {
         built("{compression_algorithms: [snappy, zstd], include_metadata: true, idle_timeout: 1m}").is_ok()
     );
 }
+
+#[test]
+fn the_example_and_the_effective_configuration_are_read() {
+    built(ENTRY.example).unwrap();
+    let section = Section::from_yaml("receivers.prometheus_remote_write", "endpoint: :9091").unwrap();
+    let effective = serde_json::to_string(&(ENTRY.effective)(&section).unwrap()).unwrap();
+    assert!(effective.contains(":9091") && effective.contains("keep_alives_enabled"), "{effective}");
+    built(&effective).unwrap();
+}
+
+#[test]
+fn the_page_has_an_example_that_works_and_names_every_key() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/receivers/prometheus_remote_write.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let (_, rest) = page.split_once("```yaml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let section = Section::from_yaml("", example).unwrap().section("receivers.prometheus_remote_write");
+    assert!((ENTRY.build)(&section, &context()).is_ok());
+    let all = serde_json::to_value(Config::default()).unwrap();
+    for key in all.as_object().unwrap().keys().map(String::as_str).chain(["tls", "auth", "cors"]) {
+        assert!(page.contains(&format!("`{key}")), "{key}");
+    }
+}
