@@ -5,6 +5,7 @@
 
 pub mod attributes;
 mod batch;
+pub mod cache;
 pub mod clock;
 pub mod component;
 pub mod delivery;
