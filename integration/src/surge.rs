@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
-use opentelemetry_proto::tonic::metrics::v1::{Exemplar, metric};
+use opentelemetry_proto::tonic::metrics::v1::{Exemplar, exemplar, metric};
 use prost::Message;
 use tokio::time::sleep;
 use tonic::Code;
@@ -112,6 +112,8 @@ impl Sender {
 fn heavy(mut request: ExportMetricsServiceRequest, bytes: usize) -> ExportMetricsServiceRequest {
     let exemplar = Exemplar {
         filtered_attributes: vec![attribute("weight", &"x".repeat(bytes))],
+        // Without a value it would not be valid.
+        value: Some(exemplar::Value::AsInt(1)),
         ..Exemplar::default()
     };
     let scopes = request.resource_metrics.iter_mut().flat_map(|resource| &mut resource.scope_metrics);

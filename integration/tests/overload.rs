@@ -8,9 +8,6 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 use tonic::Code;
 
-/// What a collector in a debug build may hold beyond the limit: what is under way when it says no.
-const SLACK_MIB: u64 = 40;
-
 /// A collector that carries OTLP to one backend through a queue that memory cannot hold.
 fn config(backend: &Backend, limiter: &str, live_series_max: u64) -> String {
     format!(
@@ -34,13 +31,13 @@ service:
     )
 }
 
-/// 300 MiB of points in 600 requests, over gRPC and HTTP.
+/// 100 MiB of points in 200 requests, over gRPC and HTTP.
 fn surge(collector: &Collector) -> Surge {
     Surge {
         grpc: collector.address("gRPC on "),
         http: collector.address("HTTP on http://"),
         lanes: 2,
-        requests: 150,
+        requests: 50,
         points_per_request: 100,
         point_bytes: 5000,
     }
@@ -60,7 +57,7 @@ async fn wait_for_all(backend: &Backend, collector: &Collector, ledgers: &[Ledge
 
 async fn wait_for_refusals(collector: &Collector) {
     let refused = || async {
-        let name = "inferometer_receiver_refused_requests_total";
+        let name = "inferometer_receiver_refused_requests";
         let grpc = collector.own_sample(name, &["transport=\"grpc\""]).await;
         let http = collector.own_sample(name, &["transport=\"http\""]).await;
         grpc > Some(5.0) && http > Some(5.0)
@@ -82,18 +79,19 @@ async fn peak_mib(collector: &mut Collector, duration: Duration) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn above_the_limit_senders_are_told_to_come_back_and_nothing_acknowledged_is_lost() {
     let backend = Backend::start(Behaviour::Refuse(Code::Unavailable)).await;
-    let limiter = "check_interval: 1s, limit_mib: 120, spike_limit_mib: 40";
+    let limiter = "check_interval: 1s, limit_mib: 100, spike_limit_mib: 40";
     let mut collector = Collector::start(&config(&backend, limiter, 1_000_000)).await;
     let refusals = Refusals::default();
     let sending = tokio::spawn(surge(&collector).run(refusals.clone()));
     wait_for_refusals(&collector).await;
     let peak = peak_mib(&mut collector, Duration::from_secs(5)).await;
-    assert!(peak < 80 + SLACK_MIB, "{peak} MiB\n{}", collector.log());
+    // Nothing is taken from 60 MiB on, and what was under way then has room for 40.
+    assert!(peak < 100, "{peak} MiB\n{}", collector.log());
     assert!(collector.log().contains("memory is above the limit"), "{}", collector.log());
 
     backend.behave(Behaviour::Accept);
     let ledgers = sending.await.unwrap();
-    assert_eq!(total(&ledgers), 60_000);
+    assert_eq!(total(&ledgers), 20_000);
     wait_for_all(&backend, &collector, &ledgers).await;
     assert_eq!(refusals.without_time.load(Ordering::Relaxed), 0);
     assert!(refusals.with_time.load(Ordering::Relaxed) > 10);
@@ -114,7 +112,7 @@ async fn in_a_control_group_of_128_mib_the_kernel_never_kills() {
     peak_mib(&mut collector, Duration::from_secs(5)).await;
     backend.behave(Behaviour::Accept);
     let ledgers = sending.await.unwrap();
-    assert_eq!(total(&ledgers), 60_000);
+    assert_eq!(total(&ledgers), 20_000);
     wait_for_all(&backend, &collector, &ledgers).await;
     assert_eq!(group.kills(), 0);
     // Gone before the group.
@@ -147,9 +145,9 @@ async fn a_source_of_ever_new_series_is_refused_what_is_too_much_and_others_go_o
     assert_eq!((ledger.acknowledged, ledger.pushed_back), (10_000, 0), "{}", collector.log());
     assert_eq!((taken + refused, taken < 21_000), (300_000, true), "{taken} {refused}");
     assert!(peak < 120, "{peak} MiB");
-    let failed = collector.own_sample("otelcol_receiver_failed_metric_points_total", &["receiver=\"otlp\""]);
+    let failed = collector.own_sample("otelcol_receiver_failed_metric_points", &["receiver=\"otlp\""]);
     assert_eq!(failed.await, Some(refused as f64));
-    assert!(collector.own_sample("inferometer_series_refused_total", &[]).await >= Some(refused as f64));
+    assert!(collector.own_sample("inferometer_series_refused", &[]).await >= Some(refused as f64));
     wait_for_steady(&backend, &collector, &ledger).await;
 }
 
@@ -164,11 +162,11 @@ async fn what_a_burst_of_series_took_comes_back_when_memory_is_short() {
     let limiter = "check_interval: 1s, limit_mib: 100, spike_limit_mib: 40";
     let mut collector = Collector::start(&config(&backend, limiter, 1_000_000)).await;
     let base = collector.anonymous_mib();
-    let exploding = tokio::spawn(explode(collector.address("HTTP on http://"), 300));
+    let exploding = tokio::spawn(explode(collector.address("HTTP on http://"), 150));
     let above = || async { collector.log().contains("memory is above the limit") };
     wait_until("memory to be short", above, || collector.log()).await;
     let (taken, refused) = exploding.await.unwrap();
-    assert_eq!((taken, refused), (300_000, 0));
+    assert_eq!((taken, refused), (150_000, 0));
     let ledger = steady(&collector).run().await;
     assert_eq!(ledger.acknowledged, 10_000, "{}", collector.log());
     wait_for_steady(&backend, &collector, &ledger).await;

@@ -116,8 +116,8 @@ async fn what_comes_through_and_what_does_not_is_counted() {
     assert_eq!(sum("otelcol_processor_incoming_items{memory_limiter"), 8);
     assert_eq!(sum("otelcol_processor_outgoing_items{memory_limiter"), 5);
     use_mib(Some(7));
-    assert_eq!(ledger.gauge("inferometer_process_memory_limit"), Some(80 * MIB));
-    assert_eq!(ledger.gauge("inferometer_process_memory_used"), Some(7 * MIB));
+    assert_eq!(ledger.gauge("inferometer_process_memory_limit_bytes"), Some(80 * MIB));
+    assert_eq!(ledger.gauge("inferometer_process_memory_used_bytes"), Some(7 * MIB));
     drop(limiter);
-    assert_eq!(ledger.gauge("inferometer_process_memory_limit"), None);
+    assert_eq!(ledger.gauge("inferometer_process_memory_limit_bytes"), None);
 }
