@@ -131,6 +131,15 @@ pub trait BatchProcessor: Send {
 
     /// Called now and then: forget what belongs to series that are gone.
     fn sweep(&mut self);
+
+    /// Sweeps a part, about `count` things from the one at `from` on; returns where to go on, or `None` at the end.
+    ///
+    /// Called in the place of [`sweep`](Self::sweep), with the lock let go in between. For who remembers much.
+    fn sweep_some(&mut self, from: usize, count: usize) -> Option<usize> {
+        let _ = (from, count);
+        self.sweep();
+        None
+    }
 }
 
 /// A way out.

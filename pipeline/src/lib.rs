@@ -10,6 +10,7 @@ pub mod component;
 pub mod delivery;
 pub mod errors;
 pub mod extensions;
+mod growth;
 pub mod mapping;
 mod metric;
 pub mod net;

@@ -2,15 +2,22 @@
 
 mod actions;
 mod attributes;
+mod cumulative_to_delta;
+mod delta_to_cumulative;
+mod delta_to_rate;
 mod dialect;
 mod filter;
 mod gpu_attribution;
 mod mapped;
 mod matcher;
+mod metric_start_time;
 mod relabel;
 mod resource;
 mod schema;
+mod streams;
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;
 
@@ -22,9 +29,13 @@ pub use filter::fuzz_condition;
 /// Every processor there is.
 pub const PROCESSORS: &[ProcessorEntry] = &[
     attributes::ENTRY,
+    cumulative_to_delta::ENTRY,
+    delta_to_cumulative::ENTRY,
+    delta_to_rate::ENTRY,
     dialect::ENTRY,
     filter::ENTRY,
     gpu_attribution::ENTRY,
+    metric_start_time::ENTRY,
     relabel::ENTRY,
     resource::ENTRY,
     schema::ENTRY,
