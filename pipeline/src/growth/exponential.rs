@@ -189,8 +189,12 @@ fn subtract(now: &mut Buckets, before: &Buckets) -> Option<()> {
 }
 
 fn add_buckets(sum: &mut Buckets, growth: &Buckets) {
-    let (Some((from, to)), own) = (span(growth, 0), span(sum, 0)) else { return };
-    let (low, high) = own.map_or((from, to), |(own_from, own_to)| (own_from.min(from), own_to.max(to)));
+    let spans = [span(sum, 0), span(growth, 0)];
+    let join = |(low, high): (i64, i64), (from, to): (i64, i64)| (low.min(from), high.max(to));
+    let Some((low, high)) = spans.into_iter().flatten().reduce(join) else {
+        *sum = Buckets::default();
+        return;
+    };
     let mut counts = vec![0_u64; (high - low) as usize];
     for (index, count) in [&*sum, growth].into_iter().flat_map(filled) {
         let into = (index - low) as usize;

@@ -133,7 +133,9 @@ impl MatchConfig {
     fn compile(&self, section: &Section, key: &str, problems: &mut Vec<Problem>) -> Match {
         let mut wrong =
             |at: &str, message: &str| problems.push(section.problem(&format!("{key}.{at}"), message));
-        if self.metrics.is_empty() && self.metric_types.is_empty() {
+        // A list that could not be read has been told of already.
+        let has_types = section.has(&format!("{key}.metric_types"));
+        if self.metrics.is_empty() && !has_types {
             wrong("metrics", "needs `metrics` or `metric_types`");
         }
         let match_type = match (self.match_type, self.metrics.is_empty()) {

@@ -63,13 +63,11 @@ impl DeltaToRate {
     /// Whether the point goes on.
     fn convert(&mut self, point: &mut Point) -> bool {
         if self.rates.get(&point.series).is_none() {
-            match self.rate_of(&point.series) {
-                Ok(rate) => self.rates.insert(&point.series, rate),
-                Err(Full { .. }) => {
-                    self.report.dropped("series_limit");
-                    return false;
-                }
+            let Ok(rate) = self.rate_of(&point.series) else {
+                self.report.dropped("series_limit");
+                return false;
             };
+            self.rates.insert(&point.series, rate);
         }
         let Some(Some(rate)) = self.rates.get(&point.series) else { return true };
         point.series = rate.clone();

@@ -267,12 +267,13 @@ fn what_makes_no_sense_is_refused() {
     check_refused(NAME, "{include: {metrics: [a]}}", &["`strict` or `regexp`"]);
     check_refused(NAME, "{exclude: {metrics: ['a('], match_type: regexp}}", &["unclosed group"]);
     check_refused(NAME, "{include: {metric_types: [gauge]}}", &["include.metric_types"]);
-    check_refused(NAME, "{max_streams: 0, initial_value: first}", &["initial_value", "max_streams"]);
+    check_refused(NAME, "{max_streams: 0, initial_value: first}", &["max_streams", "initial_value"]);
 }
 
 /// Takes cumulative values through to deltas and back; the deltas, and what came back.
 fn there_and_back(values: &[(u64, String)]) -> (Vec<String>, Vec<String>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let _inside = runtime.enter();
     let (mut there, mut back) = (Bench::new(NAME, ""), Bench::new("delta_to_cumulative", ""));
     let (mut deltas, mut cumulative) = (Vec::new(), Vec::new());

@@ -18,7 +18,7 @@ pub(super) struct Starts {
     resources_max: usize,
     age_max: Duration,
     roles: PerSeries<Role>,
-    starts: HashMap<Arc<Resource>, Start>,
+    known: HashMap<Arc<Resource>, Start>,
     /// Points of one resource mostly come one after the other.
     last: Option<(Arc<Resource>, u64)>,
 }
@@ -44,7 +44,7 @@ impl Starts {
             resources_max,
             age_max,
             roles: PerSeries::default(),
-            starts: HashMap::new(),
+            known: HashMap::new(),
             last: None,
         }
     }
@@ -58,10 +58,10 @@ impl Starts {
         let start = Start { unix_nano: (seconds * 1e9) as u64, told: Instant::now() };
         let resource = point.series.resource();
         self.last = None;
-        if let Some(known) = self.starts.get_mut(resource) {
+        if let Some(known) = self.known.get_mut(resource) {
             *known = start;
-        } else if self.starts.len() < self.resources_max {
-            self.starts.insert(resource.clone(), start);
+        } else if self.known.len() < self.resources_max {
+            self.known.insert(resource.clone(), start);
         }
     }
 
@@ -80,7 +80,7 @@ impl Starts {
         match &self.last {
             Some((last, start)) if Arc::ptr_eq(last, resource) => *start,
             _ => {
-                let start = self.starts.get(resource).map_or(0, |start| start.unix_nano);
+                let start = self.known.get(resource).map_or(0, |start| start.unix_nano);
                 self.last = Some((resource.clone(), start));
                 start
             }
@@ -102,12 +102,12 @@ impl Starts {
 
     /// How many resources there are whose start is known.
     pub(super) fn known(&self) -> usize {
-        self.starts.len()
+        self.known.len()
     }
 
     pub(super) fn sweep(&mut self) {
         self.roles.sweep();
         self.last = None;
-        self.starts.retain(|_, start| start.told.elapsed() <= self.age_max);
+        self.known.retain(|_, start| start.told.elapsed() <= self.age_max);
     }
 }
