@@ -77,10 +77,6 @@ const EXTENSIONS: &[Instead] = &[
     ("pprof", "take it out here and from `service.extensions`"),
     ("zpages", "take it out here and from `service.extensions`"),
     ("memoryballast", "take it out here and from `service.extensions`"),
-    (
-        "filestorage",
-        "queues are in memory; take this out here, from `service.extensions` and `sending_queue.storage`",
-    ),
     ("oauth2client", "use `bearer_token_auth` with `filename`"),
     ("opamp", "take it out here and from `service.extensions`"),
     ("headerssetter", "write `headers` in the exporter"),

@@ -100,9 +100,22 @@ pub enum Processor {
 }
 
 /// Says whether a pipeline takes anything at all now.
+///
+/// One gate stands in every pipeline that names it, wherever in the list of processors it stands.
 pub trait Gate: Send + Sync {
     /// Asked before a push is read, and again before its batch is taken; so it may cost next to nothing.
     fn admit(&self) -> Result<(), Refused>;
+
+    /// Counts points that were let in, and for which every exporter had room.
+    fn accepted(&self, points: u64);
+
+    /// Counts points that were kept out.
+    fn refused(&self, points: u64);
+
+    /// Whether what is remembered only to be quicker is to be forgotten now.
+    fn is_pressed(&self) -> bool {
+        false
+    }
 }
 
 /// Changes what a series is called, or drops it; looks at nothing else.
@@ -215,6 +228,15 @@ pub enum Delivery {
     Direct,
     /// Through a queue, with batching, timeout and retry.
     Queued(delivery::Config),
+}
+
+impl Delivery {
+    /// Merges what waits by this rule, where the exporter has a queue and no rule of its own.
+    pub fn merge(&mut self, rule: &delivery::BatchConfig) {
+        if let Self::Queued(config) = self {
+            config.sending_queue.batch.get_or_insert_with(|| rule.clone());
+        }
+    }
 }
 
 /// A line of the list of receivers; likewise for processors and exporters.

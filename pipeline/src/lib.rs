@@ -12,6 +12,7 @@ pub mod errors;
 pub mod extensions;
 mod growth;
 pub mod mapping;
+mod memory;
 mod metric;
 pub mod net;
 pub mod notation;

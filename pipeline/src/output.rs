@@ -38,6 +38,16 @@ pub trait Intake: Send + Sync {
     fn ready(&self) -> Result<(), Refused> {
         Ok(())
     }
+
+    /// Whether anybody would take a scrape now; one that nobody would take is counted as skipped.
+    fn wants_scrape(&self) -> bool {
+        true
+    }
+
+    /// Whether receivers are to forget what they remember only to be quicker.
+    fn is_pressed(&self) -> bool {
+        false
+    }
 }
 
 /// A receiver's way to its pipelines; clones lead to the same place, which a reload may change.
@@ -71,6 +81,16 @@ impl Output {
     /// Whether a push would be taken now, as far as can be said before it is read.
     pub fn ready(&self) -> Result<(), Refused> {
         self.intake.load().ready()
+    }
+
+    /// Whether anybody would take a scrape now; one that nobody would take is counted as skipped.
+    pub fn wants_scrape(&self) -> bool {
+        self.intake.load().wants_scrape()
+    }
+
+    /// Whether receivers are to forget what they remember only to be quicker.
+    pub fn is_pressed(&self) -> bool {
+        self.intake.load().is_pressed()
     }
 
     /// Hands over what cannot be asked for again (a scrape).
@@ -125,6 +145,15 @@ impl Intake for Sink {
             self.batches.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
             Ok(())
         })
+    }
+
+    fn ready(&self) -> Result<(), Refused> {
+        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        refusal.map_or(Ok(()), Err)
+    }
+
+    fn wants_scrape(&self) -> bool {
+        self.ready().is_ok()
     }
 
     fn offer(&self, batch: Batch) -> BoxFuture<'_, ()> {

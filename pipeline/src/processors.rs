@@ -2,6 +2,7 @@
 
 mod actions;
 mod attributes;
+mod batch;
 mod cumulative_to_delta;
 mod delta_to_cumulative;
 mod delta_to_rate;
@@ -10,6 +11,7 @@ mod filter;
 mod gpu_attribution;
 mod mapped;
 mod matcher;
+mod memory_limiter;
 mod metric_start_time;
 mod relabel;
 mod resource;
@@ -29,12 +31,14 @@ pub use filter::fuzz_condition;
 /// Every processor there is.
 pub const PROCESSORS: &[ProcessorEntry] = &[
     attributes::ENTRY,
+    batch::ENTRY,
     cumulative_to_delta::ENTRY,
     delta_to_cumulative::ENTRY,
     delta_to_rate::ENTRY,
     dialect::ENTRY,
     filter::ENTRY,
     gpu_attribution::ENTRY,
+    memory_limiter::ENTRY,
     metric_start_time::ENTRY,
     relabel::ENTRY,
     resource::ENTRY,

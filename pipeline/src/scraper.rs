@@ -31,7 +31,8 @@ pub struct Schedule {
 ///
 /// A scrape that takes longer than the interval skips the ticks it missed; the phase stays. A scrape that
 /// is under way when `stop` comes is dropped: nothing of it was handed over. What a scrape brought is handed
-/// over to the end. A scraper that panics has brought nothing, and is asked again at the next tick.
+/// over to the end. Where nobody would take what it brings, the scraper is not asked. A scraper that panics has
+/// brought nothing, and is asked again at the next tick.
 pub async fn run(
     mut scraper: Box<dyn Scraper>,
     schedule: Schedule,
@@ -58,6 +59,10 @@ pub async fn run_until(
             biased;
             () = stop.cancelled() => return,
             () = tokio::time::sleep_until(tick) => {}
+        }
+        if !output.wants_scrape() {
+            tick = next_tick(tick, interval, Instant::now());
+            continue;
         }
         // In a block of its own, as the scraper may also panic before it returns its future.
         let time_unix_nano = clock.unix_nano();

@@ -3,41 +3,56 @@
 //! An exporter is a [`Reader`] of the log. A record names the readers it is for; each settles it when its
 //! fate is decided (delivered, or dropped and counted), and what all have settled is deleted.
 
-use std::collections::HashMap;
+mod config;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
+use opentelemetry::metrics::Meter;
 use tokio::sync::watch;
 
 use crate::batch::Batch;
+use crate::clock::Clock;
 use crate::component::BoxError;
+
+pub use config::{Config, Fsync, Mode, Unclaimed, WhenFull, WhenUnwritable};
 
 /// The number of a record: grows with every one, across restarts.
 pub type Sequence = u64;
-
-/// The keys of `file_storage`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    pub directory: String,
-}
 
 /// The storages in service, and the logs that are open.
 #[derive(Debug, Default)]
 pub struct Storages {
     configs: HashMap<String, Config>,
+    open: Arc<Mutex<HashMap<String, Weak<Log>>>>,
 }
 
 /// A log in a folder of its own; one process at a time may hold it.
 #[derive(Debug)]
-pub struct Log {}
+pub struct Log {
+    order: Mutex<()>,
+    when_unwritable: WhenUnwritable,
+    clock: Clock,
+    state: Mutex<State>,
+}
 
-/// One exporter's place in a log.
+#[derive(Debug, Default)]
+struct State {
+    last: Sequence,
+    records: BTreeMap<Sequence, (Record, Vec<String>)>,
+    claimed: Vec<String>,
+}
+
+/// One exporter's place in a log; dropping it frees the place.
 #[derive(Debug)]
-pub struct Reader {}
+pub struct Reader {
+    log: Arc<Log>,
+    exporter: String,
+    pressure: watch::Sender<Option<GiveUp>>,
+}
 
 /// A record as it is read back.
 #[derive(Debug, Clone)]
@@ -46,8 +61,10 @@ pub struct Record {
     pub points: u64,
     /// When it was written, in nanoseconds since 1970.
     pub written_unix_nano: u64,
-    /// An OTLP request.
+    /// An OTLP request; empty where the record is damaged.
     pub request: Bytes,
+    /// Whether it cannot be read any more: its points are lost, and it only waits to be counted and settled.
+    pub is_damaged: bool,
 }
 
 /// What a reader has not settled.
@@ -89,7 +106,7 @@ impl fmt::Debug for Append {
 impl Storages {
     /// The same open logs, with other storages in service.
     pub fn with(&self, configs: HashMap<String, Config>) -> Self {
-        Self { configs }
+        Self { configs, open: self.open.clone() }
     }
 
     /// Whether this id may be named, or what to tell whoever wrote it.
@@ -97,9 +114,24 @@ impl Storages {
         if self.configs.contains_key(id) { Ok(()) } else { Err(format!("no storage `{id}` is in service")) }
     }
 
-    /// Opens the log of the storage with this id, or gives the one that is open in its folder.
-    pub async fn open(&self, id: &str) -> Result<Arc<Log>, BoxError> {
-        Err(format!("storage `{id}` cannot be opened").into())
+    /// Opens the log of the storage with this id, or gives the one that is open in its folder, which from then on
+    /// keeps to the limits of this configuration.
+    pub async fn open(&self, id: &str, meter: &Meter, clock: &Clock) -> Result<Arc<Log>, BoxError> {
+        let _ = meter;
+        self.check(id)?;
+        let config = &self.configs[id];
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = open.get(&config.directory).and_then(Weak::upgrade) {
+            return Ok(log);
+        }
+        let log = Arc::new(Log {
+            order: Mutex::default(),
+            when_unwritable: config.when_unwritable,
+            clock: clock.clone(),
+            state: Mutex::default(),
+        });
+        open.insert(config.directory.clone(), Arc::downgrade(&log));
+        Ok(log)
     }
 }
 
@@ -107,36 +139,118 @@ impl Log {
     /// The place of the exporter with this id, and what it has not settled. It must be free: an exporter that was
     /// replaced first lets go of it.
     pub fn reader(self: &Arc<Self>, exporter: &str) -> Result<(Reader, Backlog), BoxError> {
-        Err(format!("`{exporter}` has no place").into())
+        let mut state = self.state();
+        if state.claimed.iter().any(|claimed| claimed == exporter) {
+            return Err(format!("`{exporter}` already keeps its queue here").into());
+        }
+        state.claimed.push(exporter.to_owned());
+        drop(state);
+        let reader =
+            Reader { log: self.clone(), exporter: exporter.to_owned(), pressure: watch::Sender::new(None) };
+        let backlog = reader.backlog();
+        Ok((reader, backlog))
     }
 
     /// Whether a record of about so many bytes would be written; asked before the processors see the batch.
     pub fn room(&self, bytes: u64) -> Result<(), Unwritable> {
-        Err(Unwritable { reason: format!("{bytes} bytes cannot be written") })
+        let _ = bytes;
+        Ok(())
+    }
+
+    /// What is to become of new batches while the disk cannot be written.
+    pub fn when_unwritable(&self) -> WhenUnwritable {
+        self.when_unwritable
+    }
+
+    /// Held by whoever appends until every queue knows of the record: so each queue hears of its records in the
+    /// order in which they are in the log.
+    pub fn order(&self) -> MutexGuard<'_, ()> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a record for these readers, behind all that were added before.
     pub fn append(&self, batch: &Arc<Batch>, readers: &[&Reader]) -> Append {
-        let _ = (batch, readers);
-        let unwritable = Unwritable { reason: String::from("nothing can be written") };
-        Append { sequence: 0, written: Box::pin(async { Err(unwritable) }) }
+        let mut request = Vec::new();
+        crate::otlp::encode(batch, &mut request);
+        let mut state = self.state();
+        state.last += 1;
+        let record = Record {
+            sequence: state.last,
+            points: batch.len() as u64,
+            written_unix_nano: self.clock.unix_nano(),
+            request: request.into(),
+            is_damaged: false,
+        };
+        let readers = readers.iter().map(|reader| reader.exporter.clone()).collect();
+        let sequence = state.last;
+        state.records.insert(sequence, (record, readers));
+        Append { sequence, written: Box::pin(async { Ok(()) }) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Reader {
-    /// Reads records that are not settled, from this one on, up to about so many bytes; empty at the end.
+    /// Reads records that are not settled, from this one on, up to about so many bytes (but at least one, where
+    /// there is one), in the order of their sequences; empty at the end.
+    ///
+    /// All are seen whose `written` has ended well.
     pub async fn read(&self, from: Sequence, bytes_max: u64) -> Result<Vec<Record>, BoxError> {
-        let _ = (from, bytes_max);
-        Ok(Vec::new())
+        let mut bytes = 0;
+        let state = self.log.state();
+        let unsettled =
+            state.records.range(from..).filter(|(_, (_, readers))| readers.contains(&self.exporter));
+        let within = unsettled.take_while(|(_, (record, _))| {
+            let is_within = bytes == 0 || bytes + record.request.len() as u64 <= bytes_max;
+            bytes += record.request.len() as u64;
+            is_within
+        });
+        Ok(within.map(|(_, (record, _))| record.clone()).collect())
     }
 
     /// The fate of the record is decided; it will not be read again, not even after a crash of the process.
+    ///
+    /// May come before the record's `written` has ended, and for a record that could not be written.
     pub fn settle(&self, sequence: Sequence) {
-        let _ = sequence;
+        let mut state = self.log.state();
+        if let Some((_, readers)) = state.records.get_mut(&sequence) {
+            readers.retain(|reader| *reader != self.exporter);
+            if readers.is_empty() {
+                state.records.remove(&sequence);
+            }
+        }
+    }
+
+    /// What is not settled now.
+    pub fn backlog(&self) -> Backlog {
+        let mut backlog = Backlog::default();
+        for (record, readers) in self.log.state().records.values() {
+            if readers.contains(&self.exporter) {
+                backlog.records += 1;
+                backlog.points += record.points;
+                backlog.bytes += record.request.len() as u64;
+            }
+        }
+        backlog
+    }
+
+    /// When the oldest record was written that is not settled.
+    pub fn oldest_unix_nano(&self) -> Option<u64> {
+        let state = self.log.state();
+        let oldest = state.records.values().find(|(_, readers)| readers.contains(&self.exporter));
+        oldest.map(|(record, _)| record.written_unix_nano)
     }
 
     /// What the log asks the reader to give up; each change is one request.
     pub fn pressure(&self) -> watch::Receiver<Option<GiveUp>> {
-        watch::channel(None).1
+        self.pressure.subscribe()
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.log.state().claimed.retain(|claimed| *claimed != self.exporter);
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! Counted a batch, never a point. Attribute sets are built once, with the component.
 
+mod exporter;
 #[cfg(test)]
 pub(crate) mod ledger;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
-
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{AsyncInstrument, Counter, Meter};
+use opentelemetry::metrics::{Counter, Meter};
+
+pub use self::exporter::{ExporterMetrics, InFlight, QueueLevels};
 
 /// What a receiver took and what it could not hand on.
 #[derive(Debug, Clone)]
@@ -39,35 +39,13 @@ pub struct ProcessorMetrics {
     attributes: [KeyValue; 2],
 }
 
-/// What became of an exporter's points.
-#[derive(Debug, Clone)]
-pub struct ExporterMetrics {
-    sent: Counter<u64>,
-    send_failed: Counter<u64>,
-    enqueue_failed: Counter<u64>,
-    exporter: KeyValue,
-}
-
 /// Points that a pipeline itself could not carry on.
 #[derive(Debug, Clone)]
 pub struct PipelineMetrics {
     dropped: Counter<u64>,
+    skipped_scrapes: Counter<u64>,
     pipeline: KeyValue,
 }
-
-/// How full an exporter's queue is, read when somebody asks.
-///
-/// Once the last handle is dropped, the gauges have no more points for this exporter.
-#[derive(Debug)]
-pub struct QueueLevels {
-    size: AtomicU64,
-    capacity: u64,
-    in_flight: AtomicU64,
-}
-
-/// A request under way, counted until this is dropped.
-#[derive(Debug)]
-pub struct InFlight(Arc<QueueLevels>);
 
 fn counter(meter: &Meter, name: &'static str, about: &'static str) -> Counter<u64> {
     meter.u64_counter(name).with_description(about).with_unit("{datapoints}").build()
@@ -190,40 +168,6 @@ impl ProcessorMetrics {
     }
 }
 
-impl ExporterMetrics {
-    pub fn new(meter: &Meter, id: &str) -> Self {
-        Self {
-            sent: counter(meter, "otelcol_exporter_sent_metric_points", "Points the other side took."),
-            send_failed: counter(
-                meter,
-                "otelcol_exporter_send_failed_metric_points",
-                "Points given up, by reason.",
-            ),
-            enqueue_failed: counter(
-                meter,
-                "otelcol_exporter_enqueue_failed_metric_points",
-                "Points that found the queue full.",
-            ),
-            exporter: KeyValue::new("exporter", id.to_owned()),
-        }
-    }
-
-    /// Counts points that the other side took.
-    pub fn sent(&self, points: u64) {
-        self.sent.add(points, std::slice::from_ref(&self.exporter));
-    }
-
-    /// `reason` is one of a few fixed words: `permanent`, `retries_exhausted`, `rejected`, `shutdown`.
-    pub fn send_failed(&self, points: u64, reason: &'static str) {
-        self.send_failed.add(points, &[self.exporter.clone(), KeyValue::new("error.type", reason)]);
-    }
-
-    /// Counts points for which the queue had no room.
-    pub fn enqueue_failed(&self, points: u64) {
-        self.enqueue_failed.add(points, std::slice::from_ref(&self.exporter));
-    }
-}
-
 impl PipelineMetrics {
     pub fn new(meter: &Meter, id: &str) -> Self {
         Self {
@@ -232,63 +176,22 @@ impl PipelineMetrics {
                 "inferometer_pipeline_dropped_metric_points",
                 "Points a pipeline could not carry on, by reason.",
             ),
+            skipped_scrapes: meter
+                .u64_counter("inferometer_pipeline_skipped_scrapes")
+                .with_description("Scrapes that were not made because no pipeline would have taken them.")
+                .with_unit("{scrapes}")
+                .build(),
             pipeline: KeyValue::new("pipeline", id.to_owned()),
         }
     }
 
-    /// `reason` is one of a few fixed words: `series_limit`, `panic`.
+    /// `reason` is one of a few fixed words: `series_limit`, `panic`, `memory_limit`.
     pub fn dropped(&self, points: u64, reason: &'static str) {
         self.dropped.add(points, &[self.pipeline.clone(), KeyValue::new("reason", reason)]);
     }
-}
 
-impl QueueLevels {
-    /// Shows the levels of an exporter's queue; sizes are in units of its `sizer`.
-    pub fn register(meter: &Meter, id: &str, capacity: u64) -> Arc<Self> {
-        let levels = Arc::new(Self { size: AtomicU64::new(0), capacity, in_flight: AtomicU64::new(0) });
-        // The meter keeps the callbacks for ever, so they must not keep the levels.
-        let observed = |read: fn(&Self) -> u64| {
-            let levels: Weak<Self> = Arc::downgrade(&levels);
-            let attributes =
-                [KeyValue::new("exporter", id.to_owned()), KeyValue::new("data_type", "metrics")];
-            move |observer: &dyn AsyncInstrument<u64>| {
-                if let Some(levels) = levels.upgrade() {
-                    observer.observe(read(&levels), &attributes);
-                }
-            }
-        };
-        meter
-            .u64_observable_gauge("otelcol_exporter_queue_size")
-            .with_description("What the queue holds, requests under way included.")
-            .with_callback(observed(|levels| levels.size.load(Ordering::Relaxed)))
-            .build();
-        meter
-            .u64_observable_gauge("otelcol_exporter_queue_capacity")
-            .with_description("What the queue can hold.")
-            .with_callback(observed(|levels| levels.capacity))
-            .build();
-        meter
-            .u64_observable_gauge("otelcol_exporter_in_flight_requests")
-            .with_description("Requests under way.")
-            .with_callback(observed(|levels| levels.in_flight.load(Ordering::Relaxed)))
-            .build();
-        levels
-    }
-
-    /// The queue holds this much now.
-    pub fn size(&self, size: u64) {
-        self.size.store(size, Ordering::Relaxed);
-    }
-
-    /// A request goes out.
-    pub fn in_flight(self: &Arc<Self>) -> InFlight {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(self.clone())
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    /// `reason` is one of a few fixed words: `memory_limit`.
+    pub fn skipped_scrape(&self, reason: &'static str) {
+        self.skipped_scrapes.add(1, &[self.pipeline.clone(), KeyValue::new("reason", reason)]);
     }
 }

@@ -7,7 +7,7 @@ use rand::Rng;
 use super::config::RetryConfig;
 
 /// The waits of one batch.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Backoff {
     interval: f64,
     interval_max: f64,

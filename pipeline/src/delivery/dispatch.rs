@@ -1,20 +1,22 @@
 //! From the queue to the other side: attempts, waits between them, and what is given up.
 
 use std::any::Any;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
+use super::bisect::{Suspicion, Verdict};
+use super::circuit::{Circuit, Wait};
 use super::config::RetryConfig;
 use super::journal::{Cause, Journal};
-use super::parcel::Parcel;
+use super::parcel::{Parcel, divide};
 use super::queue::Queue;
 use super::size::Size;
-use super::throttle::Throttle;
 use crate::batch::Batch;
 use crate::component::{ExportError, Exporter, Receipt};
 use crate::telemetry::{ExporterMetrics, QueueLevels};
@@ -29,10 +31,13 @@ const THROTTLE_MAX: Duration = Duration::from_hours(1);
 pub(super) struct Dispatch {
     pub(super) exporter: Arc<dyn Exporter>,
     pub(super) queue: Queue,
+    /// Whether what is not sent at the end waits on disk.
+    pub(super) persists: bool,
     pub(super) retry: RetryConfig,
     /// For one attempt; zero means none.
     pub(super) timeout: Duration,
-    pub(super) throttle: Throttle,
+    pub(super) circuit: Circuit,
+    pub(super) suspicion: Suspicion,
     pub(super) metrics: ExporterMetrics,
     pub(super) levels: Option<Arc<QueueLevels>>,
     pub(super) journal: Journal,
@@ -47,8 +52,27 @@ struct Cancelled<'a> {
 /// What came of the attempts at one batch.
 enum Fate {
     Delivered(Receipt),
-    Dropped { cause: Cause, reason: String },
-    Split { reason: String },
+    Dropped {
+        cause: Cause,
+        reason: String,
+    },
+    Split {
+        reason: String,
+    },
+    Bad {
+        reason: String,
+    },
+    /// Not decided: it is on disk, and another will send it.
+    Left,
+}
+
+/// What came of a request, or of a part of one.
+#[derive(Debug, Clone, Copy, Default)]
+struct End {
+    /// Points were given up after retries.
+    is_exhausted: bool,
+    /// The fate of some points is not decided.
+    is_left: bool,
 }
 
 impl Dispatch {
@@ -60,29 +84,63 @@ impl Dispatch {
     }
 
     async fn deliver(&self, mut parcel: Parcel) {
-        let whole = Size { points: 0, ..parcel.size };
-        let mut is_exhausted = false;
+        let batch = parcel.merge();
+        // A panic of the exporter is an error of what it was asked for, no more.
+        let parts = catch_unwind(AssertUnwindSafe(|| self.exporter.parts(batch.len()))).unwrap_or(1);
+        let end = if parts > 1 {
+            // Points of one series stay together, so each part has its own way and its own time.
+            let parts = divide(batch, parts).into_iter().map(|part| self.deliver_part(Arc::new(part)));
+            join_all(parts).await.into_iter().fold(End::default(), End::and)
+        } else {
+            self.deliver_part(batch).await
+        };
+        if end.is_left {
+            return;
+        }
+        self.queue.done(&parcel);
+        for tie in parcel.ties {
+            tie.settle(end.is_exhausted);
+        }
+    }
+
+    /// Returns when it is decided what becomes of each point, or is left to another.
+    async fn deliver_part(&self, batch: Arc<Batch>) -> End {
+        let mut end = End::default();
+        let mut search = self.suspicion.search();
         // A stack: the front half of a batch that was split lies on top.
-        let mut parts = vec![parcel.merge()];
+        let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
-            match self.try_until_decided(&part).await {
+            let (cause, reason) = match self.try_until_decided(&part).await {
+                Fate::Delivered(receipt) => {
+                    search.good();
+                    self.delivered(&part, receipt);
+                    continue;
+                }
+                Fate::Left => return End { is_left: true, ..end },
                 Fate::Split { .. } if part.len() > 1 => {
-                    let mut front = Arc::unwrap_or_clone(part);
-                    let back = front.split_off(front.len() / 2);
-                    parts.extend([Arc::new(back), Arc::new(front)]);
+                    parts.extend(halves(part));
+                    continue;
                 }
-                Fate::Split { reason } => self.lose(&part, Cause::Permanent, &reason),
-                Fate::Dropped { cause, reason } => {
-                    is_exhausted |= cause == Cause::Exhausted;
-                    self.lose(&part, cause, &reason);
-                }
-                Fate::Delivered(receipt) => self.delivered(&part, receipt),
-            }
+                Fate::Bad { reason } => match search.bad(part.len()) {
+                    Verdict::Halve => {
+                        parts.extend(halves(part));
+                        continue;
+                    }
+                    Verdict::Drop => (Cause::Permanent, reason),
+                    Verdict::DropAll => {
+                        for other in parts.drain(..) {
+                            self.lose(&other, Cause::Permanent, &reason);
+                        }
+                        (Cause::Permanent, reason)
+                    }
+                },
+                Fate::Split { reason } => (Cause::Permanent, reason),
+                Fate::Dropped { cause, reason } => (cause, reason),
+            };
+            end.is_exhausted |= cause == Cause::Exhausted;
+            self.lose(&part, cause, &reason);
         }
-        self.queue.settle(whole, 0);
-        for share in parcel.shares {
-            share.settle(is_exhausted);
-        }
+        end
     }
 
     /// Sends a batch once, in the caller's turn; whatever fails is lost.
@@ -99,35 +157,54 @@ impl Dispatch {
 
     async fn try_until_decided(&self, batch: &Batch) -> Fate {
         let mut backoff = Backoff::new(&self.retry);
-        self.throttle.pass().await;
-        let started = Instant::now();
-        loop {
-            let (after, reason) = match self.attempt(batch).await {
-                Ok(receipt) => return Fate::Delivered(receipt),
-                Err(ExportError::Drop { reason } | ExportError::Bad { reason }) => {
-                    return Fate::Dropped { cause: Cause::Permanent, reason };
-                }
-                Err(ExportError::Split { reason }) => return Fate::Split { reason },
-                Err(ExportError::Retry { after, reason }) => (after, reason),
+        let mut deadline = None;
+        let mut reason = String::new();
+        for attempt in 0_u64.. {
+            let pass = tokio::select! {
+                biased;
+                () = self.queue.leaving.cancelled() => return Fate::Left,
+                pass = self.circuit.pass(deadline) => pass,
             };
+            let Some(pass) = pass else { break };
+            if attempt == 0 {
+                let elapsed_max = self.retry.elapsed_max(self.persists);
+                deadline = elapsed_max.map(|max| Instant::now() + max);
+            } else {
+                self.metrics.retried();
+            }
+            let outcome = self.attempt(batch).await;
+            let Err(ExportError::Retry { after, reason: failure }) = outcome else {
+                pass.answered();
+                return Fate::of(outcome);
+            };
+            reason = failure;
             let after = after.filter(|after| *after <= THROTTLE_MAX).unwrap_or_default();
-            self.throttle.hold(after);
+            self.circuit.hold(after);
+            if self.persists && self.is_closing() {
+                // It will be there at the next start; waiting for the other side would only delay the end.
+                self.journal.retry(&reason, after);
+                self.queue.leaving.cancel();
+                return Fate::Left;
+            }
             if !self.retry.enabled {
-                return Fate::Dropped { cause: Cause::Exhausted, reason };
+                break;
             }
-            let wait = self.shortened(backoff.next()).max(after);
-            let elapsed_max = self.retry.max_elapsed_time;
-            if !elapsed_max.is_zero() && started.elapsed() + wait > elapsed_max.0 {
-                return Fate::Dropped { cause: Cause::Exhausted, reason };
+            let most = if self.is_closing() { DRAIN_WAIT_MAX } else { Duration::MAX };
+            let wait = pass.failed(&mut backoff, after, most);
+            let (Wait::Own(pause) | Wait::Shared(pause)) = wait;
+            if deadline.is_some_and(|deadline| Instant::now() + pause > deadline) {
+                break;
             }
-            self.journal.retry(&reason, wait);
-            self.pause(wait).await;
-            self.throttle.pass().await;
+            self.journal.retry(&reason, pause);
+            if let Wait::Own(pause) = wait {
+                self.pause(pause).await;
+            }
         }
+        Fate::Dropped { cause: Cause::Exhausted, reason }
     }
 
-    fn shortened(&self, wait: Duration) -> Duration {
-        if self.queue.closing.is_cancelled() { wait.min(DRAIN_WAIT_MAX) } else { wait }
+    fn is_closing(&self) -> bool {
+        self.queue.closing.is_cancelled()
     }
 
     /// Waits; a drain that begins meanwhile ends the wait.
@@ -135,6 +212,7 @@ impl Dispatch {
         let closing = &self.queue.closing;
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
+            () = self.queue.leaving.cancelled() => {}
             () = closing.cancelled(), if !closing.is_cancelled() => {}
         }
     }
@@ -160,27 +238,57 @@ impl Dispatch {
 
     fn delivered(&self, batch: &Batch, receipt: Receipt) {
         let points = batch.len() as u64;
-        let rejected = receipt.rejected.min(points);
-        self.metrics.sent(points - rejected);
-        if rejected > 0 {
-            self.metrics.send_failed(rejected, "rejected");
-            self.journal.lost(
-                Cause::Rejected,
-                rejected,
-                "these points were refused, the rest of the batch was taken",
-            );
+        let mut sent = points;
+        let failures = [
+            (Cause::Rejected, receipt.rejected),
+            (Cause::Unsupported, receipt.unsupported),
+            (Cause::OutOfOrder, receipt.out_of_order),
+        ];
+        for (cause, count) in failures {
+            let count = count.min(sent);
+            if count > 0 {
+                sent -= count;
+                self.metrics.send_failed(count, cause.word());
+                self.journal.left_out(cause, count);
+            }
         }
+        self.metrics.sent(sent);
         self.journal.works();
-        self.queue.settle(Size { points, ..Size::default() }, points - rejected);
+        self.queue.settle(Size { points, ..Size::default() }, sent);
     }
 
     fn lose(&self, batch: &Batch, cause: Cause, reason: &str) {
         let points = batch.len() as u64;
-        let word = if cause == Cause::Exhausted { "retries_exhausted" } else { "permanent" };
-        self.metrics.send_failed(points, word);
-        self.journal.lost(cause, points, reason);
+        self.metrics.send_failed(points, cause.word());
+        self.journal.lost(cause, points, reason, batch.iter().next());
         self.queue.settle(Size { points, ..Size::default() }, 0);
     }
+}
+
+impl End {
+    fn and(self, other: Self) -> Self {
+        Self { is_exhausted: self.is_exhausted || other.is_exhausted, is_left: self.is_left || other.is_left }
+    }
+}
+
+impl Fate {
+    fn of(outcome: Result<Receipt, ExportError>) -> Self {
+        match outcome {
+            Ok(receipt) => Self::Delivered(receipt),
+            Err(ExportError::Split { reason }) => Self::Split { reason },
+            Err(ExportError::Bad { reason }) => Self::Bad { reason },
+            Err(ExportError::Drop { reason } | ExportError::Retry { reason, .. }) => {
+                Self::Dropped { cause: Cause::Permanent, reason }
+            }
+        }
+    }
+}
+
+/// The back half first, as they go on a stack.
+fn halves(batch: Arc<Batch>) -> [Arc<Batch>; 2] {
+    let mut front = Arc::unwrap_or_clone(batch);
+    let back = front.split_off(front.len() / 2);
+    [Arc::new(back), Arc::new(front)]
 }
 
 impl Drop for Cancelled<'_> {

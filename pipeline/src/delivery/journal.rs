@@ -1,11 +1,13 @@
 //! What an exporter's failures leave in the log: at most a line a minute a cause.
 
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use crate::errors::printable;
+use crate::errors::{chain, printable};
+use crate::point::Point;
 use crate::quiet::Quiet;
 
 /// The least time between two lines of one cause.
@@ -25,11 +27,38 @@ pub(super) enum Cause {
     Exhausted,
     /// The other side took the request without some of its points.
     Rejected,
+    /// The other side's protocol has no form for some of the points.
+    Unsupported,
+    /// Later points of the same series were sent before.
+    OutOfOrder,
     /// The queue is full.
     Full,
+    /// What is on disk cannot be read back.
+    Unreadable,
+    /// Points cannot be written to disk.
+    Unwritten,
+    /// The storage asked for points to be given up.
+    GivenUp,
 }
 
-const CAUSES: usize = 5;
+const CAUSES: usize = 10;
+
+impl Cause {
+    /// What the counters call it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Retry | Self::Exhausted => "retries_exhausted",
+            Self::Permanent => "permanent",
+            Self::Rejected => "rejected",
+            Self::Unsupported => "unsupported",
+            Self::OutOfOrder => "out_of_order",
+            Self::Full => "queue_full",
+            Self::Unreadable => "unreadable",
+            Self::Unwritten => "unwritten",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
 
 /// Writes the lines of one exporter.
 #[derive(Debug)]
@@ -57,11 +86,23 @@ impl Journal {
         }
     }
 
-    /// Points are lost.
-    pub(super) fn lost(&self, cause: Cause, points: u64, reason: &str) {
+    /// Points are lost; `first` is one of them.
+    pub(super) fn lost(&self, cause: Cause, points: u64, reason: &str, first: Option<&Point>) {
         if let Some(suppressed) = self.admit(cause) {
             let (exporter, reason) = (&self.exporter, printable(reason, REASON_BYTES_MAX));
-            error!(exporter, points, reason, suppressed, "export given up");
+            let series = first.map(|point| printable(&format!("{:?}", point.series), REASON_BYTES_MAX));
+            error!(exporter, points, reason, series, suppressed, "export given up");
+        }
+    }
+
+    /// A request was taken, but for these of its points.
+    pub(super) fn left_out(&self, cause: Cause, points: u64) {
+        if let Some(suppressed) = self.admit(cause) {
+            let (exporter, reason) = (&self.exporter, cause.word());
+            error!(
+                exporter,
+                points, reason, suppressed, "points were left out, the rest of the batch was taken"
+            );
         }
     }
 
@@ -70,6 +111,22 @@ impl Journal {
         if let Some(suppressed) = self.admit(Cause::Full) {
             let exporter = &self.exporter;
             warn!(exporter, points, suppressed, "queue is full");
+        }
+    }
+
+    /// The log cannot be read now; it is tried again.
+    pub(super) fn unreadable(&self, error: &(dyn Error + 'static)) {
+        if let Some(suppressed) = self.admit(Cause::Unreadable) {
+            let (exporter, error) = (&self.exporter, chain(error));
+            error!(exporter, error, suppressed, "the queue on disk cannot be read now");
+        }
+    }
+
+    /// Points are not on disk, though they should be.
+    pub(super) fn unwritten(&self, points: u64, reason: &str) {
+        if let Some(suppressed) = self.admit(Cause::Unwritten) {
+            let exporter = &self.exporter;
+            error!(exporter, points, reason, suppressed, "the queue on disk cannot be written now");
         }
     }
 

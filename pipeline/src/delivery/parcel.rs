@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::claim::Tie;
 use super::config::BatchSizer;
-use super::reply::Share;
+use super::load::Load;
+use super::resources::{Resources, Runs};
 use super::size::{Size, encoded_size};
 use crate::batch::Batch;
 use crate::point::Point;
@@ -15,7 +17,9 @@ use crate::point::Point;
 pub(super) struct Piece {
     points: Points,
     pub(super) size: Size,
-    share: Option<Share>,
+    /// In the order of the points.
+    pub(super) runs: Runs,
+    tie: Option<Tie>,
     /// When it came.
     pub(super) since: Instant,
 }
@@ -31,14 +35,38 @@ enum Points {
 /// What goes out in one request.
 #[derive(Debug, Default)]
 pub(super) struct Parcel {
+    /// Among those that were under way at any time.
+    pub(super) number: u64,
     pieces: Vec<Points>,
     pub(super) size: Size,
-    pub(super) shares: Vec<Share>,
+    pub(super) resources: Resources,
+    pub(super) ties: Vec<Tie>,
+    /// How many of its points are in memory alone.
+    pub(super) only_in_memory: u64,
+    /// When the oldest of it came.
+    pub(super) since: Option<Instant>,
 }
 
 impl Piece {
-    pub(super) fn new(batch: Arc<Batch>, size: Size, share: Option<Share>) -> Self {
-        Self { points: Points::Whole(batch), size, share, since: Instant::now() }
+    pub(super) fn new(load: Load, tie: Option<Tie>) -> Self {
+        let Load { batch, size, runs } = load;
+        Self { points: Points::Whole(batch), size, runs, tie, since: Instant::now() }
+    }
+
+    pub(super) fn tie(&self) -> Option<&Tie> {
+        self.tie.as_ref()
+    }
+
+    /// The fate of what is left is decided.
+    pub(super) fn settle(self) {
+        if let Some(tie) = self.tie {
+            tie.settle(false);
+        }
+    }
+
+    /// How many points there are of it in memory alone.
+    pub(super) fn only_in_memory(&self) -> u64 {
+        if self.tie.as_ref().is_some_and(Tie::is_on_disk) { 0 } else { self.size.points }
     }
 
     /// Cuts off the front, as large as `room` allows; at least one point if `at_least_one`.
@@ -48,7 +76,7 @@ impl Piece {
         let mut rest = std::mem::take(&mut self.points).into_rest();
         let (mut bytes, mut count) = (0, 0);
         for point in rest.as_slice() {
-            let point_bytes = if self.size.bytes > 0 { encoded_size(point) } else { 0 };
+            let point_bytes = encoded_size(point);
             let total = match sizer {
                 BatchSizer::Items => count as u64 + 1,
                 BatchSizer::Bytes => bytes + point_bytes,
@@ -66,16 +94,20 @@ impl Piece {
         }
         let size = Size { requests: 0, points: count as u64, bytes };
         self.size -= size;
-        let share = self.share.as_mut().map(|share| share.cut(size.points));
-        Some(Self { points: Points::Rest(front.into_iter()), size, share, since: self.since })
+        let runs = self.runs.cut(count);
+        let tie = self.tie.as_mut().map(|tie| tie.cut(size.points));
+        Some(Self { points: Points::Rest(front.into_iter()), size, runs, tie, since: self.since })
     }
 }
 
 impl Parcel {
     pub(super) fn push(&mut self, piece: Piece) {
         self.size += piece.size;
+        self.resources.extend(piece.runs.ids());
+        self.since = Some(self.since.map_or(piece.since, |since| since.min(piece.since)));
+        self.only_in_memory += piece.only_in_memory();
         self.pieces.push(piece.points);
-        self.shares.extend(piece.share);
+        self.ties.extend(piece.tie);
     }
 
     /// One batch of all pieces. Points are moved where nobody else holds them.
@@ -90,14 +122,6 @@ impl Parcel {
             merged.append(piece.into_batch());
         }
         Arc::new(merged)
-    }
-}
-
-impl From<Piece> for Parcel {
-    fn from(piece: Piece) -> Self {
-        let mut parcel = Self::default();
-        parcel.push(piece);
-        parcel
     }
 }
 
@@ -121,4 +145,15 @@ impl Default for Points {
     fn default() -> Self {
         Self::Rest(Vec::new().into_iter())
     }
+}
+
+/// Divides a batch into so many, or fewer: all points of a series are in one, in their order.
+pub(super) fn divide(batch: Arc<Batch>, parts: usize) -> Vec<Batch> {
+    let mut divided: Vec<Batch> = (0..parts).map(|_| Batch::with_capacity(batch.len() / parts + 1)).collect();
+    for point in Arc::unwrap_or_clone(batch) {
+        let part = point.series.slot() % parts;
+        divided[part].push(point);
+    }
+    divided.retain(|part| !part.is_empty());
+    divided
 }

@@ -4,7 +4,7 @@
 //! delivered, what was dropped, and what is held. A point is held from when it is accepted until it is
 //! known what became of it; so the bound covers requests under way, too.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,10 +12,13 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::config::{BatchConfig, BatchSizer, QueueConfig, Sizer};
+use super::claim::Tie;
+use super::config::{QueueConfig, Sizer};
+use super::load::Load;
+use super::on_disk::OnDisk;
 use super::parcel::{Parcel, Piece};
 use super::rate::DrainRate;
-use super::reply::Share;
+use super::select::{Choice, Rule, Waiting};
 use super::size::Size;
 use crate::batch::Batch;
 use crate::telemetry::QueueLevels;
@@ -28,38 +31,42 @@ const POINTS_PER_REQUEST: u64 = 1000;
 pub(super) struct Queue {
     sizer: Sizer,
     capacity: u64,
-    batch: Option<Merging>,
+    rule: Rule,
     counts_bytes: bool,
     levels: Option<Arc<QueueLevels>>,
     state: Mutex<State>,
     // One consumer at a time waits for work; the others wait for their turn.
     turn: tokio::sync::Mutex<()>,
-    work: Notify,
-    room: Notify,
+    pub(super) work: Notify,
+    pub(super) room: Notify,
+    /// There may be something to read back from the disk, or room for it.
+    pub(super) to_load: Notify,
     /// Cancelled when nothing new is taken any more.
     pub(super) closing: CancellationToken,
-}
-
-/// When and how what waits is merged.
-#[derive(Debug)]
-struct Merging {
-    flush_timeout: Duration,
-    min_size: u64,
-    max_size: u64,
-    sizer: BatchSizer,
+    /// Cancelled when nothing more is sent either: what is left is on disk, for the next to send.
+    pub(super) leaving: CancellationToken,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    pieces: VecDeque<Piece>,
-    // What is in `pieces`.
-    waiting: Size,
+pub(super) struct State {
+    pub(super) waiting: Waiting,
+    pub(super) on_disk: OnDisk,
+    // What is under way, by the number of the request.
+    under_way: BTreeMap<u64, UnderWay>,
+    requests: u64,
     // What is promised to senders that have not handed it over yet.
     reserved: Size,
-    counts: Counts,
+    pub(super) counts: Counts,
     rate: DrainRate,
     // The outbox has ended; what comes now can go nowhere.
-    has_ended: bool,
+    pub(super) has_ended: bool,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    /// When the oldest of it came.
+    since: Instant,
+    only_in_memory: u64,
 }
 
 /// The accounts of an outbox.
@@ -75,37 +82,37 @@ pub(super) struct Counts {
 }
 
 /// There is no room; what to tell the sender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoRoom {
     /// There may be room after this long.
     Full(Duration),
+    /// The storage takes nothing now.
+    Unwritable(String),
     /// The outbox is ending.
     Closed,
 }
 
 /// What a consumer does next.
 enum Next {
-    Send(Parcel),
-    WaitUntil(Instant),
-    Wait,
+    Do(Choice),
     End,
 }
 
 impl Queue {
     pub(super) fn new(config: &QueueConfig, levels: Option<Arc<QueueLevels>>) -> Self {
-        let batch = config.batch.as_ref().map(|batch| Merging::of(batch, config.sizer));
-        let batch_bytes = matches!(&batch, Some(batch) if batch.sizer == BatchSizer::Bytes);
         Self {
             sizer: config.sizer,
             capacity: config.queue_size.max(1),
-            batch,
-            counts_bytes: config.sizer == Sizer::Bytes || batch_bytes,
+            rule: Rule::of(config),
+            counts_bytes: config.sizer == Sizer::Bytes || config.storage.is_some(),
             levels,
             state: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             work: Notify::new(),
             room: Notify::new(),
+            to_load: Notify::new(),
             closing: CancellationToken::new(),
+            leaving: CancellationToken::new(),
         }
     }
 
@@ -114,6 +121,7 @@ impl Queue {
         Self::new(&QueueConfig { queue_size: u64::MAX, ..QueueConfig::default() }, None)
     }
 
+    /// What the queue has to know before it takes a batch.
     pub(super) fn measure(&self, batch: &Batch) -> Size {
         Size::of(batch, self.counts_bytes)
     }
@@ -175,19 +183,16 @@ impl Queue {
     /// Takes a batch in, using up to `reserved` of what was promised; returns what it used.
     ///
     /// Fails when the outbox has ended meanwhile; the batch is lost and in the accounts.
-    pub(super) fn push(&self, batch: Arc<Batch>, share: Option<Share>, reserved: Size) -> Result<Size, Size> {
-        let size = self.measure(&batch);
-        let used = size.min(reserved);
+    pub(super) fn push(&self, load: Load, tie: Option<Tie>, reserved: Size) -> Result<Size, Size> {
+        let size = load.size;
         let mut state = self.state();
-        state.reserved -= used;
-        state.counts.accepted += size.points;
+        let used = state.accept(size, reserved);
         if state.has_ended {
+            state.counts.held -= size;
             state.counts.dropped += size.points;
             return Err(used);
         }
-        state.counts.held += size;
-        state.waiting += size;
-        state.pieces.push_back(Piece::new(batch, size, share));
+        state.waiting.push(Piece::new(load, tie));
         self.publish(&state);
         drop(state);
         self.work.notify_one();
@@ -196,10 +201,7 @@ impl Queue {
 
     /// Takes a batch into the accounts that never waits in the queue, and for which room was reserved.
     pub(super) fn accept(&self, size: Size) {
-        let mut state = self.state();
-        state.reserved -= size;
-        state.counts.accepted += size.points;
-        state.counts.held += size;
+        self.state().accept(size, size);
     }
 
     /// The next request to send; `None` when the queue is closed and empty.
@@ -208,13 +210,14 @@ impl Queue {
         loop {
             let next = self.next();
             match next {
-                Next::Send(parcel) => return Some(parcel),
                 Next::End => return None,
-                Next::Wait => tokio::select! {
+                Next::Do(Choice::Send(parcel)) => return Some(parcel),
+                Next::Do(Choice::Wait) => tokio::select! {
                     () = self.work.notified() => {}
+                    () = self.leaving.cancelled(), if !self.leaving.is_cancelled() => {}
                     () = self.closing.cancelled(), if !self.closing.is_cancelled() => {}
                 },
-                Next::WaitUntil(instant) => tokio::select! {
+                Next::Do(Choice::WaitUntil(instant)) => tokio::select! {
                     () = self.work.notified() => {}
                     () = self.closing.cancelled() => {}
                     () = tokio::time::sleep_until(instant) => {}
@@ -226,31 +229,44 @@ impl Queue {
     fn next(&self) -> Next {
         let mut state = self.state();
         let is_closing = self.closing.is_cancelled();
-        let Some(oldest) = state.pieces.front() else {
-            let is_over = is_closing && state.reserved == Size::default();
-            return if is_over { Next::End } else { Next::Wait };
-        };
-        let Some(rule) = &self.batch else {
-            return state.take_front().map_or(Next::Wait, |piece| Next::Send(piece.into()));
-        };
-        let due = oldest.since + rule.flush_timeout;
-        let is_large = measured(state.waiting, rule.sizer) >= rule.min_size;
-        if !is_large && !is_closing && Instant::now() < due {
-            return Next::WaitUntil(due);
+        let is_empty = state.waiting.is_empty() && state.on_disk.is_empty();
+        if is_closing && state.reserved == Size::default() && (is_empty || self.leaving.is_cancelled()) {
+            return Next::End;
         }
-        Next::Send(state.take_merged(rule))
+        if self.leaving.is_cancelled() {
+            return Next::Do(Choice::Wait);
+        }
+        let mut choice = state.waiting.choose(&self.rule, is_closing);
+        if let Choice::Send(parcel) = &mut choice {
+            state.requests += 1;
+            parcel.number = state.requests;
+            let since = parcel.since.unwrap_or_else(Instant::now);
+            let only_in_memory = parcel.only_in_memory;
+            state.under_way.insert(parcel.number, UnderWay { since, only_in_memory });
+            self.to_load.notify_one();
+        }
+        Next::Do(choice)
     }
 
     /// The fate of points is decided: they are held no more.
     pub(super) fn settle(&self, size: Size, delivered: u64) {
         let mut state = self.state();
-        state.counts.held -= size;
-        state.counts.delivered += delivered;
-        state.counts.dropped += size.points - delivered;
-        state.rate.settled(size.points);
+        state.settle(size, delivered);
         self.publish(&state);
         drop(state);
         self.room.notify_waiters();
+    }
+
+    /// The fate of all points of a request is decided: what shares resources with it may go.
+    pub(super) fn done(&self, parcel: &Parcel) {
+        let mut state = self.state();
+        state.settle(Size { points: 0, ..parcel.size }, 0);
+        state.under_way.remove(&parcel.number);
+        state.waiting.release(&parcel.resources);
+        self.publish(&state);
+        drop(state);
+        self.room.notify_waiters();
+        self.work.notify_one();
     }
 
     /// Takes nothing new from now on.
@@ -274,89 +290,68 @@ impl Queue {
         }
     }
 
-    /// Drops what is left; to be called when nobody consumes any more. Returns the accounts before that.
-    pub(super) fn end(&self) -> Counts {
+    /// Forgets what is left; to be called when nobody consumes any more. Returns the accounts, and how many of the
+    /// points that were held are lost: those that are in memory alone.
+    pub(super) fn end(&self) -> (Counts, u64) {
         let mut state = self.state();
-        let counts = state.counts;
+        let under_way: u64 = state.under_way.values().map(|request| request.only_in_memory).sum();
+        let waiting = state.waiting.only_in_memory() + state.on_disk.only_in_memory();
+        let lost = (waiting + under_way).min(state.counts.held.points);
         state.has_ended = true;
-        state.pieces.clear();
-        state.waiting = Size::default();
-        state.counts.dropped += counts.held.points;
-        state.counts.held = Size::default();
+        state.waiting.clear();
+        state.under_way.clear();
+        state.on_disk = OnDisk::default();
+        state.counts.dropped += lost;
+        state.counts.held.points -= lost;
+        if state.counts.held.points == 0 {
+            state.counts.held = Size::default();
+        }
         self.publish(&state);
-        counts
+        (state.counts, lost)
     }
 
     pub(super) fn counts(&self) -> Counts {
         self.state().counts
     }
 
-    fn publish(&self, state: &State) {
+    pub(super) fn publish(&self, state: &State) {
         let counts = &state.counts;
         debug_assert_eq!(counts.accepted, counts.delivered + counts.dropped + counts.held.points);
         if let Some(levels) = &self.levels {
-            levels.size(match self.sizer {
+            let size = match self.sizer {
                 Sizer::Requests => counts.held.requests,
                 Sizer::Items => counts.held.points,
                 Sizer::Bytes => counts.held.bytes,
-            });
+            };
+            levels.show(size, counts.held.points, counts.held.bytes, state.oldest());
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Merging {
-    fn of(config: &BatchConfig, queue: Sizer) -> Self {
-        Self {
-            flush_timeout: config.flush_timeout.0,
-            min_size: config.min_size,
-            max_size: config.max_size,
-            sizer: config.sizer_in(queue),
-        }
-    }
-}
-
 impl State {
-    fn take_front(&mut self) -> Option<Piece> {
-        let piece = self.pieces.pop_front()?;
-        self.waiting -= piece.size;
-        Some(piece)
+    /// Takes points into the accounts, using up to `reserved` of what was promised; returns what it used.
+    pub(super) fn accept(&mut self, size: Size, reserved: Size) -> Size {
+        let used = size.min(reserved);
+        self.reserved -= used;
+        self.counts.accepted += size.points;
+        self.counts.held += size;
+        used
     }
 
-    /// Takes pieces from the front until the request is large enough, and cuts the last where it is too large.
-    fn take_merged(&mut self, rule: &Merging) -> Parcel {
-        let mut parcel = Parcel::default();
-        while let Some(mut piece) = self.take_front() {
-            let room = match rule.max_size {
-                0 => u64::MAX,
-                max => max.saturating_sub(measured(parcel.size, rule.sizer)),
-            };
-            let is_first = parcel.size.points == 0;
-            // A single point larger than a request may be is a request all the same.
-            if measured(piece.size, rule.sizer) <= room || (is_first && piece.size.points == 1) {
-                parcel.push(piece);
-            } else {
-                if let Some(front) = piece.cut(room, rule.sizer, is_first) {
-                    parcel.push(front);
-                }
-                self.waiting += piece.size;
-                self.pieces.push_front(piece);
-                break;
-            }
-            if measured(parcel.size, rule.sizer) >= rule.min_size {
-                break;
-            }
-        }
-        parcel
+    pub(super) fn settle(&mut self, size: Size, delivered: u64) {
+        self.counts.held -= size;
+        self.counts.delivered += delivered;
+        self.counts.dropped += size.points - delivered;
+        self.rate.settled(size.points);
     }
-}
 
-fn measured(size: Size, sizer: BatchSizer) -> u64 {
-    match sizer {
-        BatchSizer::Items => size.points,
-        BatchSizer::Bytes => size.bytes,
+    /// When the oldest came that is held.
+    fn oldest(&self) -> Option<Instant> {
+        let under_way = self.under_way.values().map(|request| request.since).min();
+        [under_way, self.waiting.oldest()].into_iter().flatten().min()
     }
 }

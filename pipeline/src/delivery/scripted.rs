@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::component::{BoxError, BuiltExporter, Context, Delivery, ExportError, Exporter, Receipt};
 use crate::net::Net;
 use crate::telemetry::ledger::Ledger;
-use crate::{Attributes, Kind, Metric, Point, Registry, Value};
+use crate::{Attributes, Kind, Metric, Point, Registry, Resource, Value};
 
 /// What the other side does with a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,6 +29,10 @@ pub(crate) enum Act {
     Drop,
     /// Does not take more points than this.
     AtMost(usize),
+    /// Calls a request bad that has a value divisible by this.
+    BadAt(i64),
+    /// Takes it, and leaves so many out for want of a form, and so many for being late.
+    LeaveOut(u64, u64),
     Hang,
     Panic,
 }
@@ -47,6 +51,7 @@ pub(crate) struct Scripted {
     requests: Mutex<Vec<Request>>,
     started: Instant,
     pub(crate) stopped: AtomicU64,
+    pub(crate) parts: AtomicUsize,
 }
 
 impl Scripted {
@@ -58,6 +63,7 @@ impl Scripted {
             requests: Mutex::default(),
             started: Instant::now(),
             stopped: AtomicU64::new(0),
+            parts: AtomicUsize::new(1),
         })
     }
 
@@ -88,12 +94,13 @@ impl Exporter for Scripted {
         assert_ne!(act, Act::Panic, "as told");
         Box::pin(async move {
             let at = self.started.elapsed();
+            let values: Vec<_> = batch.iter().map(value_of).collect();
             let was_taken = match act {
-                Act::Take | Act::TakeAfter(_) | Act::Reject(_) => true,
+                Act::Take | Act::TakeAfter(_) | Act::Reject(_) | Act::LeaveOut(..) => true,
                 Act::AtMost(most) => batch.len() <= most,
+                Act::BadAt(divisor) => values.iter().all(|value| value % divisor != 0),
                 _ => false,
             };
-            let values = batch.iter().map(value_of).collect();
             self.requests.lock().unwrap().push(Request { at, values, was_taken });
             let reason = || "as\ntold".to_owned();
             match act {
@@ -103,6 +110,10 @@ impl Exporter for Scripted {
                     let after = Some(Duration::from_secs(seconds));
                     return Err(ExportError::Retry { after, reason: reason() });
                 }
+                Act::LeaveOut(unsupported, out_of_order) => {
+                    return Ok(Receipt { unsupported, out_of_order, ..Receipt::default() });
+                }
+                Act::BadAt(_) if !was_taken => return Err(ExportError::Bad { reason: reason() }),
                 Act::Drop => return Err(ExportError::Drop { reason: reason() }),
                 Act::Hang => std::future::pending().await,
                 Act::TakeAfter(milliseconds) => {
@@ -113,6 +124,10 @@ impl Exporter for Scripted {
             }
             Ok(Receipt::default())
         })
+    }
+
+    fn parts(&self, _: usize) -> usize {
+        self.parts.load(Ordering::Relaxed)
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {
@@ -128,11 +143,30 @@ fn value_of(point: &Point) -> i64 {
     }
 }
 
-/// A batch of one series with these values.
+/// The registry of the series of tests: they are the same series in all batches of a thread.
+pub(crate) fn registry() -> Arc<Registry> {
+    thread_local! {
+        static REGISTRY: Arc<Registry> = Arc::new(Registry::new(1_000_000));
+    }
+    REGISTRY.with(Arc::clone)
+}
+
+/// Points of one series, of a resource of its own, with these values.
+pub(crate) fn points(resource: &str, values: Range<i64>) -> Vec<Point> {
+    let registry = registry();
+    let attributes = Attributes::of_strings([("service.name", resource)]);
+    let resource = registry.resource(Resource { attributes, ..Resource::default() });
+    let metric = registry.metric(Metric::new("m", "", Kind::Gauge));
+    let series = registry.series(&resource, &Arc::default(), &metric, Attributes::empty()).unwrap();
+    values.map(|value| Point::new(series.clone(), 1, Value::Int(value))).collect()
+}
+
+/// A batch of one series with these values; each batch has a resource of its own.
 pub(crate) fn batch(values: Range<i64>) -> Batch {
     let registry = Registry::new(1);
     let metric = Arc::new(Metric::new("m", "", Kind::Gauge));
-    let series = registry.series(&Arc::default(), &Arc::default(), &metric, Attributes::empty()).unwrap();
+    let resource = Arc::new(Resource::default());
+    let series = registry.series(&resource, &Arc::default(), &metric, Attributes::empty()).unwrap();
     values.map(|value| Point::new(series.clone(), 1, Value::Int(value))).collect()
 }
 

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::batch::Batch;
 use crate::delivery::scripted::batch;
-use crate::output::Sink;
+use crate::output::{Refused, Sink};
 
 /// Takes this many milliseconds each time, and notes when it was asked; panics where there are none.
 struct Slow {
@@ -54,4 +54,23 @@ async fn a_scrape_under_way_at_the_end_is_dropped() {
 #[tokio::test(start_paused = true)]
 async fn a_scraper_that_panics_is_asked_again() {
     check(&[Some(0), None, None, Some(0), Some(0)], &[500, 1500, 2500, 3500, 4500], 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_asked_for_what_would_not_be_taken() {
+    let sink = Sink::new();
+    sink.refuse(Some(Refused { retry_after: Duration::from_secs(1), reason: "as told".to_owned() }));
+    let times = Arc::<Mutex<Vec<u64>>>::default();
+    let scraper = Slow { milliseconds: vec![Some(1); 2], asked: times.clone() };
+    let schedule = Schedule { interval: Duration::from_secs(1), first: Duration::ZERO };
+    let stop = CancellationToken::new();
+    let work = run(Box::new(scraper), schedule, Clock::starting_at(0), sink.output(), stop.clone());
+    tokio::join!(work, async {
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        sink.refuse(None);
+        tokio::time::sleep(Duration::from_millis(2000)).await;
+        stop.cancel();
+    });
+    assert_eq!(times.lock().unwrap().iter().map(|at| at / 100).collect::<Vec<_>>(), [30, 40]);
+    assert_eq!(sink.take().len(), 2);
 }
