@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Problems, Section};
-use pipeline::component::{BoxError, Context, Processor, Receiver};
+use pipeline::component::{BoxError, Context, Gate, Processor, Receiver};
 use pipeline::delivery::{Drained, Outbox};
 use pipeline::errors::chain;
 use pipeline::net::auth::Authenticator;
@@ -130,7 +130,16 @@ impl Collector {
     /// Forgets what belongs to series that are gone; with many series this takes a while.
     pub(crate) fn sweep(&self) {
         let pipelines: Vec<_> = self.pipelines.values().cloned().collect();
-        tokio::task::spawn_blocking(move || pipelines.iter().for_each(|pipeline| pipeline.sweep()));
+        let registry = self.context.registry.clone();
+        tokio::task::spawn_blocking(move || {
+            pipelines.iter().for_each(|pipeline| pipeline.sweep());
+            registry.sweep();
+        });
+    }
+
+    /// Whether memory is so short that a sweep should not wait for its time.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.pipelines.values().any(|pipeline| pipeline.is_pressed())
     }
 
     /// Stops taking, then delivers what was taken until the time is over.
@@ -199,11 +208,21 @@ pub(crate) fn build_pipelines(
     outboxes: &HashMap<String, Arc<Outbox>>,
 ) -> Result<HashMap<String, Arc<Pipeline>>, Problems> {
     let mut pipelines = HashMap::new();
+    // One for all pipelines that name it, so that it measures once and speaks once.
+    let mut gates: HashMap<&str, Arc<dyn Gate>> = HashMap::new();
     for pipeline in &plan.pipelines {
         let mut processors: Vec<(String, Processor)> = Vec::new();
         for id in &pipeline.joins.processors {
+            if let Some(gate) = gates.get(id.as_str()) {
+                processors.push((id.clone(), Processor::Gate(gate.clone())));
+                continue;
+            }
             for part in plan.processors.iter().filter(|part| part.id == *id) {
-                processors.push((id.clone(), (part.entry.build)(&part.section, &named(context, id))?));
+                let built = (part.entry.build)(&part.section, &named(context, id))?;
+                if let Processor::Gate(gate) = &built {
+                    gates.insert(id, gate.clone());
+                }
+                processors.push((id.clone(), built));
             }
         }
         let exporters = pipeline.joins.exporters.iter().filter_map(|id| outboxes.get(id).cloned()).collect();

@@ -18,6 +18,7 @@ pub struct ReceiverMetrics {
     refused: Counter<u64>,
     failed: Counter<u64>,
     duplicate_keys: Counter<u64>,
+    refused_requests: Counter<u64>,
     attributes: [KeyValue; 2],
 }
 
@@ -75,6 +76,13 @@ impl ReceiverMetrics {
                 .with_description("Attributes dropped because another with the same key came after them.")
                 .with_unit("{attributes}")
                 .build(),
+            refused_requests: meter
+                .u64_counter("inferometer_receiver_refused_requests")
+                .with_description(
+                    "Requests turned away before they were read; the sender was told to try later.",
+                )
+                .with_unit("{requests}")
+                .build(),
             attributes: [KeyValue::new("receiver", id.to_owned()), KeyValue::new("transport", transport)],
         }
     }
@@ -92,6 +100,11 @@ impl ReceiverMetrics {
     /// Counts points that were not valid.
     pub fn failed(&self, points: u64) {
         self.failed.add(points, &self.attributes);
+    }
+
+    /// Counts a request that was not read, so that nobody knows what it held.
+    pub fn refused_request(&self) {
+        self.refused_requests.add(1, &self.attributes);
     }
 
     pub fn duplicate_keys(&self, attributes: u64) {

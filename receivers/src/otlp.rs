@@ -31,7 +31,7 @@ use pipeline::Output;
 use pipeline::component::{BoxError, Context, Receiver, ReceiverEntry, Running};
 use pipeline::net::server::{HttpService, Listen, Served};
 use pipeline::telemetry::ReceiverMetrics;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use self::config::{Config, GrpcConfig, HttpConfig};
@@ -56,6 +56,9 @@ protocols:
 
 /// How often what belongs to series that are gone is forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How often it is asked whether memory is short.
+const PRESSURE_INTERVAL: Duration = Duration::from_secs(5);
 
 struct OtlpReceiver {
     config: Config,
@@ -139,13 +142,20 @@ impl OtlpReceiver {
 }
 
 async fn work(intake: Arc<Intake>, served: Vec<Served>, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sweeps = every(SWEEP_INTERVAL);
+    let mut looks = every(PRESSURE_INTERVAL);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            _ = ticks.tick() => intake.sweep(),
+            _ = sweeps.tick() => intake.sweep(),
+            _ = looks.tick() => intake.forget_if_pressed(),
         }
     }
     futures_util::future::join_all(served.into_iter().map(Served::stop)).await;
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }

@@ -13,9 +13,6 @@ use super::single::Single;
 use crate::metric::{Metric, Resource, Scope};
 use crate::series::Series;
 
-/// Whatever was not asked for between so many sweeps is forgotten.
-const UNUSED_SWEEPS_MAX: u32 = 5;
-
 /// Stands for no slot.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -189,12 +186,12 @@ impl Cache {
         self.room.used_bytes.load(Ordering::Relaxed)
     }
 
-    /// Forgets what was not asked for lately.
-    pub(super) fn sweep(&mut self) {
-        self.resources.sweep(&self.room);
-        self.scopes.sweep(&self.room);
-        self.metrics.sweep(&self.room);
-        self.series.sweep(&self.room);
+    /// Forgets what was not asked for between so many sweeps.
+    pub(super) fn sweep(&mut self, unused_sweeps_max: u32) {
+        self.resources.sweep(&self.room, unused_sweeps_max);
+        self.scopes.sweep(&self.room, unused_sweeps_max);
+        self.metrics.sweep(&self.room, unused_sweeps_max);
+        self.series.sweep(&self.room, unused_sweeps_max);
     }
 }
 
@@ -350,13 +347,13 @@ impl<T: Weight> Table<T> {
         value.bytes() + size_of::<Slot<T>>() + 2 * size_of::<u32>()
     }
 
-    fn sweep(&mut self, room: &Room) {
+    fn sweep(&mut self, room: &Room, unused_sweeps_max: u32) {
         self.generation = self.generation.wrapping_add(1);
         let (slots, free, generation) = (&mut self.slots, &mut self.free, self.generation);
         slots[ASIDE as usize].value = None;
         self.index.retain(|&mut index| {
             let slot = &mut slots[index as usize];
-            if generation.wrapping_sub(slot.used) < UNUSED_SWEEPS_MAX {
+            if generation.wrapping_sub(slot.used) < unused_sweeps_max {
                 return true;
             }
             if let Some(value) = slot.value.take() {

@@ -120,13 +120,17 @@ impl Shared {
             Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, status(Code::InvalidArgument, message))
         })?;
         let encoding = self.encoding(&parts.headers)?;
+        if let Err(status) = self.intake.ready(&self.metrics) {
+            // Many clients send all before they read, and take a closed connection for a reason to send it all
+            // again at once.
+            tokio::spawn(body::discard(body));
+            return Err(Failure::from(status));
+        }
         let received = body::receive(&mut body, encoding, self.body_bytes_max, self.intake.budget()).await;
         let body = match received {
             Ok(bytes) => bytes,
             Err(error) => {
                 if let BodyError::TooLarge { .. } = error {
-                    // Many clients send all before they read, and take a closed connection for a reason to
-                    // send it all again.
                     tokio::spawn(body::discard(body));
                 }
                 return Err(Failure::from(unreadable(&error)));

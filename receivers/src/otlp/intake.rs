@@ -45,6 +45,24 @@ impl Intake {
         self.decoder.sweep();
     }
 
+    /// Forgets all that was not needed lately, if memory is short.
+    pub(super) fn forget_if_pressed(&self) {
+        if self.output.is_pressed() {
+            self.decoder.forget();
+        }
+    }
+
+    /// Turns a request away before it is read, if it could not be taken.
+    ///
+    /// What has been read takes memory, many times its size on the wire, and what is refused then has cost the
+    /// work of decoding it.
+    pub(super) fn ready(&self, metrics: &ReceiverMetrics) -> Result<(), Status> {
+        self.output.ready().map_err(|refused| {
+            metrics.refused_request();
+            try_later(refused.reason, refused.retry_after)
+        })
+    }
+
     /// Takes a request; returns when its points are in every exporter's queue, or why they are not.
     pub(super) async fn take(
         &self,

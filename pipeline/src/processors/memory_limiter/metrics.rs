@@ -63,7 +63,7 @@ pub(super) fn observe(meter: &Meter, limiter: &Arc<MemoryLimiter>) {
         .u64_observable_gauge("inferometer_process_memory_limit")
         .with_unit("By")
         .with_description("Memory above which data is turned away.")
-        .with_callback(observed(|limiter| Some(limiter.limits.soft_bytes)))
+        .with_callback(observed(|limiter| Some(limiter.limit_bytes)))
         .build();
     meter
         .u64_observable_gauge("inferometer_process_memory_used")
