@@ -153,6 +153,13 @@ pub trait BatchProcessor: Send {
         self.sweep();
         None
     }
+
+    /// Whether it goes on over a reload that leaves its section as it is, for the sake of what it remembers.
+    ///
+    /// For one that depends on nothing but its section and its context.
+    fn lasts(&self) -> bool {
+        false
+    }
 }
 
 /// A way out.

@@ -222,4 +222,8 @@ impl BatchProcessor for CumulativeToDelta {
         self.report.flush(self.streams.tracked());
         next
     }
+
+    fn lasts(&self) -> bool {
+        true
+    }
 }

@@ -132,6 +132,10 @@ impl BatchProcessor for DeltaToCumulative {
         self.report.flush(self.streams.tracked());
         next
     }
+
+    fn lasts(&self) -> bool {
+        true
+    }
 }
 
 /// What is made of the series; `None` where it is no delta.

@@ -150,6 +150,10 @@ impl BatchProcessor for ByStream {
         self.report.flush(self.streams.tracked());
         next
     }
+
+    fn lasts(&self) -> bool {
+        true
+    }
 }
 
 impl BatchProcessor for ByMetric {
@@ -167,6 +171,10 @@ impl BatchProcessor for ByMetric {
     fn sweep(&mut self) {
         self.starts.sweep();
         self.report.flush(self.starts.known());
+    }
+
+    fn lasts(&self) -> bool {
+        true
     }
 }
 
