@@ -44,11 +44,7 @@ const PROCESSORS: &[Instead] = &[
     ("transform", "use `attributes`, `resource`, `relabel` or `filter`"),
     ("metricstransform", "use `relabel`"),
     ("groupbyattrs", NOTHING),
-    ("cumulativetodelta", NOTHING),
-    ("deltatocumulative", NOTHING),
-    ("deltatorate", NOTHING),
     ("interval", NOTHING),
-    ("metricstarttime", NOTHING),
     ("metricsgeneration", NOTHING),
     ("k8sattributes", NOTHING),
 ];

@@ -11,6 +11,7 @@ pub mod component;
 pub mod delivery;
 pub mod errors;
 pub mod extensions;
+mod growth;
 pub mod mapping;
 mod memory;
 mod metric;
