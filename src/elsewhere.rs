@@ -65,7 +65,6 @@ const PROCESSORS: &[Instead] = &[
 ];
 
 const EXPORTERS: &[Instead] = &[
-    ("prometheusremotewrite", "push with `otlp_http`, which Prometheus, Mimir and Grafana Cloud take"),
     ("file", "use `debug`"),
     ("nop", NOTHING),
     ("kafka", NOTHING),

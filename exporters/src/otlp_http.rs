@@ -6,161 +6,72 @@
 //!     endpoint: https://mimir.example.com/otlp
 //! ```
 
-mod endpoint;
+mod config;
+pub(crate) mod endpoint;
 #[cfg(test)]
 mod tests;
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use ::config::{Problems, Section, Value};
 use bytes::Bytes;
-use config::{ByteSize, Problems, Section};
 use futures_util::future::BoxFuture;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use pipeline::component::{
     BoxError, BuiltExporter, Context, Delivery, Entry, ExportError, Exporter, ExporterEntry, Receipt,
 };
-use pipeline::delivery::{QueueConfig, RetryConfig};
 use pipeline::net::auth::{self, Authenticator};
 use pipeline::net::body::{self, BodyError};
 use pipeline::net::client::{ClientConfig, HttpClient, Protocol};
-use pipeline::net::{Body, client_tls, full};
+use pipeline::net::{Body, full};
 use pipeline::otlp::PartialSuccess;
-use pipeline::{Batch, Clock, delivery, otlp};
-use serde::{Deserialize, Serialize};
+use pipeline::{Batch, Clock, delivery};
 
-use crate::otlp::{REQUEST_SIZE_MAX, RESPONSE_SIZE_MAX, Requests};
+use tracing::warn;
+
+use crate::otlp::Requests;
 use crate::push::answer::Answer;
-use crate::push::compression::{Compression, Params};
-use crate::push::connection::Cookies;
-use crate::push::headers::Headers;
-use crate::push::{TooLarge, broken, printable};
+use crate::push::delta::Sieve;
+use crate::push::preset::{Preset, Way};
+use crate::push::{broken, printable};
+use config::Config;
 
 pub(crate) const ENTRY: ExporterEntry = Entry {
     name: "otlp_http",
     aliases: &["otlphttp"],
     about: "Pushes metrics over OTLP/HTTP.",
     example: "endpoint: https://mimir.example.com/otlp\nheaders: {X-Scope-OrgID: tenant}\n",
-    effective: config::effective::<Config>,
+    effective,
     build,
 };
 
 /// The text of an answer that is no success is waited for this long; its status says enough.
 const EXPLANATION_WAIT: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Config {
-    /// A base URL, to which `/v1/metrics` is appended.
-    endpoint: String,
-    /// The whole URL, used as given instead.
-    metrics_endpoint: String,
-    encoding: Encoding,
-    tls: client_tls::Config,
-    compression: Compression,
-    compression_params: Params,
-    /// Added to each request.
-    headers: Headers,
-    auth: Option<auth::Config>,
-    /// For one attempt; zero means none.
-    timeout: config::Duration,
-    sending_queue: QueueConfig,
-    retry_on_failure: RetryConfig,
-    /// Before compression; larger batches are split.
-    max_request_size: ByteSize,
-    /// After decompression; larger answers are failures.
-    max_response_size: ByteSize,
-    /// What to do when the other side answers 413.
-    when_too_large: TooLarge,
-    /// Refused: without it requests would go past the proxy.
-    proxy_url: String,
-    // Accepted and without effect: see `connection`.
-    max_idle_conns: u64,
-    max_idle_conns_per_host: u64,
-    max_conns_per_host: u64,
-    idle_conn_timeout: config::Duration,
-    disable_keep_alives: bool,
-    http2_read_idle_timeout: config::Duration,
-    http2_ping_timeout: config::Duration,
-    force_attempt_http2: bool,
-    read_buffer_size: u64,
-    write_buffer_size: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cookies: Option<Cookies>,
-}
-
-/// How points are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Encoding {
-    #[default]
-    Proto,
-    Json,
-}
-
 struct OtlpHttp {
     requests: Requests,
     url: Uri,
     headers: HeaderMap,
     level: i32,
+    sieve: Sieve,
     authenticator: Option<Arc<Authenticator>>,
     client: OnceLock<HttpClient>,
     clock: Clock,
     config: Config,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            endpoint: String::new(),
-            metrics_endpoint: String::new(),
-            encoding: Encoding::Proto,
-            tls: client_tls::Config::default(),
-            compression: Compression::Gzip,
-            compression_params: Params::default(),
-            headers: Headers::default(),
-            auth: None,
-            timeout: config::Duration::from_secs(30),
-            sending_queue: QueueConfig::default(),
-            retry_on_failure: RetryConfig::default(),
-            max_request_size: REQUEST_SIZE_MAX,
-            max_response_size: RESPONSE_SIZE_MAX,
-            when_too_large: TooLarge::Drop,
-            proxy_url: String::new(),
-            max_idle_conns: 100,
-            max_idle_conns_per_host: 0,
-            max_conns_per_host: 0,
-            idle_conn_timeout: config::Duration::from_secs(90),
-            disable_keep_alives: false,
-            http2_read_idle_timeout: config::Duration::default(),
-            http2_ping_timeout: config::Duration::default(),
-            force_attempt_http2: true,
-            read_buffer_size: 0,
-            write_buffer_size: 0,
-            cookies: None,
-        }
-    }
-}
-
-impl Encoding {
-    fn content_type(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::Proto => "application/x-protobuf",
-            Self::Json => "application/json",
-        })
-    }
-
-    fn encode(self) -> fn(&Batch, &mut Vec<u8>) {
-        match self {
-            Self::Proto => otlp::encode,
-            Self::Json => otlp::encode_json,
-        }
-    }
+fn effective(section: &Section) -> Result<Value, Problems> {
+    let section = Preset::under(section, Way::OtlpHttp)?;
+    let value = ::config::effective::<Config>(&section)?;
+    let preset = section.read::<Config>()?.preset;
+    Ok(Preset::complete(preset, value, Way::OtlpHttp))
 }
 
 fn build(section: &Section, context: &Context) -> Result<BuiltExporter, Problems> {
-    section.build(|config| made(config, section, context))
+    let section = Preset::under(section, Way::OtlpHttp)?;
+    section.build(|config| made(config, &section, context))
 }
 
 fn made(config: Config, section: &Section, context: &Context) -> Result<BuiltExporter, Problems> {
@@ -171,7 +82,8 @@ fn made(config: Config, section: &Section, context: &Context) -> Result<BuiltExp
         let message = "proxies are not supported; remove it if the endpoint may be reached without one";
         problems.push(section.problem("proxy_url", message));
     }
-    let url = endpoint::url(&config.endpoint, &config.metrics_endpoint);
+    problems.extend(config.retry_statuses.problems(section));
+    let url = endpoint::url(&config.base(), &config.metrics_endpoint);
     if let Ok(url) = &url
         && url.scheme_str() == Some("http")
         && config.tls.has_certificate()
@@ -193,6 +105,12 @@ fn made(config: Config, section: &Section, context: &Context) -> Result<BuiltExp
         .map_err(|problem| problems.push(problem));
     let authenticator = auth::Config::find(config.auth.as_ref(), &context.net)
         .map_err(|message| problems.push(section.problem("auth.authenticator", message)));
+    if let (Some(preset), Ok(headers)) = (config.preset, &headers)
+        && let Some(message) =
+            preset.unauthorized(config.auth.is_some() || headers.contains_key(AUTHORIZATION))
+    {
+        problems.push(section.problem("auth", message));
+    }
     match (url, headers, level, authenticator) {
         (Ok(url), Ok(headers), Ok(level), Ok(authenticator)) if problems.is_empty() => {
             let delivery = Delivery::Queued(delivery::Config {
@@ -202,7 +120,9 @@ fn made(config: Config, section: &Section, context: &Context) -> Result<BuiltExp
             });
             let requests = Requests::new(&context.id, config.max_request_size);
             let (client, clock) = (OnceLock::new(), context.clock.clone());
-            let exporter = OtlpHttp { requests, url, headers, level, authenticator, client, clock, config };
+            let sieve = Sieve::new(config.delta, &context.id);
+            let exporter =
+                OtlpHttp { requests, url, headers, level, sieve, authenticator, client, clock, config };
             Ok(BuiltExporter { exporter: Arc::new(exporter), delivery })
         }
         _ => Err(Problems(problems)),
@@ -214,10 +134,11 @@ impl OtlpHttp {
         let Some(client) = self.client.get() else {
             return Err(ExportError::Retry { after: None, reason: String::from("not started") });
         };
+        let (batch, unsupported) = self.sieve.sift(batch);
         if batch.is_empty() {
-            return Ok(Receipt::default());
+            return Ok(Receipt { unsupported, ..Receipt::default() });
         }
-        let message = self.requests.encode(batch, self.config.encoding.encode())?;
+        let message = self.requests.encode(&batch, self.config.encoding.encode())?;
         let message =
             self.config.compression.compress(message, self.level).await.map_err(|error| {
                 ExportError::Drop { reason: format!("cannot compress the request: {error}") }
@@ -225,10 +146,16 @@ impl OtlpHttp {
         let response = client.send(self.request(message)?).await.map_err(|error| broken(&error))?;
         if response.status().is_success() {
             let partial_success = self.partial_success(response).await?;
-            Ok(self.requests.receive(batch, &partial_success))
+            Ok(Receipt { unsupported, ..self.requests.receive(&batch, &partial_success) })
         } else {
             Err(self.failure(response).await)
         }
+    }
+
+    /// What is odd about the section, but may be meant.
+    fn doubt(&self) -> Option<&'static str> {
+        let has_authorization = self.authenticator.is_some() || self.headers.contains_key(AUTHORIZATION);
+        self.config.preset?.doubt(self.headers.contains_key("x-scope-orgid"), has_authorization)
     }
 
     fn request(&self, message: Bytes) -> Result<Request<Body>, ExportError> {
@@ -271,8 +198,11 @@ impl OtlpHttp {
         let body = tokio::time::timeout(EXPLANATION_WAIT, self.read(&head.headers, body)).await;
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
         let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(self.clock.unix_nano());
-        Answer { status: head.status, headers: &head.headers, body: &body }
-            .judge(self.config.when_too_large, now)
+        Answer { status: head.status, headers: &head.headers, body: &body }.judge(
+            self.config.when_too_large,
+            &self.config.retry_statuses,
+            now,
+        )
     }
 
     async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, BodyError> {
@@ -289,6 +219,9 @@ impl Exporter for OtlpHttp {
         Box::pin(async {
             if let Some(authenticator) = &self.authenticator {
                 authenticator.ready_to_authorize()?;
+            }
+            if let Some(message) = self.doubt() {
+                warn!(exporter = self.requests.id, "{message}");
             }
             let client = HttpClient::new(&ClientConfig {
                 tls: self.config.tls.clone(),
