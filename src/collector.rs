@@ -19,12 +19,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::merging::Merging;
 use crate::plan::{Part, Plan, named};
 
 /// Everything that runs.
 pub(crate) struct Collector {
     pub(crate) context: Context,
     pub(crate) plan: Plan,
+    pub(crate) merging: Merging,
     pub(crate) receivers: HashMap<String, RunningReceiver>,
     pub(crate) pipelines: HashMap<String, Arc<Pipeline>>,
     pub(crate) outboxes: HashMap<String, Arc<Outbox>>,
@@ -93,6 +95,7 @@ impl Collector {
         let mut collector = Self {
             context,
             plan,
+            merging: Merging::default(),
             receivers: HashMap::new(),
             pipelines: HashMap::new(),
             outboxes: HashMap::new(),
@@ -108,7 +111,8 @@ impl Collector {
     }
 
     async fn start_all(&mut self) -> Result<(), BoxError> {
-        self.outboxes = start_exporters(&self.context, self.plan.exporters.iter()).await?;
+        self.merging = Merging::of(&self.plan, &self.context)?;
+        self.outboxes = start_exporters(&self.context, self.plan.exporters.iter(), &self.merging).await?;
         self.pipelines = build_pipelines(&self.context, &self.plan, &self.outboxes)?;
         for part in &self.plan.receivers {
             let feeds = fan_out(&self.plan, &self.pipelines, &part.id);
@@ -160,12 +164,16 @@ impl Retired {
 pub(crate) async fn start_exporters(
     context: &Context,
     parts: impl Iterator<Item = &Part<pipeline::component::BuiltExporter>>,
+    merging: &Merging,
 ) -> Result<HashMap<String, Arc<Outbox>>, BoxError> {
     let mut outboxes: HashMap<String, Arc<Outbox>> = HashMap::new();
     for part in parts {
         let context = named(context, &part.id);
         let started = match (part.entry.build)(&part.section, &context) {
-            Ok(built) => Outbox::start(&context, built).await,
+            Ok(mut built) => {
+                merging.rule(&part.id).into_iter().for_each(|rule| built.delivery.merge(rule));
+                Outbox::start(&context, built).await
+            }
             Err(problems) => Err(problems.into()),
         };
         match started {

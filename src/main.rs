@@ -13,6 +13,7 @@ mod elsewhere;
 mod facade;
 mod logging;
 mod mappings;
+mod merging;
 mod plan;
 mod process;
 mod reload;

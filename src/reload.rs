@@ -18,6 +18,7 @@ use crate::collector::{
     Collector, Retired, build_pipelines, fan_out, start_exporters, start_receiver, stop_receivers,
     with_extensions,
 };
+use crate::merging::Merging;
 use crate::plan::{Part, Plan};
 
 /// How long an exporter that is no longer named may go on emptying its queue.
@@ -36,13 +37,16 @@ impl Collector {
         let context = with_extensions(&self.context, &plan)?;
         // Components hold their authenticators: when one changes, everything is built anew.
         let same_extensions = same_parts(&self.plan.extensions, &plan.extensions);
+        let merging = Merging::of(&plan, &context)?;
         let stays = |new: &&Part<BuiltExporter>| {
-            same_extensions && self.plan.exporters.iter().any(|old| old.is_same(new))
+            same_extensions
+                && self.plan.exporters.iter().any(|old| old.is_same(new))
+                && self.merging.rule(&new.id) == merging.rule(&new.id)
         };
         let kept: HashSet<String> = plan.exporters.iter().filter(stays).map(|part| part.id.clone()).collect();
 
         let new = plan.exporters.iter().filter(|part| !kept.contains(&part.id));
-        let mut outboxes = start_exporters(&context, new).await?;
+        let mut outboxes = start_exporters(&context, new, &merging).await?;
         for id in &kept {
             outboxes.extend(self.outboxes.get(id).map(|outbox| (id.clone(), outbox.clone())));
         }
@@ -52,6 +56,7 @@ impl Collector {
         let old_outboxes = std::mem::replace(&mut self.outboxes, outboxes);
         self.context = context;
         self.plan = plan;
+        self.merging = merging;
         self.pipelines = pipelines;
         let changed = self.change_receivers(same_extensions).await;
         self.retired.retain(|retired| !retired.work.is_finished());
