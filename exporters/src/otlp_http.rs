@@ -12,30 +12,28 @@ pub(crate) mod endpoint;
 mod tests;
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
 
 use ::config::{Problems, Section, Value};
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response};
 use pipeline::component::{
     BoxError, BuiltExporter, Context, Delivery, Entry, ExportError, Exporter, ExporterEntry, Receipt,
 };
-use pipeline::net::auth::{self, Authenticator};
-use pipeline::net::body::{self, BodyError};
-use pipeline::net::client::{ClientConfig, HttpClient, Protocol};
-use pipeline::net::{Body, full};
+use pipeline::net::Body;
+use pipeline::net::auth;
+use pipeline::net::body::BodyError;
 use pipeline::otlp::PartialSuccess;
-use pipeline::{Batch, Clock, delivery};
+use pipeline::{Batch, delivery};
 
 use tracing::warn;
 
 use crate::otlp::Requests;
 use crate::push::answer::Answer;
 use crate::push::delta::Sieve;
+use crate::push::post::Post;
 use crate::push::preset::{Preset, Way};
-use crate::push::{broken, printable};
+use crate::push::printable;
 use config::Config;
 
 pub(crate) const ENTRY: ExporterEntry = Entry {
@@ -47,18 +45,11 @@ pub(crate) const ENTRY: ExporterEntry = Entry {
     build,
 };
 
-/// The text of an answer that is no success is waited for this long; its status says enough.
-const EXPLANATION_WAIT: Duration = Duration::from_secs(1);
-
 struct OtlpHttp {
     requests: Requests,
-    url: Uri,
-    headers: HeaderMap,
+    post: Post,
     level: i32,
     sieve: Sieve,
-    authenticator: Option<Arc<Authenticator>>,
-    client: OnceLock<HttpClient>,
-    clock: Clock,
     config: Config,
 }
 
@@ -119,10 +110,17 @@ fn made(config: Config, section: &Section, context: &Context) -> Result<BuiltExp
                 timeout: config.timeout,
             });
             let requests = Requests::new(&context.id, config.max_request_size);
-            let (client, clock) = (OnceLock::new(), context.clock.clone());
+            let post = Post {
+                url,
+                headers,
+                tls: config.tls.clone(),
+                authenticator,
+                response_size_max: config.max_response_size,
+                clock: context.clock.clone(),
+                client: OnceLock::new(),
+            };
             let sieve = Sieve::new(config.delta, &context.id);
-            let exporter =
-                OtlpHttp { requests, url, headers, level, sieve, authenticator, client, clock, config };
+            let exporter = OtlpHttp { requests, post, level, sieve, config };
             Ok(BuiltExporter { exporter: Arc::new(exporter), delivery })
         }
         _ => Err(Problems(problems)),
@@ -131,9 +129,6 @@ fn made(config: Config, section: &Section, context: &Context) -> Result<BuiltExp
 
 impl OtlpHttp {
     async fn send(&self, batch: &Batch) -> Result<Receipt, ExportError> {
-        let Some(client) = self.client.get() else {
-            return Err(ExportError::Retry { after: None, reason: String::from("not started") });
-        };
         let (batch, unsupported) = self.sieve.sift(batch);
         if batch.is_empty() {
             return Ok(Receipt { unsupported, ..Receipt::default() });
@@ -143,7 +138,7 @@ impl OtlpHttp {
             self.config.compression.compress(message, self.level).await.map_err(|error| {
                 ExportError::Drop { reason: format!("cannot compress the request: {error}") }
             })?;
-        let response = client.send(self.request(message)?).await.map_err(|error| broken(&error))?;
+        let response = self.post.send(message, self.request_headers()).await?;
         if response.status().is_success() {
             let partial_success = self.partial_success(response).await?;
             Ok(Receipt { unsupported, ..self.requests.receive(&batch, &partial_success) })
@@ -154,29 +149,22 @@ impl OtlpHttp {
 
     /// What is odd about the section, but may be meant.
     fn doubt(&self) -> Option<&'static str> {
-        let has_authorization = self.authenticator.is_some() || self.headers.contains_key(AUTHORIZATION);
-        self.config.preset?.doubt(self.headers.contains_key("x-scope-orgid"), has_authorization)
+        let Post { headers, authenticator, .. } = &self.post;
+        let has_authorization = authenticator.is_some() || headers.contains_key(AUTHORIZATION);
+        self.config.preset?.doubt(headers.contains_key("x-scope-orgid"), has_authorization)
     }
 
-    fn request(&self, message: Bytes) -> Result<Request<Body>, ExportError> {
-        let mut request = Request::new(full(message));
-        *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = self.url.clone();
-        let headers = request.headers_mut();
-        headers.clone_from(&self.headers);
-        headers.insert(CONTENT_TYPE, self.config.encoding.content_type());
+    fn request_headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, self.config.encoding.content_type())]);
         if let Some(name) = self.config.compression.name() {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
         }
-        if let Some(authenticator) = &self.authenticator {
-            authenticator.authorize(headers).map_err(|error| broken(&error))?;
-        }
-        Ok(request)
+        headers
     }
 
     async fn partial_success(&self, response: Response<Body>) -> Result<PartialSuccess, ExportError> {
         let (head, body) = response.into_parts();
-        let body = self.read(&head.headers, body).await.map_err(|error| match error {
+        let body = self.post.read(&head.headers, body).await.map_err(|error| match error {
             BodyError::Broken(reason) => {
                 ExportError::Retry { after: None, reason: format!("answer broke off: {reason}") }
             }
@@ -194,44 +182,23 @@ impl OtlpHttp {
     }
 
     async fn failure(&self, response: Response<Body>) -> ExportError {
-        let (head, body) = response.into_parts();
-        let body = tokio::time::timeout(EXPLANATION_WAIT, self.read(&head.headers, body)).await;
-        let body = body.ok().and_then(Result::ok).unwrap_or_default();
-        let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(self.clock.unix_nano());
+        let (head, body) = self.post.explanation(response).await;
         Answer { status: head.status, headers: &head.headers, body: &body }.judge(
             self.config.when_too_large,
             &self.config.retry_statuses,
-            now,
+            self.post.now(),
         )
-    }
-
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, BodyError> {
-        let name = headers.get(CONTENT_ENCODING).map_or("", |value| value.to_str().unwrap_or("?"));
-        let encoding = body::Encoding::parse(name)
-            .ok_or_else(|| BodyError::Corrupt(format!("unknown encoding `{}`", printable(name))))?;
-        let limit = usize::try_from(self.config.max_response_size.0).unwrap_or(usize::MAX);
-        body::collect(body, encoding, limit).await
     }
 }
 
 impl Exporter for OtlpHttp {
     fn start(&self) -> BoxFuture<'_, Result<Vec<String>, BoxError>> {
         Box::pin(async {
-            if let Some(authenticator) = &self.authenticator {
-                authenticator.ready_to_authorize()?;
-            }
             if let Some(message) = self.doubt() {
                 warn!(exporter = self.requests.id, "{message}");
             }
-            let client = HttpClient::new(&ClientConfig {
-                tls: self.config.tls.clone(),
-                // HTTP/2 names the host in the URL, so only HTTP/1.1 can name another.
-                protocol: if self.headers.contains_key(HOST) { Protocol::Http1 } else { Protocol::Auto },
-                ..ClientConfig::default()
-            })?;
-            // Started once; a second client would only replace an equal one.
-            let _ = self.client.set(client);
-            Ok(vec![format!("OTLP/HTTP to {}", endpoint::shown(&self.url))])
+            self.post.start()?;
+            Ok(vec![format!("OTLP/HTTP to {}", endpoint::shown(&self.post.url))])
         })
     }
 

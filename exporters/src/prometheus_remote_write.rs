@@ -32,10 +32,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ::config::{ByteSize, Problems, Section};
+use ::config::{ByteSize, Problems, Section, Value};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pipeline::component::{
     BoxError, BuiltExporter, Context, Delivery, Entry, ExportError, Exporter, ExporterEntry, Receipt,
@@ -48,6 +48,7 @@ use crate::push::TooLarge;
 use crate::push::answer::Answer;
 use crate::push::compression::INLINE_SIZE_MAX;
 use crate::push::post::Post;
+use crate::push::preset::{Preset, Way};
 use answer::Verdict;
 pub use bodies::RemoteWriteBodies;
 use config::{Config, Destination, Http};
@@ -61,7 +62,7 @@ pub(crate) const ENTRY: ExporterEntry = Entry {
     aliases: &["prometheusremotewrite"],
     about: "Pushes metrics with Prometheus Remote Write.",
     example: "endpoint: http://prometheus:9090/api/v1/write\nexternal_labels: {cluster: lab}\n",
-    effective: ::config::effective::<Config>,
+    effective,
     build,
 };
 
@@ -112,8 +113,16 @@ struct Said {
     refused: Quiet,
 }
 
+fn effective(section: &Section) -> Result<Value, Problems> {
+    let section = Preset::under(section, Way::RemoteWrite)?;
+    let value = ::config::effective::<Config>(&section)?;
+    let preset = section.read::<Config>()?.preset;
+    Ok(Preset::complete(preset, value, Way::RemoteWrite))
+}
+
 fn build(section: &Section, context: &Context) -> Result<BuiltExporter, Problems> {
-    section.build(|config| made(&config, section, context))
+    let section = Preset::under(section, Way::RemoteWrite)?;
+    section.build(|config| made(&config, &section, context))
 }
 
 fn made(config: &Config, section: &Section, context: &Context) -> Result<BuiltExporter, Problems> {
@@ -129,6 +138,12 @@ fn made_of(
     let mut problems = config.problems(section);
     let (http, place) = config.connection();
     let destination = http.build(place, section, context).map_err(|found| problems.extend(found));
+    if let (Some(preset), Ok(Destination { headers, authenticator, .. })) = (config.preset, &destination)
+        && let Some(message) =
+            preset.unauthorized(authenticator.is_some() || headers.contains_key(AUTHORIZATION))
+    {
+        problems.push(section.problem("auth", message));
+    }
     let Some(destination) = destination.ok().filter(|_| problems.is_empty()) else {
         return Err(Problems(problems));
     };
@@ -185,7 +200,7 @@ impl RemoteWrite {
     }
 
     async fn attempt(&self, batch: &Batch, format: Format) -> Result<Attempt, ExportError> {
-        let plan = Plan::new(&self.memory, batch, format);
+        let mut plan = Plan::new(&self.memory, batch, format);
         if plan.is_empty() {
             self.tell(&plan);
             return Ok(Attempt::Taken(plan.mark_sent()));
@@ -195,7 +210,12 @@ impl RemoteWrite {
         let (head, text) = self.post.explanation(response).await;
         let answer = Answer { status: head.status, headers: &head.headers, body: &text };
         match answer::judge(&answer, (format, counts), self.too_large, self.post.now()) {
-            Verdict::Failed(error) => Err(error),
+            Verdict::Failed(error) => {
+                if matches!(error, ExportError::Bad { .. }) {
+                    plan.give_up_targets();
+                }
+                Err(error)
+            }
             Verdict::UnknownFormat { reason } => Ok(Attempt::UnknownFormat { reason }),
             Verdict::Taken => {
                 self.tell(&plan);

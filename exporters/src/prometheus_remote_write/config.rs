@@ -19,12 +19,15 @@ use crate::push::TooLarge;
 use crate::push::compression::Params;
 use crate::push::connection::Cookies;
 use crate::push::headers::Headers;
+use crate::push::preset::{Preset, Way};
 pub(super) use http::{Compression, Destination, Http};
 
 /// The section of the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Config {
+    /// A backend whose needs are known.
+    pub(super) preset: Option<Preset>,
     /// The whole URL, such as `http://prometheus:9090/api/v1/write`.
     pub(super) endpoint: String,
     pub(super) tls: client_tls::Config,
@@ -165,6 +168,7 @@ impl Default for Config {
     fn default() -> Self {
         let http = Http::default();
         Self {
+            preset: None,
             endpoint: http.endpoint,
             tls: http.tls,
             headers: http.headers,
@@ -218,6 +222,14 @@ impl Default for Config {
 impl Config {
     /// Where requests go, and the key that the settings of the connection are under.
     pub(super) fn connection(&self) -> (Http, &'static str) {
+        let (mut http, place) = self.written_connection();
+        if let Some(preset) = self.preset {
+            http.endpoint = preset.endpoint(&http.endpoint, Way::RemoteWrite);
+        }
+        (http, place)
+    }
+
+    fn written_connection(&self) -> (Http, &'static str) {
         match &self.http {
             Some(http) => ((**http).clone(), "http."),
             None => {

@@ -51,6 +51,8 @@ pub(super) struct State {
     pub(super) plans: u32,
     sweep_from: usize,
     rested: Instant,
+    /// Whether a series is left out because of another, which may end.
+    has_conflicts: bool,
 }
 
 type Slots = [Slot; 2];
@@ -84,6 +86,7 @@ impl Memory {
             plans: 0,
             sweep_from: 0,
             rested: Instant::now(),
+            has_conflicts: false,
         };
         Self { rules, external, forms, state: Mutex::new(state) }
     }
@@ -99,6 +102,7 @@ impl Memory {
             state.series.get(series).is_some_and(|slots| !matches!(slots[format as usize], Slot::Unknown));
         if !is_known {
             let slot = self.render(state, series, format);
+            state.has_conflicts |= matches!(slot, Slot::Left(Reason::TypeConflict));
             state.series.get_or_insert_with(series, Slots::default)[format as usize] = slot;
         }
         state.series.get(series).map_or(&UNKNOWN, |slots| &slots[format as usize])
@@ -185,6 +189,18 @@ impl State {
         if self.sweep_from == 0 {
             self.rested = Instant::now();
             self.targets.sweep();
+            if std::mem::take(&mut self.has_conflicts) {
+                self.forget_conflicts();
+            }
+        }
+    }
+
+    /// Lets those that were left out because of others try again.
+    fn forget_conflicts(&mut self) {
+        for slot in self.series.values_mut().flatten() {
+            if matches!(slot, Slot::Left(Reason::TypeConflict)) {
+                *slot = Slot::Unknown;
+            }
         }
     }
 }

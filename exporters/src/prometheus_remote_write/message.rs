@@ -309,7 +309,8 @@ fn add_exemplars(list: &mut Vec<Exemplar>, point: &Point, is_wanted: impl Fn(f64
         };
         if is_wanted(value) {
             let time = exemplar.time_unix_nano;
-            let time_ms = milliseconds(if time == 0 { point.time_unix_nano } else { time });
+            // Zero would say that there is none.
+            let time_ms = milliseconds(if time == 0 { point.time_unix_nano } else { time }).max(1);
             let mut labels = exemplar::labels(exemplar);
             labels.retain(|(_, value)| !value.is_empty());
             labels.sort();

@@ -228,6 +228,11 @@ impl Plan {
         self.entries.is_empty()
     }
 
+    /// Tells nothing of the resources for a while, so that no search for bad points finds that bad.
+    pub(super) fn give_up_targets(&mut self) {
+        self.targets.mark_sent();
+    }
+
     /// Remembers that everything in it was sent.
     pub(super) fn mark_sent(mut self) -> Receipt {
         for entry in &self.entries {

@@ -21,7 +21,6 @@ pub(crate) enum Preset {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     OtlpHttp,
-    #[cfg_attr(not(test), expect(dead_code, reason = "the remote write exporter asks for it"))]
     RemoteWrite,
 }
 

@@ -302,6 +302,23 @@ fn two_series_of_one_name_are_one_and_types_do_not_mix() {
     assert_eq!(receipt, Receipt { unsupported: 1, ..Receipt::default() });
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_metric_that_was_left_out_for_another_comes_when_that_has_ended() {
+    let exporter = exporter("");
+    let registry = Registry::new(10);
+    let parse = |text: &str| notation::parse(text, &registry).unwrap();
+    let unsupported = |batch: &Batch| Plan::new(&exporter.memory, batch, Format::V1).mark_sent().unsupported;
+    let gauge = parse("gauge h_count = 1 @1000000000");
+    let histogram = |time: u64| parse(&format!("histogram h = count 3 @{time}000000000"));
+    let first = histogram(1);
+    assert_eq!([unsupported(&gauge), unsupported(&first)], [0, 1]);
+    drop(gauge);
+    tokio::time::advance(Duration::from_mins(1)).await;
+    // This plan finds the gauge gone.
+    unsupported(&histogram(2));
+    assert_eq!(unsupported(&histogram(3)), 0);
+}
+
 #[test]
 fn names_keep_their_characters_in_2_0_alone() {
     let settings = "translation_strategy: NoTranslation";
