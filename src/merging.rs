@@ -38,7 +38,8 @@ impl Merging {
             let mut said = None;
             for id in &pipeline.joins.processors {
                 for part in plan.processors.iter().filter(|part| part.id == *id) {
-                    if let Processor::Merge(config) = (part.entry.build)(&part.section, &named(context, id))? {
+                    if let Processor::Merge(config) = (part.entry.build)(&part.section, &named(context, id))?
+                    {
                         said = Some(config);
                     }
                 }
