@@ -29,7 +29,6 @@ const RECEIVERS: &[Instead] = &[
     ("jaeger", "only metrics are collected: take it out here and from `service.pipelines`"),
     ("zipkin", "only metrics are collected: take it out here and from `service.pipelines`"),
     ("filelog", "only metrics are collected: take it out here and from `service.pipelines`"),
-    ("prometheusremotewrite", "scrape with `prometheus`, or push with OTLP"),
     ("statsd", "push with OTLP"),
     ("nop", NOTHING),
     ("kubeletstats", NOTHING),
@@ -45,17 +44,12 @@ const PROCESSORS: &[Instead] = &[
     ("transform", "use `attributes`, `resource`, `relabel` or `filter`"),
     ("metricstransform", "use `relabel`"),
     ("groupbyattrs", NOTHING),
-    ("cumulativetodelta", NOTHING),
-    ("deltatocumulative", NOTHING),
-    ("deltatorate", NOTHING),
     ("interval", NOTHING),
-    ("metricstarttime", NOTHING),
     ("metricsgeneration", NOTHING),
     ("k8sattributes", NOTHING),
 ];
 
 const EXPORTERS: &[Instead] = &[
-    ("prometheusremotewrite", "push with `otlp_http`, which Prometheus, Mimir and Grafana Cloud take"),
     ("file", "use `debug`"),
     ("nop", NOTHING),
     ("kafka", NOTHING),

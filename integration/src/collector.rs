@@ -70,6 +70,20 @@ impl Collector {
         Self::launch_with(config, shell, &[], &[])
     }
 
+    /// As [`Self::spawn_with`], started by another command that becomes it: `unshare`, `sh -c '... exec "$@"'`.
+    pub fn spawn_under(
+        wrapper: &[String],
+        config: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let binary = binary().to_string_lossy().into_owned();
+        let mut words = wrapper.iter().chain([&binary]);
+        let mut program = Command::new(words.next().expect("the binary is at the end"));
+        program.args(words);
+        Self::launch_with(config, program, arguments, variables)
+    }
+
     fn launch_with(config: &str, program: Command, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let config_path = folder.path().join("config.yaml");
@@ -144,8 +158,13 @@ impl Collector {
 
     /// A sample of the collector's own metrics.
     pub async fn own_sample(&self, name: &str, labels: &[&str]) -> Option<f64> {
+        find_sample(&self.own_page().await, name, labels)
+    }
+
+    /// The page of the collector's own metrics.
+    pub async fn own_page(&self) -> String {
         let address = self.address("own metrics at http://");
-        find_sample(&http::get(&address, "/metrics").await.text(), name, labels)
+        http::get(&address, "/metrics").await.text()
     }
 
     /// Sends a signal by its name: `TERM`, `HUP`.

@@ -89,7 +89,8 @@ impl Load {
     pub(crate) fn request(&self, first: u64) -> ExportMetricsServiceRequest {
         let points = (first..first + self.points_per_request).map(|number| NumberDataPoint {
             attributes: vec![attribute("src", &self.source), attribute("lane", &(number % 100).to_string())],
-            time_unix_nano: 1_700_000_000_000_000_000 + number,
+            // A millisecond apart: remote write has no finer times.
+            time_unix_nano: 1_700_000_000_000_000_000 + number * 1_000_000,
             value: Some(number_data_point::Value::AsInt(number as i64)),
             ..NumberDataPoint::default()
         });

@@ -20,8 +20,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::quality::RandomState;
 
-use self::cache::{Cache, Room};
+use self::cache::Cache;
 use crate::batch::Batch;
+use crate::cache::Room;
 use crate::registry::Registry;
 use crate::wire::WireError;
 

@@ -18,6 +18,7 @@ pub struct ReceiverMetrics {
     refused: Counter<u64>,
     failed: Counter<u64>,
     duplicate_keys: Counter<u64>,
+    dropped_exemplars: Counter<u64>,
     refused_requests: Counter<u64>,
     attributes: [KeyValue; 2],
 }
@@ -76,6 +77,11 @@ impl ReceiverMetrics {
                 .with_description("Attributes dropped because another with the same key came after them.")
                 .with_unit("{attributes}")
                 .build(),
+            dropped_exemplars: meter
+                .u64_counter("inferometer_receiver_dropped_exemplars")
+                .with_description("Exemplars that were not valid, or for which no point came.")
+                .with_unit("{exemplars}")
+                .build(),
             refused_requests: meter
                 .u64_counter("inferometer_receiver_refused_requests")
                 .with_description(
@@ -109,6 +115,11 @@ impl ReceiverMetrics {
 
     pub fn duplicate_keys(&self, attributes: u64) {
         self.duplicate_keys.add(attributes, &self.attributes);
+    }
+
+    /// Counts exemplars that are lost, their points being what they are.
+    pub fn dropped_exemplars(&self, exemplars: u64) {
+        self.dropped_exemplars.add(exemplars, &self.attributes);
     }
 }
 

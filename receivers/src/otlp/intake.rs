@@ -10,8 +10,7 @@ use pipeline::otlp::{DecodeError, Decoder, FieldViolation, PartialSuccess, Statu
 use pipeline::telemetry::ReceiverMetrics;
 use tonic::Code;
 
-/// What a sender is told to wait at least and at most.
-const RETRY_DELAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+use crate::serving::RETRY_DELAY;
 
 /// What is said of signals that are not metrics.
 pub(super) const METRICS_ONLY: &str = "this collector takes metrics only";
