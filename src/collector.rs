@@ -116,7 +116,8 @@ impl Collector {
 
     async fn start_all(&mut self) -> Result<(), BoxError> {
         self.merging = Merging::of(&self.plan, &self.context)?;
-        self.outboxes = start_exporters(&self.context, self.plan.exporters.iter(), &self.merging).await?;
+        self.outboxes =
+            start_exporters(&self.context, self.plan.exporters.iter(), &self.merging, |_| None).await?;
         (self.pipelines, self.lasting) =
             build_pipelines(&self.context, &self.plan, &self.outboxes, &self.lasting)?;
         for part in &self.plan.receivers {
@@ -174,11 +175,12 @@ impl Retired {
     }
 }
 
-/// Starts exporters at the same time; the first error stops those that did start.
+/// Starts exporters; the first error stops those that did start. `old` is what an exporter replaces.
 pub(crate) async fn start_exporters(
     context: &Context,
     parts: impl Iterator<Item = &Part<pipeline::component::BuiltExporter>>,
     merging: &Merging,
+    old: impl Fn(&str) -> Option<Arc<Outbox>>,
 ) -> Result<HashMap<String, Arc<Outbox>>, BoxError> {
     let mut outboxes: HashMap<String, Arc<Outbox>> = HashMap::new();
     for part in parts {
@@ -186,7 +188,7 @@ pub(crate) async fn start_exporters(
         let started = match (part.entry.build)(&part.section, &context) {
             Ok(mut built) => {
                 merging.rule(&part.id).into_iter().for_each(|rule| built.delivery.merge(rule));
-                Outbox::start(&context, built).await
+                Outbox::start_after(&context, built, old(&part.id).as_deref()).await
             }
             Err(problems) => Err(problems.into()),
         };

@@ -1,5 +1,6 @@
 //! The end of an outbox: everything is sent, or given up and counted, or left on disk for the next.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 
 use super::Outbox;
 use super::spool::Spool;
+use crate::storage::Sequence;
 
 /// How long an exporter may take to close what it opened.
 const STOP_MAX: Duration = Duration::from_secs(2);
@@ -38,21 +40,39 @@ impl Outbox {
     /// Drains an outbox that this one replaces. Where both have the same place on disk, only what is under way is
     /// waited for, and this one goes on with the rest.
     pub async fn take_over(&self, old: &Self, deadline: Instant) -> Drained {
-        if !self.is_heir {
+        if !self.is_heir_of(old) {
             return old.drain(deadline).await;
         }
         let drained = old.end(deadline, true).await;
+        let queue = &self.dispatch.queue;
         if let Some((spool, reader)) = self.spool.as_ref().and_then(|spool| Some((spool, spool.reader()?))) {
-            // Nothing is appended meanwhile, so what is on disk and what the queue has been given agree.
+            // Nothing is appended meanwhile, but what was may still be on its way to the disk.
             let _order = spool.log().order();
-            self.dispatch.queue.inherit(reader.backlog());
+            let mut backlog = reader.backlog();
+            loop {
+                let written: HashSet<Sequence> =
+                    queue.unwritten().into_iter().filter(|sequence| reader.holds(*sequence)).collect();
+                let again = reader.backlog();
+                if again == backlog {
+                    queue.inherit(backlog, |sequence| written.contains(&sequence));
+                    break;
+                }
+                backlog = again;
+            }
         }
         Drained { waiting: 0, ..drained }
     }
 
+    /// Whether this outbox is to go on with what the other leaves on disk.
+    pub fn is_heir_of(&self, old: &Self) -> bool {
+        let shared = |other: &Spool| self.spool.as_ref().is_some_and(|own| own.has_place_of(other));
+        self.is_heir && old.spool.as_ref().is_some_and(shared)
+    }
+
     async fn end(&self, deadline: Instant, leaves_the_rest: bool) -> Drained {
         let queue = &self.dispatch.queue;
-        if leaves_the_rest && self.spool.is_some() {
+        // Who has not been handed on what was there before may not send what came since.
+        if self.spool.is_some() && (leaves_the_rest || queue.is_held_back()) {
             queue.leaving.cancel();
         }
         let mut drained = self.drained.lock().await;

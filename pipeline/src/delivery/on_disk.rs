@@ -22,6 +22,9 @@ const LOADED_BYTES_MAX: u64 = 16 << 20;
 /// About what a point takes in memory besides what it takes encoded.
 const POINT_BYTES: u64 = 64;
 
+/// About what a batch takes besides its points.
+const BATCH_BYTES: u64 = 512;
+
 /// What of a queue is on disk alone.
 #[derive(Debug)]
 pub(super) struct OnDisk {
@@ -189,12 +192,25 @@ impl Queue {
         self.state().on_disk.is_held_back = true;
     }
 
-    /// All that the reader has not settled is for this queue; what is on disk already, of what it was given itself,
-    /// is part of that.
-    pub(super) fn inherit(&self, backlog: Backlog) {
+    /// The records that are not known to be on disk.
+    pub(super) fn unwritten(&self) -> Vec<Sequence> {
+        let state = self.state();
+        let claims = state.on_disk.unwritten.values().filter_map(|unwritten| unwritten.claim.as_ref());
+        claims.map(|claim| claim.record().sequence()).collect()
+    }
+
+    pub(super) fn is_held_back(&self) -> bool {
+        self.state().on_disk.is_held_back
+    }
+
+    /// All that the reader has not settled is for this queue. What is on disk already of what it was given itself is
+    /// part of that; `holds` says of a record whether it is.
+    pub(super) fn inherit(&self, backlog: Backlog, holds: impl Fn(Sequence) -> bool) {
         let mut state = self.state();
         let own = state.on_disk.size;
-        let unrecorded = state.on_disk.in_memory(Unwritten::is_final);
+        let unrecorded = state.on_disk.in_memory(|unwritten| {
+            unwritten.claim.as_ref().is_none_or(|claim| !holds(claim.record().sequence()))
+        });
         let all = Size { requests: backlog.records, points: backlog.points, bytes: backlog.bytes };
         let inherited = all.without(own.without(unrecorded));
         state.counts.accepted += inherited.points;
@@ -374,5 +390,6 @@ impl State {
 
 /// About what a batch takes in memory.
 fn cost(size: Size) -> u64 {
-    size.bytes.saturating_add(size.points.saturating_mul(POINT_BYTES))
+    let besides = size.points.saturating_mul(POINT_BYTES).saturating_add(size.requests * BATCH_BYTES);
+    size.bytes.saturating_add(besides)
 }
