@@ -129,10 +129,10 @@ fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
     }
 }
 
-/// Whether a backend that has been told so calls this point bad: one in some hundred.
+/// Whether a backend that has been told so calls this point bad: one in a thousand.
 pub(crate) fn is_poison(point: &Point) -> bool {
     point.number % POISON_EVERY == POISON_EVERY - 1
 }
 
 /// How many points there are to one that is called bad.
-const POISON_EVERY: i64 = 397;
+const POISON_EVERY: i64 = 997;

@@ -1,6 +1,8 @@
 //! A load that goes on through refusals, restarts and changed addresses, with a ledger of what was acknowledged.
 
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -45,6 +47,7 @@ pub struct Steady {
 #[derive(Debug)]
 pub struct Sending {
     stop: watch::Sender<bool>,
+    pushed_back: Arc<AtomicU64>,
     work: JoinHandle<Entries>,
 }
 
@@ -76,10 +79,17 @@ enum End {
 impl Steady {
     pub fn start(self, doors: watch::Receiver<Doors>) -> Sending {
         let (stop, stopped) = watch::channel(false);
-        Sending { stop, work: tokio::spawn(self.run(doors, stopped)) }
+        let pushed_back = Arc::<AtomicU64>::default();
+        let work = tokio::spawn(self.run(doors, stopped, pushed_back.clone()));
+        Sending { stop, pushed_back, work }
     }
 
-    async fn run(self, doors: watch::Receiver<Doors>, stopped: watch::Receiver<bool>) -> Entries {
+    async fn run(
+        self,
+        doors: watch::Receiver<Doors>,
+        stopped: watch::Receiver<bool>,
+        pushed_back: Arc<AtomicU64>,
+    ) -> Entries {
         let load = Load {
             endpoint: String::new(),
             source: self.source.clone(),
@@ -88,7 +98,7 @@ impl Steady {
             interval: self.interval,
         };
         let mut entries = Entries { source: self.source.clone(), ..Entries::default() };
-        let mut way = Way { door: self.door, doors, channel: None };
+        let mut way = Way { door: self.door, doors, pushed_back, channel: None };
         let mut next = Instant::now();
         while !*stopped.borrow() {
             sleep_until(next).await;
@@ -128,7 +138,10 @@ impl Steady {
                     entries.slowest = entries.slowest.max(start.elapsed());
                     return true;
                 }
-                End::Later => entries.pushed_back += 1,
+                End::Later => {
+                    entries.pushed_back += 1;
+                    way.pushed_back.store(entries.pushed_back, Ordering::Relaxed);
+                }
                 End::Unclear => {
                     if entries.unclear.last() != Some(numbers) {
                         entries.unclear.push(numbers.clone());
@@ -148,6 +161,11 @@ impl Steady {
 }
 
 impl Sending {
+    /// How often the collector has said "try later" so far.
+    pub fn pushed_back(&self) -> u64 {
+        self.pushed_back.load(Ordering::Relaxed)
+    }
+
     /// Ends the load when what is under way was answered.
     pub async fn stop(self) -> Entries {
         let _ = self.stop.send(true);
@@ -159,6 +177,7 @@ impl Sending {
 struct Way {
     door: Door,
     doors: watch::Receiver<Doors>,
+    pushed_back: Arc<AtomicU64>,
     channel: Option<(String, MetricsServiceClient<Channel>)>,
 }
 

@@ -6,6 +6,7 @@
 
 mod chain;
 mod gates;
+mod lasting;
 
 #[cfg(test)]
 mod tests;
@@ -14,14 +15,15 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use smallvec::SmallVec;
 
 use self::chain::Chain;
 use self::gates::Gates;
+pub use self::lasting::Lasting;
 use crate::batch::Batch;
 use crate::component::{Context, Processor};
-use crate::delivery::{Load, Outbox, Permit, message_of};
+use crate::delivery::{Load, Outbox, Permit, Write, Writes, commit, message_of};
 use crate::output::{Intake, Refused};
 use crate::telemetry::{PipelineMetrics, ProcessorMetrics};
 
@@ -41,8 +43,14 @@ pub struct FanOut(pub Vec<Arc<Pipeline>>);
 
 type Permits = SmallVec<[Permit; 4]>;
 
-/// What is still to be exported in the sender's own turn.
-type Direct = SmallVec<[(Arc<Outbox>, Arc<Batch>); 2]>;
+/// What is still to be done when the queues have a batch.
+#[derive(Default)]
+struct Rest {
+    /// To be exported in the sender's own turn.
+    direct: SmallVec<[(Arc<Outbox>, Arc<Batch>); 2]>,
+    /// On its way to the disk.
+    writes: Writes,
+}
 
 impl Pipeline {
     /// `processors` with their ids, in order. The contexts carry the meter.
@@ -81,55 +89,53 @@ impl Pipeline {
         self.gates.are_pressed()
     }
 
-    /// Takes a batch through the processors to the queues; what is to be exported in the sender's turn is
-    /// added to `direct`.
+    /// Takes a batch through the processors to the queues; what is still to be done then is added to `rest`.
     ///
     /// An outbox without a permit is offered the batch, and goes without where it is full.
-    fn carry(&self, batch: Batch, permits: &mut Permits, direct: &mut Direct) {
+    fn carry(&self, batch: Batch, permits: &mut Permits, rest: &mut Rest) {
         // Held until the queues have the batch, so that they get batches in the order of the processors.
         let mut chain = self.chain.as_ref().map(lock);
         let batch = match &mut chain {
             Some(chain) => self.process(chain, batch),
             None => batch,
         };
-        self.hand_over(batch, permits, direct);
+        self.hand_over(batch, permits, rest);
     }
 
     /// Called at the start and every few seconds: lets processors send what no batch has brought.
     ///
     /// It goes through the processors behind, and to the exporters; a queue that is full goes without it.
     pub async fn tick(&self) {
-        let mut direct = Direct::new();
+        let mut rest = Rest::default();
         if let Some(chain) = &self.chain {
             let stages = lock(chain).len();
             for stage in 0..stages {
                 // Held until the queues have the batch, as for a batch of a sender.
                 let mut chain = lock(chain);
                 let batch = self.guarded(0, || chain.tick(stage));
-                self.hand_over(batch, &mut Permits::new(), &mut direct);
+                self.hand_over(batch, &mut Permits::new(), &mut rest);
             }
         }
-        export(direct).await;
+        // What could not be written is counted, and is sent all the same.
+        let _ = rest.finish().await;
     }
 
-    fn hand_over(&self, batch: Batch, permits: &mut Permits, direct: &mut Direct) {
+    fn hand_over(&self, batch: Batch, permits: &mut Permits, rest: &mut Rest) {
         if batch.is_empty() {
             return;
         }
         let batch = Arc::new(batch);
         let (in_turn, queued): (Vec<_>, Vec<_>) = self.outboxes.iter().partition(|outbox| outbox.is_direct());
-        direct.extend(in_turn.into_iter().map(|outbox| (outbox.clone(), batch.clone())));
+        rest.direct.extend(in_turn.into_iter().map(|outbox| (outbox.clone(), batch.clone())));
         if queued.is_empty() {
             return;
         }
         // Measured once for all queues.
         let load = Load::new(batch);
-        for outbox in queued {
-            match permits.iter_mut().find(|permit| permit.is_for(outbox)) {
-                Some(permit) => permit.commit(load.clone()),
-                None => outbox.offer(load.clone()),
-            }
-        }
+        let offered = queued.iter().filter(|outbox| !permits.iter().any(|permit| permit.is_for(outbox)));
+        let mut found: Permits = offered.filter_map(|outbox| outbox.reserve_or_miss(&load)).collect();
+        let permits = permits.iter_mut().filter(|permit| queued.iter().any(|outbox| permit.is_for(outbox)));
+        commit(&load, permits.chain(&mut found).collect(), &mut rest.writes);
     }
 
     fn process(&self, chain: &mut Chain, mut batch: Batch) -> Batch {
@@ -188,15 +194,15 @@ impl FanOut {
     }
 
     /// Hands the batch to every pipeline; the last takes it without a copy.
-    fn carry(&self, batch: Batch, permits: &mut Permits) -> Direct {
-        let mut direct = Direct::new();
+    fn carry(&self, batch: Batch, permits: &mut Permits) -> Rest {
+        let mut rest = Rest::default();
         if let Some((last, others)) = self.0.split_last() {
             for pipeline in others {
-                pipeline.carry(batch.clone(), permits, &mut direct);
+                pipeline.carry(batch.clone(), permits, &mut rest);
             }
-            last.carry(batch, permits, &mut direct);
+            last.carry(batch, permits, &mut rest);
         }
-        direct
+        rest
     }
 }
 
@@ -208,10 +214,9 @@ impl Intake for FanOut {
             gates::admit(&self.0, points)?;
             let mut permits = self.reserve(&batch, |_| true).await?;
             gates::accepted(&self.0, points);
-            let direct = self.carry(batch, &mut permits);
+            let rest = self.carry(batch, &mut permits);
             let results: SmallVec<[_; 4]> = permits.into_iter().map(Permit::finish).collect();
-            export(direct).await;
-            let mut outcome = Ok(());
+            let mut outcome = rest.finish().await;
             for result in results {
                 outcome = outcome.and(result.await);
             }
@@ -229,9 +234,10 @@ impl Intake for FanOut {
                     break permits;
                 }
             };
-            let direct = open.carry(batch, &mut permits);
+            let rest = open.carry(batch, &mut permits);
             drop(permits);
-            export(direct).await;
+            // What could not be written is counted, and is sent all the same.
+            let _ = rest.finish().await;
         })
     }
 
@@ -248,9 +254,14 @@ impl Intake for FanOut {
     }
 }
 
-async fn export(direct: Direct) {
-    for (outbox, batch) in direct {
-        outbox.export(&batch).await;
+impl Rest {
+    /// Returns when direct exporters have had the batch, and the disk; an error where that failed.
+    async fn finish(self) -> Result<(), Refused> {
+        let written = join_all(self.writes.into_iter().map(Write::finish));
+        for (outbox, batch) in self.direct {
+            outbox.export(&batch).await;
+        }
+        written.await.into_iter().collect()
     }
 }
 

@@ -124,7 +124,7 @@ pub(super) struct Retry {
     randomization_factor: f64,
     multiplier: f64,
     max_interval: ::config::Duration,
-    max_elapsed_time: ::config::Duration,
+    max_elapsed_time: Option<::config::Duration>,
 }
 
 /// The collector's own log on disk.

@@ -6,6 +6,7 @@
 //! faults kill --times 20    one of them, with 20 seeds
 //! faults kill --seed 7      the same moment again
 //! faults --short            as short as in the tests
+//! faults rivals             the same outage for this collector, Prometheus and vmagent
 //! ```
 
 use std::process::ExitCode;
@@ -21,6 +22,12 @@ async fn main() -> ExitCode {
             println!("{:24} {} ({}; {})", fault.name, fault.does, fault.loss, fault.doubles);
         }
         return ExitCode::SUCCESS;
+    }
+    if arguments.iter().any(|argument| argument == "rivals") {
+        let is_short = arguments.iter().any(|argument| argument == "--short");
+        let (table, is_good) = faults::rivals(if is_short { Scale::Short } else { Scale::Full }).await;
+        println!("{table}");
+        return if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     match Order::read(&arguments, &all) {
         Ok(order) => order.run().await,

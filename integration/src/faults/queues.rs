@@ -13,7 +13,8 @@ pub(super) const FAULTS: &[Fault] = &[
         inject: |scene| {
             Box::pin(async move {
                 scene.behave(Behaviour::Refuse(Code::Unavailable));
-                scene.last(3.0, 30.0).await;
+                scene.until("a full queue", |scene| scene.pushed_back() > 0).await;
+                scene.last(1.0, 10.0).await;
                 scene.behave(Behaviour::Accept);
                 Ok(())
             })
@@ -27,7 +28,7 @@ pub(super) const FAULTS: &[Fault] = &[
         inject: |scene| {
             Box::pin(async move {
                 scene.behave(Behaviour::Refuse(Code::Unavailable));
-                scene.until("a refusal", |scene| scene.log().contains("refus")).await;
+                scene.until("a full storage", |scene| scene.pushed_back() > 0).await;
                 scene.last(1.0, 10.0).await;
                 scene.behave(Behaviour::Accept);
                 Ok(())

@@ -19,7 +19,7 @@ pub async fn run(fault: Fault, scale: Scale, seed: u64) -> Verdict {
             Ok(panic) => panic.downcast_ref::<String>().cloned().unwrap_or_default(),
             Err(error) => error.to_string(),
         };
-        let first = text.lines().next().unwrap_or_default().to_owned();
+        let first = text.lines().take(3).collect::<Vec<_>>().join(" ");
         Verdict::Ran(Box::new(Outcome { seed, complaints: vec![first], ..Outcome::default() }))
     })
 }

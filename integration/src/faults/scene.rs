@@ -146,6 +146,11 @@ impl Scene {
         }
     }
 
+    /// How often senders were told to come later.
+    pub fn pushed_back(&self) -> u64 {
+        self.sending.iter().map(Sending::pushed_back).sum()
+    }
+
     /// Where the queue is on disk.
     pub fn queue_folder(&self) -> PathBuf {
         self.setup.storage_folder.clone().unwrap_or_else(|| self.folder.path().join("queue"))

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// More consumers than this are a slip of the pen: each is a request under way.
 const CONSUMERS_MAX: usize = 1024;
 
+/// How long a batch is tried that is in memory alone, where nothing else is said.
+const ELAPSED_MAX: std::time::Duration = std::time::Duration::from_mins(5);
+
 /// The queue in front of an exporter (`sending_queue`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -26,7 +29,7 @@ pub struct QueueConfig {
     pub block_on_overflow: bool,
     /// Whether a sender waits until its batch is sent or given up, not only until it is queued.
     pub wait_for_result: bool,
-    /// The disk queue; not available yet.
+    /// The extension that keeps the queue on disk; in memory if not given.
     pub storage: Option<String>,
     /// Merges what waits into larger requests. Off unless given; `batch: {}` turns it on.
     pub batch: Option<BatchConfig>,
@@ -88,7 +91,9 @@ pub struct RetryConfig {
     /// The longest interval.
     pub max_interval: Duration,
     /// From the first attempt on, how long a batch is tried before it is dropped; 0 for ever.
-    pub max_elapsed_time: Duration,
+    ///
+    /// If not given, five minutes where the queue is in memory, and for ever where it is on disk.
+    pub max_elapsed_time: Option<Duration>,
 }
 
 impl Default for QueueConfig {
@@ -120,7 +125,7 @@ impl Default for RetryConfig {
             randomization_factor: 0.5,
             multiplier: 1.5,
             max_interval: Duration::from_secs(30),
-            max_elapsed_time: Duration::from_secs(300),
+            max_elapsed_time: None,
         }
     }
 }
@@ -132,14 +137,13 @@ impl QueueConfig {
         let mut report = |key: &str, text: String| {
             problems.push(section.problem(&format!("sending_queue.{key}"), text));
         };
-        if let Some(storage) = &self.storage {
-            report(
-                "storage",
-                format!("`{storage}` is not available yet: the queue lives in memory; remove the key"),
-            );
-        }
         if !self.enabled {
             return problems;
+        }
+        if self.storage.is_some() && self.wait_for_result {
+            let text = "a sender cannot wait for the result of what is sent from the disk, perhaps after a restart; \
+                        take out this or `storage`";
+            report("wait_for_result", text.to_owned());
         }
         if self.num_consumers == 0 || self.num_consumers > CONSUMERS_MAX {
             let text = format!("expected 1 to {CONSUMERS_MAX}, got `{}`", self.num_consumers);
@@ -212,14 +216,23 @@ impl RetryConfig {
             report("max_interval", text);
         }
         let least = self.max_interval.max(self.initial_interval);
-        if !self.max_elapsed_time.is_zero() && self.max_elapsed_time < least {
+        if let Some(max) = self.max_elapsed_time.filter(|max| !max.is_zero() && *max < least) {
             let text = format!(
-                "expected `0` for no end or at least the longest interval, which is `{least}`, got `{}`",
-                self.max_elapsed_time
+                "expected `0` for no end or at least the longest interval, which is `{least}`, got `{max}`"
             );
             report("max_elapsed_time", text);
         }
         problems
+    }
+
+    /// How long a batch is tried in front of a queue in memory or on disk; `None` for ever.
+    pub(super) fn elapsed_max(&self, is_on_disk: bool) -> Option<std::time::Duration> {
+        let max = match self.max_elapsed_time {
+            Some(max) => max.0,
+            None if is_on_disk => std::time::Duration::ZERO,
+            None => ELAPSED_MAX,
+        };
+        (!max.is_zero()).then_some(max)
     }
 }
 
@@ -257,7 +270,8 @@ mod tests {
             &["sending_queue.num_consumers", "sending_queue.queue_size"],
         );
         check("sending_queue: {num_consumers: 0, enabled: false}", &[]);
-        check("sending_queue: {storage: file_storage/x}", &["sending_queue.storage"]);
+        check("sending_queue: {storage: file_storage/x}", &[]);
+        check("sending_queue: {storage: x, wait_for_result: true}", &["sending_queue.wait_for_result"]);
         check(
             "sending_queue: {batch: {flush_timeout: 0, max_size: 10}}",
             &["sending_queue.batch.flush_timeout", "sending_queue.batch.max_size"],

@@ -31,6 +31,8 @@ const THROTTLE_MAX: Duration = Duration::from_hours(1);
 pub(super) struct Dispatch {
     pub(super) exporter: Arc<dyn Exporter>,
     pub(super) queue: Queue,
+    /// Whether what is not sent at the end waits on disk.
+    pub(super) persists: bool,
     pub(super) retry: RetryConfig,
     /// For one attempt; zero means none.
     pub(super) timeout: Duration,
@@ -50,9 +52,27 @@ struct Cancelled<'a> {
 /// What came of the attempts at one batch.
 enum Fate {
     Delivered(Receipt),
-    Dropped { cause: Cause, reason: String },
-    Split { reason: String },
-    Bad { reason: String },
+    Dropped {
+        cause: Cause,
+        reason: String,
+    },
+    Split {
+        reason: String,
+    },
+    Bad {
+        reason: String,
+    },
+    /// Not decided: it is on disk, and another will send it.
+    Left,
+}
+
+/// What came of a request, or of a part of one.
+#[derive(Debug, Clone, Copy, Default)]
+struct End {
+    /// Points were given up after retries.
+    is_exhausted: bool,
+    /// The fate of some points is not decided.
+    is_left: bool,
 }
 
 impl Dispatch {
@@ -67,22 +87,25 @@ impl Dispatch {
         let batch = parcel.merge();
         // A panic of the exporter is an error of what it was asked for, no more.
         let parts = catch_unwind(AssertUnwindSafe(|| self.exporter.parts(batch.len()))).unwrap_or(1);
-        let is_exhausted = if parts > 1 {
+        let end = if parts > 1 {
             // Points of one series stay together, so each part has its own way and its own time.
             let parts = divide(batch, parts).into_iter().map(|part| self.deliver_part(Arc::new(part)));
-            join_all(parts).await.contains(&true)
+            join_all(parts).await.into_iter().fold(End::default(), End::and)
         } else {
             self.deliver_part(batch).await
         };
+        if end.is_left {
+            return;
+        }
         self.queue.done(&parcel);
-        for share in parcel.shares {
-            share.settle(is_exhausted);
+        for tie in parcel.ties {
+            tie.settle(end.is_exhausted);
         }
     }
 
-    /// Returns when it is decided what becomes of each point, and whether some were given up after retries.
-    async fn deliver_part(&self, batch: Arc<Batch>) -> bool {
-        let mut is_exhausted = false;
+    /// Returns when it is decided what becomes of each point, or is left to another.
+    async fn deliver_part(&self, batch: Arc<Batch>) -> End {
+        let mut end = End::default();
         let mut search = self.suspicion.search();
         // A stack: the front half of a batch that was split lies on top.
         let mut parts = vec![batch];
@@ -93,6 +116,7 @@ impl Dispatch {
                     self.delivered(&part, receipt);
                     continue;
                 }
+                Fate::Left => return End { is_left: true, ..end },
                 Fate::Split { .. } if part.len() > 1 => {
                     parts.extend(halves(part));
                     continue;
@@ -113,10 +137,10 @@ impl Dispatch {
                 Fate::Split { reason } => (Cause::Permanent, reason),
                 Fate::Dropped { cause, reason } => (cause, reason),
             };
-            is_exhausted |= cause == Cause::Exhausted;
+            end.is_exhausted |= cause == Cause::Exhausted;
             self.lose(&part, cause, &reason);
         }
-        is_exhausted
+        end
     }
 
     /// Sends a batch once, in the caller's turn; whatever fails is lost.
@@ -136,10 +160,15 @@ impl Dispatch {
         let mut deadline = None;
         let mut reason = String::new();
         for attempt in 0_u64.. {
-            let Some(pass) = self.circuit.pass(deadline).await else { break };
+            let pass = tokio::select! {
+                biased;
+                () = self.queue.leaving.cancelled() => return Fate::Left,
+                pass = self.circuit.pass(deadline) => pass,
+            };
+            let Some(pass) = pass else { break };
             if attempt == 0 {
-                let elapsed_max = self.retry.max_elapsed_time;
-                deadline = (!elapsed_max.is_zero()).then(|| Instant::now() + elapsed_max.0);
+                let elapsed_max = self.retry.elapsed_max(self.persists);
+                deadline = elapsed_max.map(|max| Instant::now() + max);
             } else {
                 self.metrics.retried();
             }
@@ -151,6 +180,12 @@ impl Dispatch {
             reason = failure;
             let after = after.filter(|after| *after <= THROTTLE_MAX).unwrap_or_default();
             self.circuit.hold(after);
+            if self.persists && self.is_closing() {
+                // It will be there at the next start; waiting for the other side would only delay the end.
+                self.journal.retry(&reason, after);
+                self.queue.leaving.cancel();
+                return Fate::Left;
+            }
             if !self.retry.enabled {
                 break;
             }
@@ -177,6 +212,7 @@ impl Dispatch {
         let closing = &self.queue.closing;
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
+            () = self.queue.leaving.cancelled() => {}
             () = closing.cancelled(), if !closing.is_cancelled() => {}
         }
     }
@@ -226,6 +262,12 @@ impl Dispatch {
         self.metrics.send_failed(points, cause.word());
         self.journal.lost(cause, points, reason, batch.iter().next());
         self.queue.settle(Size { points, ..Size::default() }, 0);
+    }
+}
+
+impl End {
+    fn and(self, other: Self) -> Self {
+        Self { is_exhausted: self.is_exhausted || other.is_exhausted, is_left: self.is_left || other.is_left }
     }
 }
 

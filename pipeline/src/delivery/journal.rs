@@ -1,11 +1,12 @@
 //! What an exporter's failures leave in the log: at most a line a minute a cause.
 
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use crate::errors::printable;
+use crate::errors::{chain, printable};
 use crate::point::Point;
 use crate::quiet::Quiet;
 
@@ -32,9 +33,15 @@ pub(super) enum Cause {
     OutOfOrder,
     /// The queue is full.
     Full,
+    /// What is on disk cannot be read back.
+    Unreadable,
+    /// Points cannot be written to disk.
+    Unwritten,
+    /// The storage asked for points to be given up.
+    GivenUp,
 }
 
-const CAUSES: usize = 7;
+const CAUSES: usize = 10;
 
 impl Cause {
     /// What the counters call it.
@@ -46,6 +53,9 @@ impl Cause {
             Self::Unsupported => "unsupported",
             Self::OutOfOrder => "out_of_order",
             Self::Full => "queue_full",
+            Self::Unreadable => "unreadable",
+            Self::Unwritten => "unwritten",
+            Self::GivenUp => "given_up",
         }
     }
 }
@@ -101,6 +111,22 @@ impl Journal {
         if let Some(suppressed) = self.admit(Cause::Full) {
             let exporter = &self.exporter;
             warn!(exporter, points, suppressed, "queue is full");
+        }
+    }
+
+    /// The log cannot be read now; it is tried again.
+    pub(super) fn unreadable(&self, error: &(dyn Error + 'static)) {
+        if let Some(suppressed) = self.admit(Cause::Unreadable) {
+            let (exporter, error) = (&self.exporter, chain(error));
+            error!(exporter, error, suppressed, "the queue on disk cannot be read now");
+        }
+    }
+
+    /// Points are not on disk, though they should be.
+    pub(super) fn unwritten(&self, points: u64, reason: &str) {
+        if let Some(suppressed) = self.admit(Cause::Unwritten) {
+            let exporter = &self.exporter;
+            error!(exporter, points, reason, suppressed, "the queue on disk cannot be written now");
         }
     }
 

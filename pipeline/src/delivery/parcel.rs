@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::claim::Tie;
 use super::config::BatchSizer;
 use super::load::Load;
-use super::reply::Share;
 use super::resources::{Resources, Runs};
 use super::size::{Size, encoded_size};
 use crate::batch::Batch;
@@ -19,7 +19,7 @@ pub(super) struct Piece {
     pub(super) size: Size,
     /// In the order of the points.
     pub(super) runs: Runs,
-    share: Option<Share>,
+    tie: Option<Tie>,
     /// When it came.
     pub(super) since: Instant,
 }
@@ -40,15 +40,33 @@ pub(super) struct Parcel {
     pieces: Vec<Points>,
     pub(super) size: Size,
     pub(super) resources: Resources,
-    pub(super) shares: Vec<Share>,
+    pub(super) ties: Vec<Tie>,
+    /// How many of its points are in memory alone.
+    pub(super) only_in_memory: u64,
     /// When the oldest of it came.
     pub(super) since: Option<Instant>,
 }
 
 impl Piece {
-    pub(super) fn new(load: Load, share: Option<Share>) -> Self {
+    pub(super) fn new(load: Load, tie: Option<Tie>) -> Self {
         let Load { batch, size, runs } = load;
-        Self { points: Points::Whole(batch), size, runs, share, since: Instant::now() }
+        Self { points: Points::Whole(batch), size, runs, tie, since: Instant::now() }
+    }
+
+    pub(super) fn tie(&self) -> Option<&Tie> {
+        self.tie.as_ref()
+    }
+
+    /// The fate of what is left is decided.
+    pub(super) fn settle(self) {
+        if let Some(tie) = self.tie {
+            tie.settle(false);
+        }
+    }
+
+    /// How many points there are of it in memory alone.
+    pub(super) fn only_in_memory(&self) -> u64 {
+        if self.tie.as_ref().is_some_and(Tie::is_on_disk) { 0 } else { self.size.points }
     }
 
     /// Cuts off the front, as large as `room` allows; at least one point if `at_least_one`.
@@ -77,8 +95,8 @@ impl Piece {
         let size = Size { requests: 0, points: count as u64, bytes };
         self.size -= size;
         let runs = self.runs.cut(count);
-        let share = self.share.as_mut().map(|share| share.cut(size.points));
-        Some(Self { points: Points::Rest(front.into_iter()), size, runs, share, since: self.since })
+        let tie = self.tie.as_mut().map(|tie| tie.cut(size.points));
+        Some(Self { points: Points::Rest(front.into_iter()), size, runs, tie, since: self.since })
     }
 }
 
@@ -87,8 +105,9 @@ impl Parcel {
         self.size += piece.size;
         self.resources.extend(piece.runs.ids());
         self.since = Some(self.since.map_or(piece.since, |since| since.min(piece.since)));
+        self.only_in_memory += piece.only_in_memory();
         self.pieces.push(piece.points);
-        self.shares.extend(piece.share);
+        self.ties.extend(piece.tie);
     }
 
     /// One batch of all pieces. Points are moved where nobody else holds them.

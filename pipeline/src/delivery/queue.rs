@@ -12,11 +12,12 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::claim::Tie;
 use super::config::{QueueConfig, Sizer};
 use super::load::Load;
+use super::on_disk::OnDisk;
 use super::parcel::{Parcel, Piece};
 use super::rate::DrainRate;
-use super::reply::Share;
 use super::select::{Choice, Rule, Waiting};
 use super::size::Size;
 use crate::batch::Batch;
@@ -31,28 +32,41 @@ pub(super) struct Queue {
     sizer: Sizer,
     capacity: u64,
     rule: Rule,
+    counts_bytes: bool,
     levels: Option<Arc<QueueLevels>>,
     state: Mutex<State>,
     // One consumer at a time waits for work; the others wait for their turn.
     turn: tokio::sync::Mutex<()>,
-    work: Notify,
-    room: Notify,
+    pub(super) work: Notify,
+    pub(super) room: Notify,
+    /// There may be something to read back from the disk, or room for it.
+    pub(super) to_load: Notify,
     /// Cancelled when nothing new is taken any more.
     pub(super) closing: CancellationToken,
+    /// Cancelled when nothing more is sent either: what is left is on disk, for the next to send.
+    pub(super) leaving: CancellationToken,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    waiting: Waiting,
-    // What is under way, by the number of the request: when the oldest of it came.
-    under_way: BTreeMap<u64, Instant>,
+pub(super) struct State {
+    pub(super) waiting: Waiting,
+    pub(super) on_disk: OnDisk,
+    // What is under way, by the number of the request.
+    under_way: BTreeMap<u64, UnderWay>,
     requests: u64,
     // What is promised to senders that have not handed it over yet.
     reserved: Size,
-    counts: Counts,
+    pub(super) counts: Counts,
     rate: DrainRate,
     // The outbox has ended; what comes now can go nowhere.
-    has_ended: bool,
+    pub(super) has_ended: bool,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    /// When the oldest of it came.
+    since: Instant,
+    only_in_memory: u64,
 }
 
 /// The accounts of an outbox.
@@ -68,10 +82,12 @@ pub(super) struct Counts {
 }
 
 /// There is no room; what to tell the sender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoRoom {
     /// There may be room after this long.
     Full(Duration),
+    /// The storage takes nothing now.
+    Unwritable(String),
     /// The outbox is ending.
     Closed,
 }
@@ -88,12 +104,15 @@ impl Queue {
             sizer: config.sizer,
             capacity: config.queue_size.max(1),
             rule: Rule::of(config),
+            counts_bytes: config.sizer == Sizer::Bytes || config.storage.is_some(),
             levels,
             state: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             work: Notify::new(),
             room: Notify::new(),
+            to_load: Notify::new(),
             closing: CancellationToken::new(),
+            leaving: CancellationToken::new(),
         }
     }
 
@@ -104,7 +123,7 @@ impl Queue {
 
     /// What the queue has to know before it takes a batch.
     pub(super) fn measure(&self, batch: &Batch) -> Size {
-        Size::of(batch, self.sizer == Sizer::Bytes)
+        Size::of(batch, self.counts_bytes)
     }
 
     /// Keeps room for `size`, until it is pushed or released.
@@ -164,18 +183,16 @@ impl Queue {
     /// Takes a batch in, using up to `reserved` of what was promised; returns what it used.
     ///
     /// Fails when the outbox has ended meanwhile; the batch is lost and in the accounts.
-    pub(super) fn push(&self, load: Load, share: Option<Share>, reserved: Size) -> Result<Size, Size> {
+    pub(super) fn push(&self, load: Load, tie: Option<Tie>, reserved: Size) -> Result<Size, Size> {
         let size = load.size;
-        let used = size.min(reserved);
         let mut state = self.state();
-        state.reserved -= used;
-        state.counts.accepted += size.points;
+        let used = state.accept(size, reserved);
         if state.has_ended {
+            state.counts.held -= size;
             state.counts.dropped += size.points;
             return Err(used);
         }
-        state.counts.held += size;
-        state.waiting.push(Piece::new(load, share));
+        state.waiting.push(Piece::new(load, tie));
         self.publish(&state);
         drop(state);
         self.work.notify_one();
@@ -184,10 +201,7 @@ impl Queue {
 
     /// Takes a batch into the accounts that never waits in the queue, and for which room was reserved.
     pub(super) fn accept(&self, size: Size) {
-        let mut state = self.state();
-        state.reserved -= size;
-        state.counts.accepted += size.points;
-        state.counts.held += size;
+        self.state().accept(size, size);
     }
 
     /// The next request to send; `None` when the queue is closed and empty.
@@ -200,6 +214,7 @@ impl Queue {
                 Next::Do(Choice::Send(parcel)) => return Some(parcel),
                 Next::Do(Choice::Wait) => tokio::select! {
                     () = self.work.notified() => {}
+                    () = self.leaving.cancelled(), if !self.leaving.is_cancelled() => {}
                     () = self.closing.cancelled(), if !self.closing.is_cancelled() => {}
                 },
                 Next::Do(Choice::WaitUntil(instant)) => tokio::select! {
@@ -214,15 +229,21 @@ impl Queue {
     fn next(&self) -> Next {
         let mut state = self.state();
         let is_closing = self.closing.is_cancelled();
-        if state.waiting.is_empty() && is_closing && state.reserved == Size::default() {
+        let is_empty = state.waiting.is_empty() && state.on_disk.is_empty();
+        if is_closing && state.reserved == Size::default() && (is_empty || self.leaving.is_cancelled()) {
             return Next::End;
+        }
+        if self.leaving.is_cancelled() {
+            return Next::Do(Choice::Wait);
         }
         let mut choice = state.waiting.choose(&self.rule, is_closing);
         if let Choice::Send(parcel) = &mut choice {
             state.requests += 1;
             parcel.number = state.requests;
             let since = parcel.since.unwrap_or_else(Instant::now);
-            state.under_way.insert(parcel.number, since);
+            let only_in_memory = parcel.only_in_memory;
+            state.under_way.insert(parcel.number, UnderWay { since, only_in_memory });
+            self.to_load.notify_one();
         }
         Next::Do(choice)
     }
@@ -269,24 +290,31 @@ impl Queue {
         }
     }
 
-    /// Drops what is left; to be called when nobody consumes any more. Returns the accounts before that.
-    pub(super) fn end(&self) -> Counts {
+    /// Forgets what is left; to be called when nobody consumes any more. Returns the accounts, and how many of the
+    /// points that were held are lost: those that are in memory alone.
+    pub(super) fn end(&self) -> (Counts, u64) {
         let mut state = self.state();
-        let counts = state.counts;
+        let under_way: u64 = state.under_way.values().map(|request| request.only_in_memory).sum();
+        let waiting = state.waiting.only_in_memory() + state.on_disk.only_in_memory();
+        let lost = (waiting + under_way).min(state.counts.held.points);
         state.has_ended = true;
         state.waiting.clear();
         state.under_way.clear();
-        state.counts.dropped += counts.held.points;
-        state.counts.held = Size::default();
+        state.on_disk = OnDisk::default();
+        state.counts.dropped += lost;
+        state.counts.held.points -= lost;
+        if state.counts.held.points == 0 {
+            state.counts.held = Size::default();
+        }
         self.publish(&state);
-        counts
+        (state.counts, lost)
     }
 
     pub(super) fn counts(&self) -> Counts {
         self.state().counts
     }
 
-    fn publish(&self, state: &State) {
+    pub(super) fn publish(&self, state: &State) {
         let counts = &state.counts;
         debug_assert_eq!(counts.accepted, counts.delivered + counts.dropped + counts.held.points);
         if let Some(levels) = &self.levels {
@@ -299,13 +327,22 @@ impl Queue {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn settle(&mut self, size: Size, delivered: u64) {
+    /// Takes points into the accounts, using up to `reserved` of what was promised; returns what it used.
+    pub(super) fn accept(&mut self, size: Size, reserved: Size) -> Size {
+        let used = size.min(reserved);
+        self.reserved -= used;
+        self.counts.accepted += size.points;
+        self.counts.held += size;
+        used
+    }
+
+    pub(super) fn settle(&mut self, size: Size, delivered: u64) {
         self.counts.held -= size;
         self.counts.delivered += delivered;
         self.counts.dropped += size.points - delivered;
@@ -314,7 +351,7 @@ impl State {
 
     /// When the oldest came that is held.
     fn oldest(&self) -> Option<Instant> {
-        let under_way = self.under_way.values().min().copied();
+        let under_way = self.under_way.values().map(|request| request.since).min();
         [under_way, self.waiting.oldest()].into_iter().flatten().min()
     }
 }

@@ -96,6 +96,29 @@ impl Waiting {
         self.pieces.push_back(piece);
     }
 
+    pub(super) fn size(&self) -> Size {
+        self.size
+    }
+
+    /// How many points are in memory alone.
+    pub(super) fn only_in_memory(&self) -> u64 {
+        self.pieces.iter().map(Piece::only_in_memory).sum()
+    }
+
+    /// Takes out what `is_so`.
+    pub(super) fn remove(&mut self, is_so: impl Fn(&Piece) -> bool) -> Vec<Piece> {
+        let mut removed = Vec::new();
+        for piece in std::mem::take(&mut self.pieces) {
+            if is_so(&piece) {
+                self.size -= piece.size;
+                removed.push(piece);
+            } else {
+                self.pieces.push_back(piece);
+            }
+        }
+        removed
+    }
+
     /// When the oldest came.
     pub(super) fn oldest(&self) -> Option<Instant> {
         self.pieces.front().map(|piece| piece.since)

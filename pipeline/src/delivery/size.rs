@@ -24,6 +24,15 @@ impl Size {
         Self { requests: self.requests * factor, points: self.points * factor, bytes: self.bytes * factor }
     }
 
+    /// What is left of each.
+    pub(super) fn without(self, other: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(other.requests),
+            points: self.points.saturating_sub(other.points),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+
     /// The smaller of each.
     pub(super) fn min(self, other: Self) -> Self {
         Self {

@@ -187,7 +187,7 @@ fn a_sweep_forgets_what_was_made_of_dead_series() {
     let pipeline = pipeline(vec![prefix("a_", &registry, &asked), running()], &[], &ledger);
     let points: Batch = (0..10_000).map(|index| point(&registry, &index.to_string())).collect();
     let kept = points.iter().next().unwrap().series.clone();
-    pipeline.carry(points, &mut Permits::new(), &mut Direct::new());
+    pipeline.carry(points, &mut Permits::new(), &mut Rest::default());
     assert_eq!(registry.live(), 10_001);
     pipeline.sweep();
     assert_eq!(registry.live(), 2, "one, and what was made of it");

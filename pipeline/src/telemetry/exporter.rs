@@ -16,6 +16,7 @@ pub struct ExporterMetrics {
     send_failed: Counter<u64>,
     enqueue_failed: Counter<u64>,
     retries: Counter<u64>,
+    unwritten: Counter<u64>,
     exporter: KeyValue,
 }
 
@@ -87,6 +88,11 @@ impl ExporterMetrics {
                 .with_description("Attempts to send a request again that had failed before.")
                 .with_unit("{requests}")
                 .build(),
+            unwritten: counter(
+                meter,
+                "inferometer_exporter_unwritten_metric_points",
+                "Points taken into the queue that its storage could not write: they wait in memory alone.",
+            ),
             exporter: KeyValue::new("exporter", id.to_owned()),
         }
     }
@@ -104,6 +110,11 @@ impl ExporterMetrics {
     /// Counts points for which the queue had no room.
     pub fn enqueue_failed(&self, points: u64) {
         self.enqueue_failed.add(points, std::slice::from_ref(&self.exporter));
+    }
+
+    /// Counts points that are in the queue, but not on disk as they should be.
+    pub fn unwritten(&self, points: u64) {
+        self.unwritten.add(points, std::slice::from_ref(&self.exporter));
     }
 
     /// Counts an attempt after the first.

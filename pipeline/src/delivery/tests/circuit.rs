@@ -6,7 +6,7 @@ const OPEN: &str = "inferometer_exporter_circuit_open{x";
 
 fn unbounded() -> Config {
     let mut config = Config { sending_queue: QueueConfig::default(), ..in_order() };
-    config.retry_on_failure.max_elapsed_time = ::config::Duration::default();
+    config.retry_on_failure.max_elapsed_time = Some(::config::Duration::default());
     config
 }
 
@@ -81,7 +81,7 @@ async fn seven_failures_in_ten_lose_nothing_and_stall_nothing_for_long() {
 async fn what_was_never_tried_is_not_given_up_for_the_time_it_waited() {
     let (exporter, ledger) = (Scripted::new([], Act::Retry), Ledger::default());
     let mut config = unbounded();
-    config.retry_on_failure.max_elapsed_time = ::config::Duration::from_secs(60);
+    config.retry_on_failure.max_elapsed_time = Some(::config::Duration::from_secs(60));
     let outbox = start("x", &exporter, config, &ledger).await;
     for value in 0..100 {
         push(&outbox, value..value + 1).unwrap();

@@ -38,7 +38,7 @@ async fn failures_at_random_never_change_the_order_of_a_resource() {
             .collect();
         let (exporter, ledger) = (Scripted::new(script, Act::Take), Ledger::default());
         let mut config = Config::default();
-        config.retry_on_failure.max_elapsed_time = ::config::Duration::default();
+        config.retry_on_failure.max_elapsed_time = Some(::config::Duration::default());
         if seed % 2 == 1 {
             config.sending_queue.batch = Some(sizes(20, 30));
         }

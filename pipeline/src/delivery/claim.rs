@@ -1,0 +1,108 @@
+//! What ties points in a queue to whoever wants to know of their end: a sender that waits, or a record on disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::reply::Share;
+use crate::storage::{Reader, Sequence};
+
+/// A record of the log, until the fate of all its points is decided.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    reader: Arc<Reader>,
+    sequence: Sequence,
+    points: u64,
+    open_points: AtomicU64,
+    /// It could not be written: its points are in memory alone.
+    is_lost: AtomicBool,
+}
+
+/// Points of a record.
+#[derive(Debug)]
+pub(super) struct Claim {
+    record: Arc<Recorded>,
+    points: u64,
+}
+
+/// Who is told when the fate of points is decided.
+#[derive(Debug)]
+pub(super) enum Tie {
+    Sender(Share),
+    Record(Claim),
+}
+
+impl Recorded {
+    /// Counts on so many points; with none the record is settled by [`Recorded::settle`].
+    pub(super) fn new(reader: Arc<Reader>, sequence: Sequence, points: u64) -> Arc<Self> {
+        let (open_points, is_lost) = (AtomicU64::new(points), AtomicBool::new(false));
+        Arc::new(Self { reader, sequence, points, open_points, is_lost })
+    }
+
+    pub(super) fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    pub(super) fn claim(self: &Arc<Self>) -> Claim {
+        Claim { record: self.clone(), points: self.points }
+    }
+
+    /// It is not on disk.
+    pub(super) fn lose(&self) {
+        self.is_lost.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Relaxed)
+    }
+
+    /// Nothing of it is to be sent any more.
+    pub(super) fn settle(&self) {
+        self.reader.settle(self.sequence);
+    }
+}
+
+impl Claim {
+    pub(super) fn record(&self) -> &Arc<Recorded> {
+        &self.record
+    }
+
+    /// Whether all of the record is still here.
+    pub(super) fn is_whole(&self) -> bool {
+        self.points == self.record.points
+    }
+
+    fn cut(&mut self, points: u64) -> Self {
+        self.points -= points;
+        Self { record: self.record.clone(), points }
+    }
+
+    pub(super) fn settle(self) {
+        // The last one settles, whichever it is.
+        if self.record.open_points.fetch_sub(self.points, Ordering::AcqRel) == self.points {
+            self.record.settle();
+        }
+    }
+}
+
+impl Tie {
+    /// Cuts off the tie of the first `points`.
+    pub(super) fn cut(&mut self, points: u64) -> Self {
+        match self {
+            Self::Sender(share) => Self::Sender(share.cut(points)),
+            Self::Record(claim) => Self::Record(claim.cut(points)),
+        }
+    }
+
+    /// The fate of these points is decided.
+    pub(super) fn settle(self, is_exhausted: bool) {
+        match self {
+            Self::Sender(share) => share.settle(is_exhausted),
+            Self::Record(claim) => claim.settle(),
+        }
+    }
+
+    /// Whether the points are on disk, too.
+    pub(super) fn is_on_disk(&self) -> bool {
+        matches!(self, Self::Record(claim) if !claim.record.is_lost())
+    }
+}
