@@ -33,13 +33,13 @@ fn numbers_have_sorted_labels_and_milliseconds() {
          gauge heat{{}} [Cel] = -0.0 @1999999\ngauge nan = nan @1000000000"
     );
     check(
-        "external_labels: {cluster: lab, a_b: not this}",
+        "external_labels: {cluster.name: lab, a_b: not this}",
         &input,
-        "{Zone=\"z\",__name__=\"hits_total\",a_b=\"1\",cluster=\"lab\",instance=\"i1\",job=\"vllm\",le=\"x\",\
+        "{Zone=\"z\",__name__=\"hits_total\",a_b=\"1\",cluster_name=\"lab\",instance=\"i1\",job=\"vllm\",le=\"x\",\
          otel_scope_name=\"s\"} 17@2500\n\
-         {__name__=\"heat_celsius\",a_b=\"not this\",cluster=\"lab\",instance=\"i1\",job=\"vllm\",\
+         {__name__=\"heat_celsius\",a_b=\"not this\",cluster_name=\"lab\",instance=\"i1\",job=\"vllm\",\
          otel_scope_name=\"s\"} -0@1\n\
-         {__name__=\"nan\",a_b=\"not this\",cluster=\"lab\",instance=\"i1\",job=\"vllm\",otel_scope_name=\"s\"} NaN@1000\n",
+         {__name__=\"nan\",a_b=\"not this\",cluster_name=\"lab\",instance=\"i1\",job=\"vllm\",otel_scope_name=\"s\"} NaN@1000\n",
     );
 }
 
