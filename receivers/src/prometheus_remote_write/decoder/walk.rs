@@ -89,7 +89,7 @@ impl<'a> Walk<'a> {
                     let told = Told::default();
                     match self.find(&labels)? {
                         Ok(slot) => {
-                            self.values(Current { slot, index, told, symbols: None }, rest, layout)?
+                            self.values(Current { slot, index, told, symbols: None }, rest, layout)?;
                         }
                         Err(reason) => self.refuse(index, rest, layout, reason)?,
                     }
@@ -131,7 +131,7 @@ impl<'a> Walk<'a> {
         layout: Layout,
     ) -> Result<(), WireError> {
         references.read(message)?;
-        let found = match references.check(message, layout).and_then(|()| references.resolve(symbols)) {
+        let found = match References::check(message, layout).and_then(|()| references.resolve(symbols)) {
             Ok(told) => match self.find(references.labels())? {
                 Ok(slot) => Ok(Current { slot, index, told, symbols: Some(symbols) }),
                 Err(reason) => Err(reason),
