@@ -65,8 +65,12 @@ fn request_v2(time: u64) -> Vec<u8> {
         series.push(message);
     }
     let mut request = Vec::new();
-    symbols.iter().for_each(|symbol| put_bytes(&mut request, 4, symbol.as_bytes()));
-    series.iter().for_each(|message| put_bytes(&mut request, 5, message));
+    for symbol in &symbols {
+        put_bytes(&mut request, 4, symbol.as_bytes());
+    }
+    for message in &series {
+        put_bytes(&mut request, 5, message);
+    }
     request
 }
 

@@ -95,7 +95,7 @@ impl Receiver for RemoteWriteReceiver {
                 let decoder = decoder.clone();
                 move || {
                     if output.is_pressed() {
-                        decoder.forget()
+                        decoder.forget();
                     }
                 }
             };

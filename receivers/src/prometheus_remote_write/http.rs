@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use pipeline::Output;
 use pipeline::component::{BoxError, Context};
 use pipeline::net::auth::Denied;
@@ -24,10 +24,10 @@ use super::message::Version;
 use crate::serving::{Extras, RETRY_DELAY};
 
 /// What 2.0 answers tell of what was stored.
-const WRITTEN: [HeaderName; 3] = [
-    HeaderName::from_static("x-prometheus-remote-write-samples-written"),
-    HeaderName::from_static("x-prometheus-remote-write-histograms-written"),
-    HeaderName::from_static("x-prometheus-remote-write-exemplars-written"),
+const WRITTEN: [&str; 3] = [
+    "x-prometheus-remote-write-samples-written",
+    "x-prometheus-remote-write-histograms-written",
+    "x-prometheus-remote-write-exemplars-written",
 ];
 
 /// Answers write requests of both versions.
@@ -53,7 +53,15 @@ struct Answer {
     reason: String,
     /// Told to whoever speaks 2.0.
     written: Option<Written>,
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<Header>,
+}
+
+/// A header that says what would do.
+#[derive(Debug, Clone, Copy)]
+enum Header {
+    Allow,
+    AcceptEncoding,
+    RetryAfter { seconds: u64 },
 }
 
 impl WriteService {
@@ -160,7 +168,7 @@ fn version_of(parts: &Parts) -> Result<Version, Answer> {
             StatusCode::METHOD_NOT_ALLOWED,
             format!("expected the method POST, got {}", parts.method),
         );
-        return Err(Answer { header: Some((ALLOW, HeaderValue::from_static("POST"))), ..answer });
+        return Err(Answer { header: Some(Header::Allow), ..answer });
     }
     let version = content_type(&parts.headers).ok_or_else(|| {
         Answer::new(
@@ -175,8 +183,7 @@ fn version_of(parts: &Parts) -> Result<Version, Answer> {
     if encodings.any(|value| !is_snappy(value)) {
         let answer =
             Answer::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected the content encoding `snappy`");
-        let header = Some((ACCEPT_ENCODING, HeaderValue::from_static("snappy")));
-        return Err(Answer { header, ..answer });
+        return Err(Answer { header: Some(Header::AcceptEncoding), ..answer });
     }
     Ok(version)
 }
@@ -214,8 +221,10 @@ impl Answer {
     fn try_later(reason: String, after: Duration) -> Self {
         let after = after.clamp(RETRY_DELAY.0, RETRY_DELAY.1);
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-        let header = Some((RETRY_AFTER, HeaderValue::from(seconds)));
-        Self { header, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, reason) }
+        Self {
+            header: Some(Header::RetryAfter { seconds }),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, reason)
+        }
     }
 
     fn unreadable(error: &BodyError) -> Self {
@@ -246,7 +255,16 @@ impl Answer {
             text(self.status, self.reason)
         };
         let headers = response.headers_mut();
-        headers.extend(self.header.map(|(name, value)| (Some(name), value)));
+        match self.header {
+            Some(Header::Allow) => _ = headers.insert(ALLOW, HeaderValue::from_static("POST")),
+            Some(Header::AcceptEncoding) => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("snappy"));
+            }
+            Some(Header::RetryAfter { seconds }) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            None => {}
+        }
         if let Some(Written { samples, histograms, exemplars }) = self.written {
             for (name, count) in WRITTEN.into_iter().zip([samples, histograms, exemplars]) {
                 headers.insert(name, HeaderValue::from(count));

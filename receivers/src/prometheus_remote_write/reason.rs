@@ -71,9 +71,7 @@ impl Failures {
     /// So many values of a series were not stored.
     pub(super) fn add(&mut self, series: usize, values: u64, reason: Reason) {
         self.count += values;
-        if self.notes.iter().any(|(_, told)| *told == reason) {
-            self.has_more = true;
-        } else if self.notes.len() == NOTES_MAX {
+        if self.notes.iter().any(|(_, told)| *told == reason) || self.notes.len() == NOTES_MAX {
             self.has_more = true;
         } else {
             self.notes.push((series, reason));

@@ -15,6 +15,9 @@ pub(super) struct Symbols<'a> {
     symbols: Vec<&'a [u8]>,
 }
 
+/// A name and a value, where the references to them are good.
+type Pair<'a> = Result<(&'a [u8], &'a [u8]), Reason>;
+
 /// What one series says by reference; kept from series to series for its memory.
 #[derive(Debug, Default)]
 pub(super) struct References {
@@ -105,7 +108,7 @@ impl References {
     }
 
     /// Checks that a series has values, of one sort.
-    pub(super) fn check(&self, message: &[u8], layout: Layout) -> Result<(), Reason> {
+    pub(super) fn check(message: &[u8], layout: Layout) -> Result<(), Reason> {
         let (mut samples, mut histograms, mut exemplars) = (false, false, false);
         let mut reader = Reader::new(message);
         // The message was walked before, so nothing can be wrong with it.
@@ -154,10 +157,7 @@ impl References {
     }
 
     /// The names and values referred to.
-    pub(super) fn pairs<'a>(
-        &self,
-        symbols: &Symbols<'a>,
-    ) -> Result<impl Iterator<Item = Result<(&'a [u8], &'a [u8]), Reason>>, Reason> {
+    pub(super) fn pairs<'a>(&self, symbols: &Symbols<'a>) -> Result<impl Iterator<Item = Pair<'a>>, Reason> {
         if self.labels_refs.len() > REFERENCES_MAX {
             return Err(Reason::TooManyLabels);
         }

@@ -129,6 +129,46 @@ counter c_total = 1.0 @10000000",
 }
 
 #[test]
+fn the_series_of_a_family_end_together_before_any_of_them_goes_on() {
+    let both = |time| {
+        let of = |label| series(&format!("__name__=c l={label}"), samples(&[(1.0, time), (2.0, time + 1)]));
+        [of("a"), of("b")].concat()
+    };
+    let decoder = decoder();
+    decoded(&decoder, Version::V1, &both(1));
+    let request = [metadata(1, "c", ""), both(10)].concat();
+    check_on(
+        &decoder,
+        Version::V1,
+        &[request],
+        "
+about {prometheus.type=\"unknown\"}
+gauge c{l=\"a\"} = stale @9000000
+gauge c{l=\"b\"} = stale @9000000
+about {prometheus.type=\"counter\"}
+counter c{l=\"a\"} = 1.0 @10000000
+counter c{l=\"a\"} = 2.0 @11000000
+counter c{l=\"b\"} = 1.0 @10000000
+counter c{l=\"b\"} = 2.0 @11000000",
+    );
+    // One that had a point in the same request ends behind it.
+    let at = |kind, time| (kind, samples(&[(1.0, time)]));
+    let [(unknown, first), (counter, second)] = [at(0, 1), at(1, 5)];
+    let request = Request2::new().series("__name__=d", unknown, first).series("__name__=d", counter, second);
+    check_on(
+        &decoder,
+        Version::V2,
+        &[request.bytes()],
+        "
+about {prometheus.type=\"unknown\"}
+gauge d = 1.0 @1000000
+gauge d = stale @4000000
+about {prometheus.type=\"counter\"}
+counter d = 1.0 @5000000",
+    );
+}
+
+#[test]
 fn a_type_that_is_not_said_again_stays() {
     let request = |kind, time| Request2::new().series("__name__=c", kind, samples(&[(1.0, time)])).bytes();
     check_v2(

@@ -1,5 +1,8 @@
 //! One way through a request.
 
+mod exemplar;
+mod native;
+
 use std::hash::BuildHasher;
 use std::sync::atomic::Ordering;
 
@@ -7,14 +10,11 @@ use pipeline::cache::NONE;
 use pipeline::wire::{Reader, WireError, WireType};
 use pipeline::{Batch, Point, Series, Value};
 
-use super::{Decoded, Decoder, Known, Memory, Pending};
-use crate::prometheus::identity::Pairs;
-use crate::prometheus::points::exemplar_of;
+use super::{Decoded, Decoder, Known, Memory};
 use crate::prometheus::text::Type;
-use crate::prometheus_remote_write::histogram::{Meaning, NativeHistogram};
-use crate::prometheus_remote_write::labels::{Fault, Named, Shape, add_pair, read_pairs};
+use crate::prometheus_remote_write::labels::{Fault, Named, Shape};
 use crate::prometheus_remote_write::message::{
-    Layout, RawExemplar, SAMPLES, Split, Told, Version, nanos, read_exemplar, read_metadata, read_sample,
+    Layout, SAMPLES, Split, Told, Version, nanos, read_metadata, read_sample,
 };
 use crate::prometheus_remote_write::reason::Reason;
 use crate::prometheus_remote_write::sample::is_stale;
@@ -27,12 +27,6 @@ const BYTES_A_SAMPLE: usize = 200;
 const TIMES_MAX: usize = 4;
 const ROOM_MIN: usize = 32 << 20;
 
-/// What an exemplar takes besides its labels.
-const EXEMPLAR_BYTES: usize = 200;
-
-/// The labels of an exemplar that may wait have no more bytes than this.
-const PENDING_BYTES_MAX: usize = 512;
-
 /// A marker for what a series was called before stands this much before its next point.
 const MARKER_NANOS: u64 = 1_000_000;
 
@@ -40,6 +34,9 @@ pub(super) struct Walk<'a> {
     decoder: &'a Decoder,
     memory: &'a mut Memory,
     decoded: Decoded,
+    /// Markers that go before everything else: a series that is called otherwise now may be of a family whose
+    /// others still have the name.
+    first: Batch,
     /// What the rest may still take in memory, in bytes.
     room: usize,
     /// The series before, after which the next is looked for first.
@@ -63,17 +60,21 @@ struct Times {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(decoder: &'a Decoder, memory: &'a mut Memory, bytes: usize) -> Self {
-        let mut batch = Batch::with_capacity(bytes / BYTES_A_SAMPLE + memory.owed.len());
+        let batch = Batch::with_capacity(bytes / BYTES_A_SAMPLE);
         let markers = std::mem::take(&mut memory.owed);
-        batch.extend(markers.iter().cloned());
+        let first = markers.iter().cloned().collect();
         let decoded = Decoded { batch, markers, ..Decoded::default() };
         let room = bytes.saturating_mul(TIMES_MAX).max(ROOM_MIN);
-        Self { decoder, memory, decoded, room, last: NONE }
+        Self { decoder, memory, decoded, first, room, last: NONE }
     }
 
     pub(super) fn finish(mut self) -> Decoded {
         let in_vain = self.memory.waiting.in_vain.swap(0, Ordering::Relaxed);
         self.decoded.dropped_exemplars += in_vain;
+        if !self.first.is_empty() {
+            self.first.append(std::mem::take(&mut self.decoded.batch));
+            self.decoded.batch = self.first;
+        }
         self.decoded
     }
 
@@ -88,7 +89,7 @@ impl<'a> Walk<'a> {
                     let told = Told::default();
                     match self.find(&labels)? {
                         Ok(slot) => {
-                            self.values(Current { slot, index, told, symbols: None }, rest, layout)?
+                            self.values(Current { slot, index, told, symbols: None }, rest, layout)?;
                         }
                         Err(reason) => self.refuse(index, rest, layout, reason)?,
                     }
@@ -130,7 +131,7 @@ impl<'a> Walk<'a> {
         layout: Layout,
     ) -> Result<(), WireError> {
         references.read(message)?;
-        let found = match references.check(message, layout).and_then(|()| references.resolve(symbols)) {
+        let found = match References::check(message, layout).and_then(|()| references.resolve(symbols)) {
             Ok(told) => match self.find(references.labels())? {
                 Ok(slot) => Ok(Current { slot, index, told, symbols: Some(symbols) }),
                 Err(reason) => Err(reason),
@@ -275,44 +276,6 @@ impl<'a> Walk<'a> {
         Ok(Ok(()))
     }
 
-    #[cold]
-    fn histogram(&mut self, current: Current<'_>, message: &[u8]) -> Result<Result<(), Reason>, WireError> {
-        let histogram = NativeHistogram::read(message)?;
-        let Some(times) = Times::new(histogram.time_millis, histogram.start_millis) else {
-            return Ok(Err(Reason::TimeOutOfRange));
-        };
-        let (shape, value) = match histogram.meaning() {
-            Ok(Meaning::Exponential(value)) => (Shape::Exponential, value),
-            Ok(Meaning::Custom(value)) => (Shape::Custom, value),
-            Ok(Meaning::Stale) => {
-                let ended = self.end_histogram(current, times.time)?;
-                self.decoded.written.histograms += u64::from(ended.is_ok());
-                return Ok(ended);
-            }
-            Err(reason) => return Ok(Err(reason)),
-        };
-        self.take_room(size_of_value(&value))?;
-        self.push(current, shape, &times, value)
-            .map(|pushed| pushed.map(|()| self.decoded.written.histograms += 1))
-    }
-
-    fn end_histogram(&mut self, current: Current<'_>, time: u64) -> Result<Result<(), Reason>, WireError> {
-        let known = self.memory.table.get_mut(current.slot);
-        // Of one never met here the bounds are not known: most have none of their own.
-        let is_custom = known.custom.is_some();
-        let is_exponential = known.exponential.is_some() || !is_custom;
-        let times = Times { time, start: 0 };
-        for (shape, lived) in [(Shape::Exponential, is_exponential), (Shape::Custom, is_custom)] {
-            if lived {
-                let pushed = self.push(current, shape, &times, Value::Empty)?;
-                if pushed.is_err() {
-                    return Ok(pushed);
-                }
-            }
-        }
-        Ok(Ok(()))
-    }
-
     /// Makes a point; [`Value::Empty`] is a marker that the series has ended.
     #[inline]
     fn push(
@@ -352,7 +315,7 @@ impl<'a> Walk<'a> {
 
     #[cold]
     fn make_series(&mut self, current: Current<'_>, shape: Shape, time: u64) -> Result<Series, Reason> {
-        let Memory { table, families, .. } = &mut *self.memory;
+        let Memory { table, families, request, .. } = &mut *self.memory;
         let known = table.get_mut(current.slot);
         // They were read before, when the series was met.
         let named = Named::read(&known.labels).map_err(|_| Reason::NoName)?;
@@ -366,44 +329,11 @@ impl<'a> Walk<'a> {
         {
             let marker = Point::stale(former, time.saturating_sub(MARKER_NANOS).max(1));
             self.decoded.markers.push(marker.clone());
-            self.decoded.batch.push(marker);
+            let is_behind_a_point = known.place.0 == *request;
+            let batch = if is_behind_a_point { &mut self.decoded.batch } else { &mut self.first };
+            batch.push(marker);
         }
         Ok(series)
-    }
-
-    #[cold]
-    fn exemplar(&mut self, current: Current<'_>, message: &[u8]) -> Result<(), WireError> {
-        let raw = read_exemplar(message)?;
-        self.take_room(EXEMPLAR_BYTES + message.len())?;
-        let labels = match exemplar_labels(&raw, current.symbols) {
-            Ok(labels) => labels,
-            Err(Fault::Wire(error)) => return Err(error),
-            Err(Fault::Reason(reason)) => {
-                self.decoded.failures.add(current.index, 0, reason);
-                self.decoded.dropped_exemplars += 1;
-                return Ok(());
-            }
-        };
-        let label_bytes: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.take_room(label_bytes)?;
-        let exemplar = exemplar_of(labels, raw.value, nanos(raw.time_millis).unwrap_or(0));
-        self.decoded.written.exemplars += 1;
-        let Memory { table, waiting, request, .. } = &mut *self.memory;
-        let known = table.get_mut(current.slot);
-        let (in_request, place) = known.place;
-        let point = self.decoded.batch.iter_mut().nth(place as usize);
-        if let Some(point) = point.filter(|_| in_request == *request) {
-            point.exemplars.push(exemplar);
-            return Ok(());
-        }
-        // Prometheus sends exemplars apart, mostly behind their sample; this one waits for the next.
-        known.pending = None;
-        match Pending::new(exemplar, waiting) {
-            Some(pending) if label_bytes <= PENDING_BYTES_MAX => known.pending = Some(Box::new(pending)),
-            Some(_) => {}
-            None => self.decoded.dropped_exemplars += 1,
-        }
-        Ok(())
     }
 
     /// Takes from what the request may take in memory.
@@ -421,31 +351,5 @@ impl Times {
         // A start behind its value is a mistake; the value is none the worse.
         let start = nanos(start_millis).filter(|start| *start <= time).unwrap_or(0);
         Some(Self { time, start })
-    }
-}
-
-fn exemplar_labels<'a>(
-    raw: &'a RawExemplar<'_>,
-    symbols: Option<&'a Symbols<'a>>,
-) -> Result<Pairs<'a>, Fault> {
-    let Some(symbols) = symbols else { return read_pairs(&raw.labels) };
-    let mut references = References::default();
-    references.read(&raw.labels)?;
-    let mut pairs = Pairs::new();
-    for pair in references.pairs(symbols)? {
-        let (name, value) = pair?;
-        add_pair(&mut pairs, name, value)?;
-    }
-    Ok(pairs)
-}
-
-fn size_of_value(value: &Value) -> usize {
-    match value {
-        Value::Histogram(histogram) => 16 * histogram.bucket_counts.len() + size_of_val(&**histogram),
-        Value::ExponentialHistogram(histogram) => {
-            let buckets = histogram.positive.counts.len() + histogram.negative.counts.len();
-            8 * buckets + size_of_val(&**histogram)
-        }
-        _ => 0,
     }
 }
