@@ -112,7 +112,8 @@ impl Collector {
 
     async fn start_all(&mut self) -> Result<(), BoxError> {
         self.merging = Merging::of(&self.plan, &self.context)?;
-        self.outboxes = start_exporters(&self.context, self.plan.exporters.iter(), &self.merging).await?;
+        self.outboxes =
+            start_exporters(&self.context, self.plan.exporters.iter(), &self.merging, |_| None).await?;
         self.pipelines = build_pipelines(&self.context, &self.plan, &self.outboxes)?;
         for part in &self.plan.receivers {
             let feeds = fan_out(&self.plan, &self.pipelines, &part.id);
@@ -160,11 +161,12 @@ impl Retired {
     }
 }
 
-/// Starts exporters at the same time; the first error stops those that did start.
+/// Starts exporters; the first error stops those that did start. `old` is what an exporter replaces.
 pub(crate) async fn start_exporters(
     context: &Context,
     parts: impl Iterator<Item = &Part<pipeline::component::BuiltExporter>>,
     merging: &Merging,
+    old: impl Fn(&str) -> Option<Arc<Outbox>>,
 ) -> Result<HashMap<String, Arc<Outbox>>, BoxError> {
     let mut outboxes: HashMap<String, Arc<Outbox>> = HashMap::new();
     for part in parts {
@@ -172,7 +174,7 @@ pub(crate) async fn start_exporters(
         let started = match (part.entry.build)(&part.section, &context) {
             Ok(mut built) => {
                 merging.rule(&part.id).into_iter().for_each(|rule| built.delivery.merge(rule));
-                Outbox::start(&context, built).await
+                Outbox::start_after(&context, built, old(&part.id).as_deref()).await
             }
             Err(problems) => Err(problems.into()),
         };

@@ -73,7 +73,8 @@ pub(crate) fn load(source: &Source) -> Result<Plan, Refused> {
     } else {
         // `check` finds what is wrong with the extensions; that others do not find them follows from it.
         let found = plan.check(&context).into_iter();
-        problems.extend(found.filter(|problem| !problem.path.ends_with(".auth.authenticator")));
+        let follows = [".auth.authenticator", ".sending_queue.storage"];
+        problems.extend(found.filter(|problem| !follows.iter().any(|end| problem.path.ends_with(end))));
     }
     if problems.is_empty() {
         plan.forget_unused();

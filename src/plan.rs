@@ -6,7 +6,9 @@ use std::collections::HashSet;
 
 use config::{Document, Problem, Problems, Section};
 use exporters::EXPORTERS;
-use pipeline::component::{Context, Entry, ExporterEntry, ProcessorEntry, ReceiverEntry};
+use pipeline::component::{
+    BuiltExporter, Context, Delivery, Entry, ExporterEntry, ProcessorEntry, ReceiverEntry,
+};
 use pipeline::extensions::{EXTENSIONS, Extension};
 use pipeline::processors::PROCESSORS;
 use receivers::RECEIVERS;
@@ -49,7 +51,7 @@ pub(crate) struct Plan {
 
 type ReceiverOf = Box<dyn pipeline::component::Receiver>;
 type ProcessorOf = pipeline::component::Processor;
-type ExporterOf = pipeline::component::BuiltExporter;
+type ExporterOf = BuiltExporter;
 
 const SECTIONS: [&str; 5] = ["extensions", "receivers", "processors", "exporters", "service"];
 
@@ -92,7 +94,20 @@ impl Plan {
         check_parts(&self.receivers, context, &mut problems);
         check_parts(&self.processors, context, &mut problems);
         check_parts(&self.exporters, context, &mut problems);
+        self.check_storages(context, &mut problems);
         problems
+    }
+
+    /// Whether the storages that exporters name are there.
+    fn check_storages(&self, context: &Context, problems: &mut Vec<Problem>) {
+        for part in &self.exporters {
+            let built = (part.entry.build)(&part.section, &named(context, &part.id));
+            let Ok(BuiltExporter { delivery: Delivery::Queued(delivery), .. }) = built else { continue };
+            let storage = delivery.sending_queue.storage.as_ref();
+            if let Some(Err(message)) = storage.map(|storage| context.storages.check(storage)) {
+                problems.push(part.section.problem("sending_queue.storage", message));
+            }
+        }
     }
 
     fn resolve_pipelines(&self, document: &Document) -> (Vec<PipelinePlan>, Vec<Problem>) {

@@ -4,7 +4,7 @@
 //! led to the new pipelines; an exporter whose section is the same keeps its queue. Only what changed is
 //! started anew, the new before the old is stopped wherever both can be.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Collector {
         let kept: HashSet<String> = plan.exporters.iter().filter(stays).map(|part| part.id.clone()).collect();
 
         let new = plan.exporters.iter().filter(|part| !kept.contains(&part.id));
-        let mut outboxes = start_exporters(&context, new, &merging).await?;
+        let mut outboxes = start_exporters(&context, new, &merging, |id| self.last_outbox(id)).await?;
         for id in &kept {
             outboxes.extend(self.outboxes.get(id).map(|outbox| (id.clone(), outbox.clone())));
         }
@@ -60,13 +60,36 @@ impl Collector {
         self.pipelines = pipelines;
         let changed = self.change_receivers(same_extensions).await;
         self.retired.retain(|retired| !retired.work.is_finished());
+        self.hand_on_retired(&old_outboxes);
         for (id, outbox) in old_outboxes {
             if !kept.contains(&id) {
-                let work = tokio::spawn(retire(id.clone(), outbox.clone()));
+                let heir = self.outboxes.get(&id).cloned();
+                let work = tokio::spawn(retire(id.clone(), outbox.clone(), heir));
                 self.retired.push(Retired { id, outbox, work });
             }
         }
         changed
+    }
+
+    /// What an exporter with this id would replace: the one that runs, or one that has not ended yet.
+    fn last_outbox(&self, id: &str) -> Option<Arc<Outbox>> {
+        let retired = self.retired.iter().rev().find(|retired| retired.id == id);
+        self.outboxes.get(id).or(retired.map(|retired| &retired.outbox)).cloned()
+    }
+
+    /// Lets exporters that are named again go on with what those before them leave on disk.
+    fn hand_on_retired(&mut self, replaced: &HashMap<String, Arc<Outbox>>) {
+        let returned = self.retired.iter().rev().filter(|retired| !replaced.contains_key(&retired.id));
+        let mut handed_on = Vec::new();
+        for retired in returned {
+            if let Some(heir) = self.outboxes.get(&retired.id).filter(|heir| heir.is_heir_of(&retired.outbox))
+            {
+                let (id, outbox) = (retired.id.clone(), retired.outbox.clone());
+                let work = tokio::spawn(retire(id.clone(), outbox.clone(), Some(heir.clone())));
+                handed_on.push(Retired { id, outbox, work });
+            }
+        }
+        self.retired.extend(handed_on);
     }
 
     /// Leads receivers that stay to the new pipelines, starts new ones, and stops what they replace.
@@ -112,12 +135,17 @@ impl Plan {
     }
 }
 
-async fn retire(id: String, outbox: Arc<Outbox>) {
-    let drained = outbox.drain(Instant::now() + OLD_EXPORTER_TIMEOUT).await;
+/// Ends an outbox; `heir` goes on with what it leaves on disk, if it has the same place there.
+async fn retire(id: String, outbox: Arc<Outbox>, heir: Option<Arc<Outbox>>) {
+    let deadline = Instant::now() + OLD_EXPORTER_TIMEOUT;
+    let drained = match heir {
+        Some(heir) => heir.take_over(&outbox, deadline).await,
+        None => outbox.drain(deadline).await,
+    };
     if drained.undelivered > 0 {
         error!(exporter = id, points = drained.undelivered, "points were lost with a retired exporter");
-    } else {
-        info!(exporter = id, "retired exporter has delivered everything");
+    } else if drained.waiting == 0 {
+        info!(exporter = id, "retired exporter has left nothing behind");
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pipeline::component::{BoxError, Context};
+use pipeline::delivery::Drained;
 use pipeline::errors::chain;
 use pipeline::net::Net;
 use pipeline::{Clock, Registry};
@@ -248,12 +249,12 @@ impl RefusedSeries {
 fn report(drains: &Drains) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     for (exporter, drained) in drains {
-        let (delivered, dropped, undelivered) = (drained.delivered, drained.dropped, drained.undelivered);
+        let Drained { delivered, dropped, undelivered, waiting } = *drained;
         if undelivered > 0 {
-            error!(exporter, delivered, dropped, undelivered, "stopped with points undelivered");
+            error!(exporter, delivered, dropped, undelivered, waiting, "stopped with points undelivered");
             code = ExitCode::FAILURE;
         } else {
-            info!(exporter, delivered, dropped, undelivered, "stopped");
+            info!(exporter, delivered, dropped, undelivered, waiting, "stopped");
         }
     }
     code

@@ -38,7 +38,7 @@ impl Outbox {
     /// Drains an outbox that this one replaces. Where both have the same place on disk, only what is under way is
     /// waited for, and this one goes on with the rest.
     pub async fn take_over(&self, old: &Self, deadline: Instant) -> Drained {
-        if !self.is_heir {
+        if !self.is_heir_of(old) {
             return old.drain(deadline).await;
         }
         let drained = old.end(deadline, true).await;
@@ -50,9 +50,16 @@ impl Outbox {
         Drained { waiting: 0, ..drained }
     }
 
+    /// Whether this outbox is to go on with what the other leaves on disk.
+    pub fn is_heir_of(&self, old: &Self) -> bool {
+        let shared = |other: &Spool| self.spool.as_ref().is_some_and(|own| own.has_place_of(other));
+        self.is_heir && old.spool.as_ref().is_some_and(shared)
+    }
+
     async fn end(&self, deadline: Instant, leaves_the_rest: bool) -> Drained {
         let queue = &self.dispatch.queue;
-        if leaves_the_rest && self.spool.is_some() {
+        // Who has not been handed on what was there before may not send what came since.
+        if self.spool.is_some() && (leaves_the_rest || queue.is_held_back()) {
             queue.leaving.cancel();
         }
         let mut drained = self.drained.lock().await;

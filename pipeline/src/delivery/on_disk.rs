@@ -189,6 +189,10 @@ impl Queue {
         self.state().on_disk.is_held_back = true;
     }
 
+    pub(super) fn is_held_back(&self) -> bool {
+        self.state().on_disk.is_held_back
+    }
+
     /// All that the reader has not settled is for this queue; what is on disk already, of what it was given itself,
     /// is part of that.
     pub(super) fn inherit(&self, backlog: Backlog) {

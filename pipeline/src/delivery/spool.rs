@@ -50,6 +50,11 @@ impl Spool {
         Some(Self { log: log.clone(), reader: Mutex::new(Some(reader)) })
     }
 
+    /// Whether both are the same place, and nobody has let go of it.
+    pub(super) fn has_place_of(&self, other: &Self) -> bool {
+        self.reader().zip(other.reader()).is_some_and(|(own, other)| Arc::ptr_eq(&own, &other))
+    }
+
     pub(super) fn log(&self) -> &Arc<Log> {
         &self.log
     }

@@ -1,5 +1,6 @@
 mod bad;
 mod circuit;
+mod disk;
 mod order;
 mod parts;
 
