@@ -28,6 +28,12 @@ impl Clock {
         Self(Arc::new(move || unix_nano + start.elapsed().as_nanos() as u64))
     }
 
+    /// A clock that a test moves.
+    #[cfg(test)]
+    pub(crate) fn from_fn(unix_nano: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(unix_nano))
+    }
+
     /// Nanoseconds since 1970, UTC.
     pub fn unix_nano(&self) -> u64 {
         (self.0)()

@@ -203,7 +203,7 @@ fn begin(dispatch: &Dispatch, backlog: Option<Backlog>) -> Option<String> {
         dispatch.queue.hold_back();
         return None;
     };
-    dispatch.queue.inherit(backlog);
+    dispatch.queue.inherit(backlog, |_| false);
     (backlog.points > 0).then(|| format!("{} points wait on disk from before", backlog.points))
 }
 

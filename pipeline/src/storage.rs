@@ -4,21 +4,46 @@
 //! fate is decided (delivered, or dropped and counted), and what all have settled is deleted.
 
 mod config;
+mod disk;
+mod folder;
+mod format;
+mod index;
+mod levels;
+mod log;
+mod place;
+mod places;
+mod reader;
+mod recover;
+mod scan;
+mod segments;
+mod state;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+mod writer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::ops::{AddAssign, SubAssign};
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use opentelemetry::metrics::Meter;
-use tokio::sync::watch;
 
-use crate::batch::Batch;
+use self::log::Time;
 use crate::clock::Clock;
 use crate::component::BoxError;
 
 pub use config::{Config, Fsync, Mode, Unclaimed, WhenFull, WhenUnwritable};
+pub use log::Log;
+pub use reader::Reader;
+
+/// How long after the start, or after an exporter was taken away, its place may be claimed before it counts as one
+/// that nobody will claim.
+const UNCLAIMED_AFTER: Duration = Duration::from_mins(1);
 
 /// The number of a record: grows with every one, across restarts.
 pub type Sequence = u64;
@@ -27,31 +52,14 @@ pub type Sequence = u64;
 #[derive(Debug, Default)]
 pub struct Storages {
     configs: HashMap<String, Config>,
-    open: Arc<Mutex<HashMap<String, Weak<Log>>>>,
+    open: Arc<tokio::sync::Mutex<HashMap<PathBuf, Opened>>>,
 }
 
-/// A log in a folder of its own; one process at a time may hold it.
+/// A log that may be open.
 #[derive(Debug)]
-pub struct Log {
-    order: Mutex<()>,
-    when_unwritable: WhenUnwritable,
-    clock: Clock,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    last: Sequence,
-    records: BTreeMap<Sequence, (Record, Vec<String>)>,
-    claimed: Vec<String>,
-}
-
-/// One exporter's place in a log; dropping it frees the place.
-#[derive(Debug)]
-pub struct Reader {
-    log: Arc<Log>,
-    exporter: String,
-    pressure: watch::Sender<Option<GiveUp>>,
+struct Opened {
+    id: String,
+    log: Weak<Log>,
 }
 
 /// A record as it is read back.
@@ -111,146 +119,71 @@ impl Storages {
 
     /// Whether this id may be named, or what to tell whoever wrote it.
     pub fn check(&self, id: &str) -> Result<(), String> {
-        if self.configs.contains_key(id) { Ok(()) } else { Err(format!("no storage `{id}` is in service")) }
+        let Some(config) = self.configs.get(id) else {
+            let mut known: Vec<&str> = self.configs.keys().map(String::as_str).collect();
+            known.sort_unstable();
+            return Err(if known.is_empty() {
+                format!(
+                    "no storage is in service: configure `{id}` in `extensions` and name it in `service.extensions`"
+                )
+            } else {
+                format!("no storage `{id}` is in service; there is `{}`", known.join("`, `"))
+            });
+        };
+        let mut others = self.configs.iter().filter(|(other, _)| *other != id);
+        match others.find(|(_, other)| other.directory == config.directory) {
+            Some((other, _)) => {
+                Err(format!("`{id}` and `{other}` have the same `directory`: one of them would do"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Opens the log of the storage with this id, or gives the one that is open in its folder, which from then on
     /// keeps to the limits of this configuration.
     pub async fn open(&self, id: &str, meter: &Meter, clock: &Clock) -> Result<Arc<Log>, BoxError> {
-        let _ = meter;
         self.check(id)?;
-        let config = &self.configs[id];
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(log) = open.get(&config.directory).and_then(Weak::upgrade) {
+        let config = self.configs[id].clone();
+        let mut open = self.open.lock().await;
+        let path = folder::path(&config)?;
+        if let Some(opened) = open.get(&path)
+            && let Some(log) = opened.log.upgrade()
+        {
+            if opened.id != id {
+                let (path, holder) = (path.display(), &opened.id);
+                return Err(
+                    format!("`{path}` is in use by `{holder}` until its exporters have stopped").into()
+                );
+            }
+            log.apply(&config);
             return Ok(log);
         }
-        let log = Arc::new(Log {
-            order: Mutex::default(),
-            when_unwritable: config.when_unwritable,
-            clock: clock.clone(),
-            state: Mutex::default(),
-        });
-        open.insert(config.directory.clone(), Arc::downgrade(&log));
+        let opened = {
+            let (id, meter, clock, path) = (id.to_owned(), meter.clone(), clock.clone(), path.clone());
+            tokio::task::spawn_blocking(move || -> Result<Log, BoxError> {
+                let folder = folder::open_folder(&path, config.timeout.0)?;
+                Log::open(&id, config, Arc::new(folder), Time::system(clock), &meter)
+            })
+        };
+        let log = Arc::new(opened.await??);
+        open.retain(|_, opened| opened.log.strong_count() > 0);
+        open.insert(path, Opened { id: id.to_owned(), log: Arc::downgrade(&log) });
         Ok(log)
     }
 }
 
-impl Log {
-    /// The place of the exporter with this id, and what it has not settled. It must be free: an exporter that was
-    /// replaced first lets go of it.
-    pub fn reader(self: &Arc<Self>, exporter: &str) -> Result<(Reader, Backlog), BoxError> {
-        let mut state = self.state();
-        if state.claimed.iter().any(|claimed| claimed == exporter) {
-            return Err(format!("`{exporter}` already keeps its queue here").into());
-        }
-        state.claimed.push(exporter.to_owned());
-        drop(state);
-        let reader =
-            Reader { log: self.clone(), exporter: exporter.to_owned(), pressure: watch::Sender::new(None) };
-        let backlog = reader.backlog();
-        Ok((reader, backlog))
-    }
-
-    /// Whether a record of about so many bytes would be written; asked before the processors see the batch.
-    pub fn room(&self, bytes: u64) -> Result<(), Unwritable> {
-        let _ = bytes;
-        Ok(())
-    }
-
-    /// What is to become of new batches while the disk cannot be written.
-    pub fn when_unwritable(&self) -> WhenUnwritable {
-        self.when_unwritable
-    }
-
-    /// Held by whoever appends until every queue knows of the record: so each queue hears of its records in the
-    /// order in which they are in the log.
-    pub fn order(&self) -> MutexGuard<'_, ()> {
-        self.order.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds a record for these readers, behind all that were added before.
-    pub fn append(&self, batch: &Arc<Batch>, readers: &[&Reader]) -> Append {
-        let mut request = Vec::new();
-        crate::otlp::encode(batch, &mut request);
-        let mut state = self.state();
-        state.last += 1;
-        let record = Record {
-            sequence: state.last,
-            points: batch.len() as u64,
-            written_unix_nano: self.clock.unix_nano(),
-            request: request.into(),
-            is_damaged: false,
-        };
-        let readers = readers.iter().map(|reader| reader.exporter.clone()).collect();
-        let sequence = state.last;
-        state.records.insert(sequence, (record, readers));
-        Append { sequence, written: Box::pin(async { Ok(()) }) }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl AddAssign for Backlog {
+    fn add_assign(&mut self, other: Self) {
+        self.records += other.records;
+        self.points += other.points;
+        self.bytes += other.bytes;
     }
 }
 
-impl Reader {
-    /// Reads records that are not settled, from this one on, up to about so many bytes (but at least one, where
-    /// there is one), in the order of their sequences; empty at the end.
-    ///
-    /// All are seen whose `written` has ended well.
-    pub async fn read(&self, from: Sequence, bytes_max: u64) -> Result<Vec<Record>, BoxError> {
-        let mut bytes = 0;
-        let state = self.log.state();
-        let unsettled =
-            state.records.range(from..).filter(|(_, (_, readers))| readers.contains(&self.exporter));
-        let within = unsettled.take_while(|(_, (record, _))| {
-            let is_within = bytes == 0 || bytes + record.request.len() as u64 <= bytes_max;
-            bytes += record.request.len() as u64;
-            is_within
-        });
-        Ok(within.map(|(_, (record, _))| record.clone()).collect())
-    }
-
-    /// The fate of the record is decided; it will not be read again, not even after a crash of the process.
-    ///
-    /// May come before the record's `written` has ended, and for a record that could not be written.
-    pub fn settle(&self, sequence: Sequence) {
-        let mut state = self.log.state();
-        if let Some((_, readers)) = state.records.get_mut(&sequence) {
-            readers.retain(|reader| *reader != self.exporter);
-            if readers.is_empty() {
-                state.records.remove(&sequence);
-            }
-        }
-    }
-
-    /// What is not settled now.
-    pub fn backlog(&self) -> Backlog {
-        let mut backlog = Backlog::default();
-        for (record, readers) in self.log.state().records.values() {
-            if readers.contains(&self.exporter) {
-                backlog.records += 1;
-                backlog.points += record.points;
-                backlog.bytes += record.request.len() as u64;
-            }
-        }
-        backlog
-    }
-
-    /// When the oldest record was written that is not settled.
-    pub fn oldest_unix_nano(&self) -> Option<u64> {
-        let state = self.log.state();
-        let oldest = state.records.values().find(|(_, readers)| readers.contains(&self.exporter));
-        oldest.map(|(record, _)| record.written_unix_nano)
-    }
-
-    /// What the log asks the reader to give up; each change is one request.
-    pub fn pressure(&self) -> watch::Receiver<Option<GiveUp>> {
-        self.pressure.subscribe()
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.log.state().claimed.retain(|claimed| *claimed != self.exporter);
+impl SubAssign for Backlog {
+    fn sub_assign(&mut self, other: Self) {
+        self.records -= other.records;
+        self.points -= other.points;
+        self.bytes -= other.bytes;
     }
 }

@@ -1,5 +1,6 @@
 //! The end of an outbox: everything is sent, or given up and counted, or left on disk for the next.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 
 use super::Outbox;
 use super::spool::Spool;
+use crate::storage::Sequence;
 
 /// How long an exporter may take to close what it opened.
 const STOP_MAX: Duration = Duration::from_secs(2);
@@ -42,10 +44,21 @@ impl Outbox {
             return old.drain(deadline).await;
         }
         let drained = old.end(deadline, true).await;
+        let queue = &self.dispatch.queue;
         if let Some((spool, reader)) = self.spool.as_ref().and_then(|spool| Some((spool, spool.reader()?))) {
-            // Nothing is appended meanwhile, so what is on disk and what the queue has been given agree.
+            // Nothing is appended meanwhile, but what was may still be on its way to the disk.
             let _order = spool.log().order();
-            self.dispatch.queue.inherit(reader.backlog());
+            let mut backlog = reader.backlog();
+            loop {
+                let written: HashSet<Sequence> =
+                    queue.unwritten().into_iter().filter(|sequence| reader.holds(*sequence)).collect();
+                let again = reader.backlog();
+                if again == backlog {
+                    queue.inherit(backlog, |sequence| written.contains(&sequence));
+                    break;
+                }
+                backlog = again;
+            }
         }
         Drained { waiting: 0, ..drained }
     }

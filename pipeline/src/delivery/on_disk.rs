@@ -189,16 +189,25 @@ impl Queue {
         self.state().on_disk.is_held_back = true;
     }
 
+    /// The records that are not known to be on disk.
+    pub(super) fn unwritten(&self) -> Vec<Sequence> {
+        let state = self.state();
+        let claims = state.on_disk.unwritten.values().filter_map(|unwritten| unwritten.claim.as_ref());
+        claims.map(|claim| claim.record().sequence()).collect()
+    }
+
     pub(super) fn is_held_back(&self) -> bool {
         self.state().on_disk.is_held_back
     }
 
-    /// All that the reader has not settled is for this queue; what is on disk already, of what it was given itself,
-    /// is part of that.
-    pub(super) fn inherit(&self, backlog: Backlog) {
+    /// All that the reader has not settled is for this queue. What is on disk already of what it was given itself is
+    /// part of that; `holds` says of a record whether it is.
+    pub(super) fn inherit(&self, backlog: Backlog, holds: impl Fn(Sequence) -> bool) {
         let mut state = self.state();
         let own = state.on_disk.size;
-        let unrecorded = state.on_disk.in_memory(Unwritten::is_final);
+        let unrecorded = state.on_disk.in_memory(|unwritten| {
+            unwritten.claim.as_ref().is_none_or(|claim| !holds(claim.record().sequence()))
+        });
         let all = Size { requests: backlog.records, points: backlog.points, bytes: backlog.bytes };
         let inherited = all.without(own.without(unrecorded));
         state.counts.accepted += inherited.points;

@@ -1,0 +1,116 @@
+//! Opens the folder of a log: makes it, looks who else could write to it, and locks it.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, mkdirat, open, openat};
+use rustix::io::{Errno, pread, pwrite};
+use rustix::process::{geteuid, getpid};
+
+use super::config::Config;
+use super::disk::Folder;
+use super::place;
+use crate::component::BoxError;
+use crate::errors::Caused;
+
+/// Between two tries to lock.
+const LOCK_WAIT: Duration = Duration::from_millis(20);
+
+/// The folder's one true name. The folder is made where it is missing and may be.
+pub(super) fn path(config: &Config) -> Result<PathBuf, BoxError> {
+    let path = Path::new(&config.directory);
+    if !path.exists() {
+        if !config.create_directory {
+            let message =
+                format!("there is no folder `{}`; make it, or set `create_directory: true`", path.display());
+            return Err(message.into());
+        }
+        let mode = config.directory_permissions.0;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(mode)
+            .create(path)
+            .map_err(|error| Caused::new(format!("cannot make the folder `{}`", path.display()), error))?;
+    }
+    let found = fs::canonicalize(path);
+    Ok(found.map_err(|error| Caused::new(format!("cannot find the folder `{}`", path.display()), error))?)
+}
+
+/// Opens the folder and locks it, waiting so long for another process to let go of it.
+pub(super) fn open_folder(path: &Path, timeout: Duration) -> Result<Folder, BoxError> {
+    let shown = path.display();
+    let failed =
+        |doing: &str, error: Errno| Caused::new(format!("cannot {doing} `{shown}`"), io::Error::from(error));
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = open(path, flags, Mode::empty()).map_err(|error| failed("open the folder", error))?;
+    check(&folder, path)?;
+    let lock = lock(&folder, path, timeout)?;
+    match mkdirat(&folder, place::FOLDER, Mode::from_raw_mode(0o700)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(failed("make the folder `readers` in", error).into()),
+    }
+    let readers = openat(&folder, place::FOLDER, flags, Mode::empty())
+        .map_err(|error| failed("open the folder `readers` in", error))?;
+    check(&readers, &path.join(place::FOLDER))?;
+    Ok(Folder { path: shown.to_string(), folder, readers, _lock: lock })
+}
+
+/// Whoever may write to the folder could change what is sent, so it must be ours alone.
+fn check(folder: &OwnedFd, path: &Path) -> Result<(), BoxError> {
+    let found = fstat(folder).map_err(io::Error::from)?;
+    let path = path.display();
+    let own = geteuid().as_raw();
+    if found.st_uid != own {
+        let owner = found.st_uid;
+        return Err(format!(
+            "`{path}` belongs to user {owner}, and this process is user {own}: a folder of its own inside would do, \
+             which `create_directory` makes"
+        )
+        .into());
+    }
+    if found.st_mode & 0o022 != 0 {
+        return Err(format!("others may write to `{path}`: run `chmod go-w {path}`").into());
+    }
+    Ok(())
+}
+
+fn lock(folder: &OwnedFd, path: &Path, timeout: Duration) -> Result<OwnedFd, BoxError> {
+    let shown = path.display();
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let lock = openat(folder, "lock", flags, Mode::from_raw_mode(0o600))
+        // A file system that has become read-only can still be read from.
+        .or_else(|_| {
+            openat(folder, "lock", OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        })
+        .map_err(|error| Caused::new(format!("cannot make the lock in `{shown}`"), io::Error::from(error)))?;
+    let start = Instant::now();
+    while let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        if error != Errno::WOULDBLOCK {
+            return Err(Caused::new(format!("cannot lock `{shown}`"), io::Error::from(error)).into());
+        }
+        if start.elapsed() >= timeout {
+            let holder = holder(&lock);
+            return Err(format!(
+                "`{shown}` is in use by {holder}: stop it, or give this one a `directory` of its own"
+            )
+            .into());
+        }
+        std::thread::sleep(LOCK_WAIT);
+    }
+    // Only for the message above, so it need not succeed.
+    let written = rustix::fs::ftruncate(&lock, 0);
+    let pid = format!("{}\n", getpid().as_raw_nonzero());
+    let _ = written.and_then(|()| pwrite(&lock, pid.as_bytes(), 0));
+    Ok(lock)
+}
+
+fn holder(lock: &OwnedFd) -> String {
+    let mut bytes = [0; 16];
+    let read = pread(lock, &mut bytes, 0).unwrap_or(0);
+    let pid = std::str::from_utf8(&bytes[..read]).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    pid.map_or_else(|| String::from("another process"), |pid| format!("process {pid}"))
+}

@@ -1,0 +1,195 @@
+//! An open log, as those use it who write to it and read from it.
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use opentelemetry::metrics::Meter;
+use tokio::sync::oneshot;
+
+use super::config::{Config, WhenUnwritable};
+use super::disk::Disk;
+use super::levels::{Levels, observe};
+use super::state::{Command, Pending, State};
+use super::writer::Writer;
+use super::{Append, Backlog, Reader, Unwritable, recover};
+use crate::batch::Batch;
+use crate::clock::Clock;
+use crate::component::BoxError;
+use crate::quiet::Quiet;
+
+/// A log in a folder of its own; one process at a time may hold it.
+///
+/// Dropping the last handle waits until all that was added is written, and lets go of the folder.
+pub struct Log {
+    pub(super) shared: Arc<Shared>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// What the log, its readers and its writer share.
+pub(super) struct Shared {
+    pub(super) id: String,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) time: Time,
+    pub(super) levels: Levels,
+    /// Writing fails.
+    pub(super) failures: Quiet,
+    /// Reading fails.
+    pub(super) damages: Quiet,
+    order: Mutex<()>,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+/// The wall clock for what is written, and one that only goes forwards for how old things are.
+#[derive(Clone)]
+pub(super) struct Time {
+    pub(super) clock: Clock,
+    /// Since the log was opened, or before.
+    pub(super) steady: Arc<dyn Fn() -> Duration + Send + Sync>,
+    /// What the wall clock would say at the steady clock's zero.
+    unix_start: u64,
+}
+
+impl Time {
+    pub(super) fn new(clock: Clock, steady: Arc<dyn Fn() -> Duration + Send + Sync>) -> Self {
+        let unix_start = (clock.unix_nano() / 1_000_000_000).saturating_sub(steady().as_secs());
+        Self { clock, steady, unix_start }
+    }
+
+    pub(super) fn system(clock: Clock) -> Self {
+        let start = Instant::now();
+        Self::new(clock, Arc::new(move || start.elapsed()))
+    }
+
+    /// The steady clock in seconds since 1970: the wall clock may have been moved since the log was opened.
+    pub(super) fn unix_seconds(&self) -> u32 {
+        u32::try_from(self.unix_start + (self.steady)().as_secs()).unwrap_or(u32::MAX)
+    }
+}
+
+impl Log {
+    /// Opens the log on this disk, whatever has happened to it.
+    pub(super) fn open(
+        id: &str,
+        config: Config,
+        disk: Arc<dyn Disk>,
+        time: Time,
+        meter: &Meter,
+    ) -> Result<Self, BoxError> {
+        let levels = Levels::new(meter, id);
+        let state = recover::recover(id, config, &*disk, &time, &levels)?;
+        let minute = Duration::from_mins(1);
+        let shared = Arc::new(Shared {
+            id: id.to_owned(),
+            disk,
+            time,
+            levels,
+            failures: Quiet::new(minute),
+            damages: Quiet::new(minute),
+            order: Mutex::default(),
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+        });
+        observe(&shared, meter);
+        let mut writer = Writer::new(shared.clone());
+        writer.begin();
+        let writer = std::thread::Builder::new().name(String::from("storage")).spawn(move || writer.run())?;
+        Ok(Self { shared, writer: Some(writer) })
+    }
+
+    /// Keeps to the limits of this configuration from now on.
+    pub(super) fn apply(&self, config: &Config) {
+        self.shared.state().config = config.clone();
+        self.shared.wake();
+    }
+
+    /// The place of the exporter with this id, and what it has not settled. It must be free: an exporter that was
+    /// replaced first lets go of it.
+    pub fn reader(self: &Arc<Self>, exporter: &str) -> Result<(Reader, Backlog), BoxError> {
+        let now = (self.shared.time.steady)();
+        let (slot, backlog) = self.shared.state().claim(exporter, now)?;
+        Ok((Reader::new(self.clone(), slot), backlog))
+    }
+
+    /// Whether a record of about so many bytes would be written; asked before the processors see the batch.
+    ///
+    /// Answered from what is known, without touching the disk. Behind a full queue that waits for the disk there is
+    /// no room either.
+    pub fn room(&self, bytes: u64) -> Result<(), Unwritable> {
+        self.shared.state().has_room(bytes, &self.shared.disk.path())
+    }
+
+    /// What is to become of new batches while there is no room.
+    pub fn when_unwritable(&self) -> WhenUnwritable {
+        self.shared.state().config.when_unwritable
+    }
+
+    /// Held by whoever appends until every queue knows of the record: so each queue hears of its records in the
+    /// order in which they are in the log.
+    pub fn order(&self) -> MutexGuard<'_, ()> {
+        self.shared.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a record for these readers, behind all that were added before.
+    ///
+    /// Returns at once. It is written even if nobody waits for that.
+    pub fn append(&self, batch: &Arc<Batch>, readers: &[&Reader]) -> Append {
+        debug_assert!(readers.iter().all(|reader| reader.is_of(self)), "a reader is of another log");
+        let (answer, answered) = oneshot::channel();
+        let mut state = self.shared.state();
+        state.last += 1;
+        let sequence = state.last;
+        match state.group(readers.iter().map(|reader| reader.slot()).collect()) {
+            Some(group) => {
+                state.points_queued += batch.len() as u64;
+                state.queue.push(Command::Append(Pending { sequence, batch: batch.clone(), group, answer }));
+            }
+            None => {
+                let reason = String::from("too many exporters share a storage");
+                let _ = answer.send(Err(Unwritable { reason }));
+            }
+        }
+        drop(state);
+        self.shared.wake();
+        let stopped = || Unwritable { reason: String::from("the storage's writer has stopped") };
+        Append {
+            sequence,
+            written: Box::pin(async move { answered.await.unwrap_or_else(|_| Err(stopped())) }),
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.shared.state().is_closed = true;
+        self.shared.wake();
+        if let Some(writer) = self.writer.take() {
+            // A panic was said when it came up.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There is something to do for the writer.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Waits until there may be something to do.
+    pub(super) fn wait<'a>(&self, state: MutexGuard<'a, State>, at_most: Duration) -> MutexGuard<'a, State> {
+        self.wake.wait_timeout(state, at_most).unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").field("id", &self.shared.id).finish_non_exhaustive()
+    }
+}

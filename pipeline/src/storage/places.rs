@@ -1,0 +1,101 @@
+//! Writes what readers have settled to their files.
+
+use std::collections::HashMap;
+use std::io;
+
+use super::config::Fsync;
+use super::disk::Data;
+use super::index::Slot;
+use super::log::Shared;
+use super::place::{ENTRY, FOLDER, put};
+
+/// A file is written anew when it has grown by so much, and to twice what it would be.
+const GROWTH: u64 = 64 << 10;
+
+/// Where a file is written before it takes the place of the old one. No place has this name.
+const NEW: &str = "readers/~new";
+
+/// The files of the readers; each is written anew when it is first written to.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    files: HashMap<Slot, File>,
+}
+
+#[derive(Debug)]
+struct File {
+    /// Nothing where the last write failed: then the whole is to be written.
+    data: Option<Box<dyn Data>>,
+    len: u64,
+    len_max: u64,
+}
+
+impl Places {
+    /// Writes what was settled since the last time; with `retry` also what failed before.
+    ///
+    /// Should it fail, records are read again after a crash, and no harm is done.
+    pub(super) fn write(&mut self, shared: &Shared, retry: bool) {
+        let slots = shared.state().places.len();
+        for slot in 0..slots {
+            let failed = self.files.get(&slot).is_some_and(|file| file.data.is_none());
+            let dirty = {
+                let mut state = shared.state();
+                std::mem::take(&mut state.places[slot].dirty)
+            };
+            if dirty.is_empty() && !(failed && retry) || failed && !retry {
+                continue;
+            }
+            let bytes = (dirty.len() * ENTRY) as u64;
+            let written = match self.files.get_mut(&slot) {
+                Some(File { data: Some(data), len, len_max }) if *len + bytes <= *len_max => {
+                    append(&**data, len, &dirty)
+                }
+                _ => rewrite(shared, slot).map(|file| {
+                    self.files.insert(slot, file);
+                }),
+            };
+            if written.is_err() {
+                shared.levels.failed();
+                self.files.insert(slot, File { data: None, len: 0, len_max: 0 });
+            }
+        }
+    }
+
+    /// Writes what is left, so that even a loss of power behind a clean end brings nothing back.
+    pub(super) fn close(&mut self, shared: &Shared) {
+        self.write(shared, true);
+        if shared.state().config.fsync == Fsync::Never || self.files.is_empty() {
+            return;
+        }
+        for data in self.files.values().filter_map(|file| file.data.as_ref()) {
+            let _ = data.sync();
+        }
+        let _ = shared.disk.sync_folder(NEW);
+    }
+}
+
+fn append(data: &dyn Data, len: &mut u64, ranges: &[(u64, u64)]) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(ranges.len() * ENTRY);
+    for (from, to) in ranges {
+        put(&mut bytes, *from, *to);
+    }
+    data.write_at(&bytes, *len)?;
+    *len += bytes.len() as u64;
+    Ok(())
+}
+
+fn rewrite(shared: &Shared, slot: Slot) -> io::Result<File> {
+    let (bytes, name, fsync) = {
+        let state = shared.state();
+        (state.settled(slot).encode(), state.places[slot].file.clone(), state.config.fsync)
+    };
+    debug_assert!(name.starts_with(FOLDER));
+    let data = shared.disk.create(NEW)?;
+    data.write_at(&bytes, 0)?;
+    if fsync != Fsync::Never {
+        // A name without its bytes would be a place that has settled nothing.
+        data.sync()?;
+    }
+    shared.disk.rename(NEW, &name)?;
+    let len = bytes.len() as u64;
+    Ok(File { data: Some(data), len, len_max: 2 * len + GROWTH })
+}

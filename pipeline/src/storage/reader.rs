@@ -1,0 +1,225 @@
+//! One exporter's place in an open log: it reads what it has not settled, and settles it.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tracing::error;
+
+use super::format::Head;
+use super::index::{Entry, Slot};
+use super::log::{Log, Shared};
+use super::{Backlog, GiveUp, Record, Sequence};
+use crate::component::BoxError;
+use crate::errors::Caused;
+
+/// How long the disk may say that it cannot read a record before the record is taken for lost.
+const SUSPECT_FOR: Duration = Duration::from_secs(10);
+
+/// More records than this are not read at once.
+const RECORDS_MAX: usize = 4096;
+
+/// One exporter's place in a log; dropping it frees the place, and keeps what it holds.
+pub struct Reader {
+    log: Arc<Log>,
+    slot: Slot,
+}
+
+/// Where a record is.
+struct Found {
+    name: String,
+    entry: Entry,
+    len: usize,
+}
+
+impl Reader {
+    pub(super) fn new(log: Arc<Log>, slot: Slot) -> Self {
+        Self { log, slot }
+    }
+
+    pub(super) fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    pub(super) fn is_of(&self, log: &Log) -> bool {
+        std::ptr::eq(&raw const *self.log, log)
+    }
+
+    /// Reads records that are not settled, from this one on, up to about so many bytes (but at least one, where
+    /// there is one); empty at the end. What is not written yet is not read.
+    ///
+    /// An error says that the disk cannot be read now; reading again later may succeed.
+    pub async fn read(&self, from: Sequence, bytes_max: u64) -> Result<Vec<Record>, BoxError> {
+        let (shared, slot) = (self.log.shared.clone(), self.slot);
+        tokio::task::spawn_blocking(move || read(&shared, slot, from, bytes_max)).await?
+    }
+
+    /// The same, in the thread that calls.
+    #[cfg(test)]
+    pub(super) fn read_here(&self, from: Sequence, bytes_max: u64) -> Result<Vec<Record>, BoxError> {
+        read(&self.log.shared, self.slot, from, bytes_max)
+    }
+
+    /// Whether the record is written and not settled.
+    pub fn holds(&self, sequence: Sequence) -> bool {
+        holds(&self.log.shared, self.slot, sequence)
+    }
+
+    /// The fate of the record is decided; it will not be read again, not even after a crash of the process.
+    pub fn settle(&self, sequence: Sequence) {
+        self.log.shared.state().settle(self.slot, sequence);
+        self.log.shared.wake();
+    }
+
+    /// What is not settled now, of what is written.
+    pub fn backlog(&self) -> Backlog {
+        self.log.shared.state().places[self.slot].backlog
+    }
+
+    /// How long ago the oldest record was written that is not settled.
+    pub fn oldest_age(&self) -> Option<Duration> {
+        let state = self.log.shared.state();
+        let written = state.first_held(self.slot)?.written;
+        Some(Duration::from_secs(u64::from(self.log.shared.time.unix_seconds().saturating_sub(written))))
+    }
+
+    /// What the log asks the reader to give up; each change is one request.
+    pub fn pressure(&self) -> watch::Receiver<Option<GiveUp>> {
+        self.log.shared.state().places[self.slot].pressure.subscribe()
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let now = (self.log.shared.time.steady)();
+        let mut state = self.log.shared.state();
+        let place = &mut state.places[self.slot];
+        place.is_claimed = false;
+        place.unclaimed_since = now;
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("log", &self.log).field("slot", &self.slot).finish()
+    }
+}
+
+fn read(shared: &Shared, slot: Slot, from: Sequence, bytes_max: u64) -> Result<Vec<Record>, BoxError> {
+    let mut records = Vec::new();
+    let mut open = None;
+    for found in find(shared, slot, from, bytes_max) {
+        if open.as_ref().is_none_or(|(name, _)| *name != found.name) {
+            match shared.disk.open(&found.name) {
+                Ok(file) => open = Some((found.name.clone(), file)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // It may have been settled and deleted since it was found.
+                    if holds(shared, slot, found.entry.sequence) {
+                        records.push(damaged(shared, &found, "the file is gone"));
+                    }
+                    continue;
+                }
+                // What was read up to here is a beginning.
+                Err(_) if !records.is_empty() => return Ok(records),
+                Err(error) => return Err(Caused::new(format!("cannot open `{}`", found.name), error).into()),
+            }
+        }
+        let Some((_, file)) = &open else { continue };
+        let mut bytes = vec![0; found.len];
+        match file.read_at(&mut bytes, u64::from(found.entry.offset)) {
+            Ok(()) => records.push(
+                whole(&found.entry, bytes)
+                    .unwrap_or_else(|| damaged(shared, &found, "its checksum is wrong")),
+            ),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                records.push(damaged(shared, &found, "the file is cut off"));
+            }
+            Err(_) if !records.is_empty() => return Ok(records),
+            Err(_) if is_lost(shared, slot, found.entry.sequence) => {
+                records.push(damaged(shared, &found, "the disk cannot read it"));
+            }
+            Err(error) => return Err(Caused::new(format!("cannot read `{}`", found.name), error).into()),
+        }
+    }
+    Ok(records)
+}
+
+fn find(shared: &Shared, slot: Slot, from: Sequence, bytes_max: u64) -> Vec<Found> {
+    let state = shared.state();
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    let first = state.segments.partition_point(|segment| segment.last < from);
+    for segment in state.segments.range(first..) {
+        for entry in segment.held_by(slot, from) {
+            let len = entry.record_len(state.groups[usize::from(entry.group)].len());
+            bytes += u64::from(entry.length);
+            if !found.is_empty() && bytes > bytes_max || found.len() == RECORDS_MAX {
+                return found;
+            }
+            found.push(Found { name: segment.name.clone(), entry: *entry, len });
+        }
+    }
+    found
+}
+
+fn holds(shared: &Shared, slot: Slot, sequence: Sequence) -> bool {
+    let state = shared.state();
+    let index = state.segments.partition_point(|segment| segment.last < sequence);
+    let entry = state.segments.get(index).and_then(|segment| segment.held_by(slot, sequence).next());
+    entry.is_some_and(|entry| entry.sequence == sequence)
+}
+
+/// The record, if its bytes are what was written.
+fn whole(entry: &Entry, bytes: Vec<u8>) -> Option<Record> {
+    let head = Head::parse(&bytes).filter(|head| head.sequence == entry.sequence)?;
+    let bytes = Bytes::from(bytes);
+    let request = bytes.get(head.len()..).filter(|request| crc32fast::hash(request) == head.checksum)?;
+    Some(Record {
+        sequence: head.sequence,
+        points: u64::from(head.points),
+        written_unix_nano: head.written_unix_nano,
+        request: bytes.slice_ref(request),
+        is_damaged: false,
+    })
+}
+
+/// The record without its request. What is damaged is counted and said once.
+fn damaged(shared: &Shared, found: &Found, reason: &str) -> Record {
+    let entry = &found.entry;
+    if !entry.is_damaged {
+        let mut state = shared.state();
+        let index = state.segments.partition_point(|segment| segment.last < entry.sequence);
+        if let Some(segment) = state.segments.get_mut(index) {
+            segment.damage(entry.sequence);
+        }
+        drop(state);
+        shared.levels.damaged(1, found.len as u64);
+        if let Some(suppressed) = shared.damages.speak() {
+            let (storage, path) = (&shared.id, shared.disk.path());
+            let (file, offset, bytes, points) = (&found.name, entry.offset, found.len, entry.points);
+            error!(%storage, %path, %file, offset, bytes, points, %reason, suppressed, "a record is lost");
+        }
+    }
+    Record {
+        sequence: entry.sequence,
+        points: u64::from(entry.points),
+        written_unix_nano: u64::from(entry.written) * 1_000_000_000,
+        request: Bytes::new(),
+        is_damaged: true,
+    }
+}
+
+/// Whether the disk has failed at this record for long enough.
+fn is_lost(shared: &Shared, slot: Slot, sequence: Sequence) -> bool {
+    let now = (shared.time.steady)();
+    let suspect = &mut shared.state().places[slot].suspect;
+    match suspect {
+        Some((known, since)) if *known == sequence => now.saturating_sub(*since) >= SUSPECT_FOR,
+        _ => {
+            *suspect = Some((sequence, now));
+            false
+        }
+    }
+}

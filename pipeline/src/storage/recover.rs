@@ -1,0 +1,269 @@
+//! Opens what is on the disk, whatever has happened to it.
+
+use std::collections::HashMap;
+use std::io;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use super::Sequence;
+use super::config::Config;
+use super::disk::{Data, Disk};
+use super::format::{PRELUDE, Prelude, SEGMENT_MAGIC, VERSION, read_prelude};
+use super::index::{Entry, Segment, Slot};
+use super::levels::Levels;
+use super::log::Time;
+use super::place::{self, Settled};
+use super::scan::{Newer, Scan, scan};
+use super::state::{Group, State};
+use crate::component::BoxError;
+use crate::errors::Caused;
+
+/// What a disk is asked for where it cannot read a whole file.
+const BLOCK: usize = 4096;
+
+/// So many lines are logged about damage; all of it is counted.
+const LINES_MAX: usize = 20;
+
+/// What is put behind the name of a file without a record.
+const DAMAGED: &str = ".damaged";
+
+/// More of them are deleted.
+const DAMAGED_MAX: usize = 8;
+
+/// Larger files are none of ours; what is behind this is not looked at.
+const LEN_MAX: u64 = u32::MAX as u64;
+
+/// Opening a log.
+struct Recovery<'a> {
+    id: &'a str,
+    disk: &'a dyn Disk,
+    levels: &'a Levels,
+    now: u32,
+    state: State,
+    settled: HashMap<Slot, Settled>,
+    lines: usize,
+    /// Files without a record that are kept for whoever wants to look at them.
+    kept_damaged: usize,
+}
+
+/// What was found; an error where a newer program has written here, or the folder cannot be read at all.
+pub(super) fn recover(
+    id: &str,
+    config: Config,
+    disk: &dyn Disk,
+    time: &Time,
+    levels: &Levels,
+) -> Result<State, BoxError> {
+    let start = Instant::now();
+    let state = State::new(config);
+    let (now, settled) = (time.unix_seconds(), HashMap::new());
+    let mut recovery = Recovery { id, disk, levels, now, state, settled, lines: 0, kept_damaged: 0 };
+    recovery.read_places()?;
+    recovery.read_segments()?;
+    let Recovery { mut state, lines, .. } = recovery;
+    state.published = state.last;
+    if lines > LINES_MAX {
+        warn!(storage = %id, suppressed = lines - LINES_MAX, "storage has more damage than was said");
+    }
+    let (path, bytes, segments) = (disk.path(), state.bytes(), state.segments.len());
+    let records: u64 = state.segments.iter().map(Segment::held).sum();
+    let took_ms = start.elapsed().as_millis() as u64;
+    info!(storage = %id, %path, segments, bytes, records, took_ms, "storage opened");
+    Ok(state)
+}
+
+impl Recovery<'_> {
+    fn read_places(&mut self) -> Result<(), BoxError> {
+        let names = self.disk.names(place::FOLDER).map_err(|error| self.unreadable(place::FOLDER, error))?;
+        for name in names {
+            let Some((exporter, key)) = place::exporter(&name) else { continue };
+            let file = format!("{}/{name}", place::FOLDER);
+            let bytes = self.read(&file)?;
+            let parsed = place::parse(&bytes).map_err(|newer| self.newer(&file, &newer))?;
+            if parsed.damaged > 0 || bytes.len() < PRELUDE {
+                self.say(
+                    &file,
+                    0,
+                    parsed.damaged,
+                    "what an exporter has settled is not known and is read again",
+                );
+            }
+            self.state.last = self.state.last.max(parsed.settled.last());
+            let slot = self.state.slot(key, Duration::ZERO);
+            let place = &mut self.state.places[slot];
+            if exporter.is_some() {
+                (place.exporter, place.file) = (exporter, file);
+            }
+            let settled = self.settled.entry(slot).or_default();
+            settled.merge(parsed.settled);
+        }
+        Ok(())
+    }
+
+    fn read_segments(&mut self) -> Result<(), BoxError> {
+        let names = self.disk.names("").map_err(|error| self.unreadable("", error))?;
+        let mut firsts: Vec<Sequence> = names.iter().filter_map(|name| first_of(name)).collect();
+        firsts.sort_unstable();
+        // A newer program's data is left as it is, all of it, so this comes first.
+        for first in &firsts {
+            self.check_version(&Segment::file_name(*first))?;
+        }
+        self.kept_damaged = names.iter().filter(|name| name.ends_with(DAMAGED)).count();
+        for (index, first) in firsts.iter().enumerate() {
+            let below = firsts.get(index + 1).copied();
+            let name = Segment::file_name(*first);
+            let bytes = self.read(&name)?;
+            let sequences = (*first).max(1)..below.unwrap_or(Sequence::MAX);
+            let scan = scan(&bytes, sequences, below.is_none()).map_err(|newer| self.newer(&name, &newer))?;
+            self.take_segment(*first, bytes.len(), scan, below.is_none());
+        }
+        self.forget_places();
+        Ok(())
+    }
+
+    fn check_version(&self, name: &str) -> Result<(), BoxError> {
+        let mut bytes = [0; PRELUDE];
+        // What cannot be read is damage, which is met later.
+        let _ = self.disk.open(name).and_then(|file| file.read_at(&mut bytes, 0));
+        match read_prelude(&bytes, SEGMENT_MAGIC) {
+            Prelude::Version(version) if version > VERSION => Err(self.newer(name, &Newer(version))),
+            Prelude::Version(_) | Prelude::Damaged => Ok(()),
+        }
+    }
+
+    fn take_segment(&mut self, first: Sequence, len: usize, scan: Scan, is_last: bool) {
+        let name = Segment::file_name(first);
+        self.state.last = self.state.last.max(first.saturating_sub(1));
+        for damage in &scan.damages {
+            self.damaged(&name, damage.clone(), "it is not a record");
+        }
+        if scan.torn > 0 {
+            let reason = if is_last { "the end was not written" } else { "it is not a record" };
+            self.damaged(&name, scan.end..scan.end + scan.torn, reason);
+        }
+        if scan.records.is_empty() {
+            self.clear(&name, scan.torn > 0 || !scan.damages.is_empty());
+            return;
+        }
+        if is_last && len > scan.end {
+            // So that it is not said again.
+            let _ = self.disk.open(&name).and_then(|file| file.cut(scan.end as u64));
+        }
+        let mut segment = Segment::new(first, scan.end as u64, false);
+        for record in scan.records {
+            let (head, offset) = (record.head, record.offset);
+            if record.is_damaged {
+                self.damaged(
+                    &name,
+                    offset..offset + head.record_len(),
+                    "its checksum is wrong, its points are lost",
+                );
+            }
+            self.state.last = self.state.last.max(head.sequence);
+            let slots = head.keys.iter().map(|key| self.state.slot(*key, Duration::ZERO)).collect();
+            let Some(group) = self.state.group(slots) else {
+                self.damaged(&name, offset..offset + head.record_len(), "it is for readers beyond counting");
+                continue;
+            };
+            let written = u32::try_from(head.written_unix_nano / 1_000_000_000).unwrap_or(u32::MAX);
+            let entry = Entry {
+                sequence: head.sequence,
+                offset: offset as u32,
+                length: head.length,
+                points: head.points,
+                // The clock may have been ahead.
+                written: written.min(self.now),
+                group,
+                is_damaged: record.is_damaged,
+            };
+            let is_settled =
+                |slot: &Slot| self.settled.get(slot).is_some_and(|it| it.contains(head.sequence));
+            let group = &self.state.groups[usize::from(group)];
+            let held: Group = group.iter().copied().filter(|slot| !is_settled(slot)).collect();
+            for slot in &held {
+                self.state.places[*slot].backlog += entry.backlog();
+            }
+            segment.push(entry, held.into_iter());
+        }
+        self.state.segments.push_back(segment);
+    }
+
+    /// Takes a file without a record out of the way; one that something was in is kept under another name.
+    fn clear(&mut self, name: &str, has_content: bool) {
+        if has_content && self.kept_damaged < DAMAGED_MAX {
+            self.kept_damaged += 1;
+            let _ = self.disk.rename(name, &format!("{name}{DAMAGED}"));
+        } else {
+            let _ = self.disk.remove(name);
+        }
+    }
+
+    /// Places that no record names are no longer needed.
+    fn forget_places(&mut self) {
+        let named: Vec<bool> = {
+            let groups = &self.state.groups;
+            (0..self.state.places.len())
+                .map(|slot| groups.iter().any(|group| group.contains(&slot)))
+                .collect()
+        };
+        for (place, is_named) in self.state.places.iter().zip(named) {
+            if !is_named {
+                let _ = self.disk.remove(&place.file);
+            }
+        }
+    }
+
+    /// All bytes of a file; zeros where the disk cannot read.
+    fn read(&mut self, name: &str) -> Result<Vec<u8>, BoxError> {
+        let file = self.disk.open(name).map_err(|error| self.unreadable(name, error))?;
+        let len = file.len().map_err(|error| self.unreadable(name, error))?.min(LEN_MAX);
+        let mut bytes = vec![0; usize::try_from(len)?];
+        if let Err(error) = file.read_at(&mut bytes, 0) {
+            self.say(name, 0, bytes.len(), &format!("the disk cannot read all of it: {error}"));
+            read_blocks(&*file, &mut bytes);
+        }
+        Ok(bytes)
+    }
+
+    fn damaged(&mut self, file: &str, bytes: Range<usize>, reason: &str) {
+        self.levels.damaged(1, bytes.len() as u64);
+        self.say(file, bytes.start, bytes.len(), reason);
+    }
+
+    fn say(&mut self, file: &str, offset: usize, bytes: usize, reason: &str) {
+        self.lines += 1;
+        if self.lines <= LINES_MAX {
+            let (storage, path) = (self.id, self.disk.path());
+            warn!(%storage, %path, %file, offset, bytes, %reason, "storage is damaged");
+        }
+    }
+
+    fn unreadable(&self, name: &str, error: io::Error) -> Caused {
+        Caused::new(format!("cannot read `{}/{name}`", self.disk.path()), error)
+    }
+
+    fn newer(&self, name: &str, Newer(version): &Newer) -> BoxError {
+        format!(
+            "`{}/{name}` was written by a newer version of this program (format {version}): start that one, which \
+             empties it, or give this one a `directory` of its own; nothing was changed",
+            self.disk.path()
+        )
+        .into()
+    }
+}
+
+/// The first sequence of a segment with this name; `None` where it is none.
+fn first_of(name: &str) -> Option<Sequence> {
+    let first = name.strip_suffix(".log")?.parse().ok()?;
+    (Segment::file_name(first) == name).then_some(first)
+}
+
+fn read_blocks(file: &dyn Data, bytes: &mut [u8]) {
+    for (index, block) in bytes.chunks_mut(BLOCK).enumerate() {
+        if file.read_at(block, (index * BLOCK) as u64).is_err() {
+            block.fill(0);
+        }
+    }
+}

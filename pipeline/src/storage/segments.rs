@@ -1,0 +1,125 @@
+//! The files that records are written to: the one that is written, and the one that is made ahead.
+
+use std::io;
+
+use super::Sequence;
+use super::config::Fsync;
+use super::disk::Data;
+use super::format::{PRELUDE, SEGMENT_MAGIC, VERSION, prelude};
+use super::index::Segment;
+use super::log::Shared;
+
+/// The segment that is made ahead.
+const SPARE: &str = "spare";
+
+#[derive(Default)]
+pub(super) struct Segments {
+    pub(super) active: Option<Active>,
+    pub(super) spare: Option<Active>,
+    /// Something was written and is not synced.
+    pub(super) is_unsynced: bool,
+}
+
+/// A segment that is written.
+pub(super) struct Active {
+    pub(super) file: Box<dyn Data>,
+    pub(super) end: u64,
+    /// What is set aside for it.
+    pub(super) capacity: u64,
+}
+
+/// Why no segment can be made.
+pub(super) enum Lack {
+    /// The limit of the configuration.
+    Full(String),
+    Disk(io::Error),
+}
+
+impl Segments {
+    /// Begins a new segment of at least this size.
+    pub(super) fn roll(&mut self, shared: &Shared, capacity: u64, first: Sequence) -> Result<(), Lack> {
+        self.seal(shared);
+        if self.spare.as_ref().is_none_or(|spare| spare.capacity < capacity) {
+            self.make_spare(shared, capacity)?;
+        }
+        let Some(active) = self.spare.take() else { return Ok(()) };
+        let name = Segment::file_name(first);
+        let fsync = shared.state().config.fsync;
+        let renamed = shared
+            .disk
+            .rename(SPARE, &name)
+            .and_then(|()| if fsync == Fsync::Never { Ok(()) } else { shared.disk.sync_folder(&name) });
+        if let Err(error) = renamed {
+            // Whichever name it has now, nothing is in it.
+            let _ = shared.disk.remove(&name);
+            let _ = shared.disk.remove(SPARE);
+            shared.state().spare = 0;
+            return Err(Lack::Disk(error));
+        }
+        let mut state = shared.state();
+        state.spare = 0;
+        state.segments.push_back(Segment::new(first, active.capacity, true));
+        self.active = Some(active);
+        Ok(())
+    }
+
+    /// Makes a segment ahead, so that a full disk is met here and not in the middle of a record.
+    pub(super) fn make_spare(&mut self, shared: &Shared, needed: u64) -> Result<(), Lack> {
+        self.drop_spare(shared);
+        let (fsync, capacity, left, max_size) = {
+            let state = shared.state();
+            let config = &state.config;
+            let left = config.max_size.0.saturating_sub(state.bytes());
+            (config.fsync, needed.max(config.segment_bytes()), left, config.max_size)
+        };
+        if capacity > left {
+            return Err(Lack::Full(format!("`max_size` of {max_size} is used up")));
+        }
+        let made = shared.disk.create(SPARE).and_then(|file| {
+            file.allocate(capacity)?;
+            file.write_at(&prelude(SEGMENT_MAGIC, VERSION), 0)?;
+            if fsync != Fsync::Never {
+                file.sync()?;
+            }
+            Ok(file)
+        });
+        match made {
+            Ok(file) => {
+                self.spare = Some(Active { file, end: PRELUDE as u64, capacity });
+                shared.state().spare = capacity;
+                Ok(())
+            }
+            Err(error) => {
+                let _ = shared.disk.remove(SPARE);
+                Err(Lack::Disk(error))
+            }
+        }
+    }
+
+    /// Ends the segment where its last record ends.
+    pub(super) fn seal(&mut self, shared: &Shared) {
+        let Some(active) = self.active.take() else { return };
+        if self.is_unsynced && shared.state().config.fsync == Fsync::Interval {
+            let _ = active.file.sync();
+        }
+        // Also gives back what was set aside. Should it fail, opening the log cuts it.
+        let _ = active.file.cut(active.end);
+        let mut state = shared.state();
+        if let Some(segment) = state.segments.back_mut() {
+            segment.is_active = false;
+            segment.bytes = active.end;
+        }
+    }
+
+    pub(super) fn drop_spare(&mut self, shared: &Shared) {
+        self.spare = None;
+        // There may be one of a process that was killed.
+        let _ = shared.disk.remove(SPARE);
+        shared.state().spare = 0;
+    }
+
+    /// What can be written without asking the disk for more.
+    pub(super) fn left(&self) -> u64 {
+        [&self.active, &self.spare].into_iter().flatten().map(|file| file.capacity - file.end).sum()
+    }
+}

@@ -1,0 +1,185 @@
+//! Full disks, disks with errors, disks that are read-only: nothing breaks, and all goes on by itself.
+
+use super::super::disk::Disk;
+use super::*;
+
+const FULL: i32 = 28;
+const INPUT_OUTPUT: i32 = 5;
+const READ_ONLY: i32 = 30;
+
+#[track_caller]
+fn reason(result: Result<impl fmt::Debug, Unwritable>) -> String {
+    result.unwrap_err().reason
+}
+
+/// Adds records until one does not fit; how many did.
+fn fill(rig: &Rig, reader: &Reader) -> u64 {
+    let mut number = 0;
+    while rig.log.room(20_000).is_ok() {
+        number += 1;
+        rig.add_large(number, 20_000, &[reader]).unwrap();
+        eventually(|| rig.disk.is_idle() || rig.log.shared.state().room.lack.is_some());
+    }
+    number
+}
+
+#[test]
+fn a_full_disk_is_met_before_a_batch_is_taken_and_writing_goes_on_when_there_is_room() {
+    let rig = Rig::new(config());
+    rig.disk.limit(Some(400_000));
+    let ana = rig.reader("ana");
+    let number = fill(&rig, &ana);
+    assert!(number >= 9, "{number}");
+    let reason = reason(rig.log.room(20_000));
+    assert!(
+        reason.contains("/sim") && reason.contains("No space left") && reason.contains("bytes are free"),
+        "{reason}"
+    );
+    // There may be room for something small.
+    assert_eq!(all(&ana).len() as u64, number);
+
+    rig.disk.limit(None);
+    rig.pass(2);
+    eventually(|| rig.log.room(20_000).is_ok());
+    rig.add_large(99, 20_000, &[&ana]).unwrap();
+    drop(ana);
+    let rig = rig.reopened(config());
+    assert_eq!(all(&rig.reader("ana")).len() as u64, number + 1);
+}
+
+#[test]
+fn what_is_settled_is_deleted_from_a_full_disk() {
+    let rig = Rig::new(config());
+    rig.disk.limit(Some(400_000));
+    let ana = rig.reader("ana");
+    fill(&rig, &ana);
+    let used = rig.disk.used();
+    rig.disk.fail(Some(FULL));
+    sequences(&ana).into_iter().for_each(|sequence| ana.settle(sequence));
+    eventually(|| rig.disk.used() + 100_000 < used);
+    rig.disk.fail(None);
+    rig.pass(2);
+    eventually(|| rig.log.room(20_000).is_ok());
+}
+
+/// A disk that fails in writing, and then does not.
+fn check(fail: impl Fn(&SimDisk, Option<i32>), error: i32, text: &str) {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    rig.add(1, &[&ana]).unwrap();
+    eventually(|| rig.disk.is_idle());
+    fail(&rig.disk, Some(error));
+    assert!(reason(rig.add(2, &[&ana])).contains(text));
+    // The disk is left alone for a second.
+    assert!(reason(rig.log.room(100)).contains(text));
+    assert!(reason(rig.add(3, &[&ana])).contains(text));
+    rig.pass(2);
+    assert!(reason(rig.add(4, &[&ana])).contains(text));
+    assert_eq!(sequences(&ana), [1]);
+
+    fail(&rig.disk, None);
+    rig.pass(2);
+    eventually(|| rig.log.room(100).is_ok());
+    assert_eq!(rig.add(5, &[&ana]), Ok(5));
+    assert_eq!(sequences(&ana), [1, 5]);
+    assert_eq!(all(&ana)[1].request, request(5, 0));
+    let after = Rig::on(rig.disk.killed(), config());
+    assert_eq!(sequences(&after.reader("ana")), [1, 5]);
+}
+
+#[test]
+fn a_write_that_fails_leaves_nothing_in_the_log() {
+    check(SimDisk::fail, INPUT_OUTPUT, "Input/output error");
+    check(SimDisk::fail, READ_ONLY, "Read-only file system");
+    check(SimDisk::fail, FULL, "No space left");
+}
+
+#[test]
+fn a_sync_that_fails_leaves_nothing_in_the_log() {
+    check(SimDisk::fail_syncs, INPUT_OUTPUT, "Input/output error");
+}
+
+#[test]
+fn a_disk_that_fails_from_the_start_is_waited_for() {
+    let disk = SimDisk::default();
+    disk.fail(Some(READ_ONLY));
+    let rig = Rig::on(disk, config());
+    let ana = rig.reader("ana");
+    assert!(reason(rig.log.room(100)).contains("Read-only"));
+    assert!(reason(rig.add(1, &[&ana])).contains("Read-only"));
+    rig.disk.fail(None);
+    rig.pass(2);
+    eventually(|| rig.log.room(100).is_ok());
+    assert_eq!(rig.add(2, &[&ana]), Ok(2));
+}
+
+#[test]
+fn settled_records_whose_file_could_not_be_written_are_written_later() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    (1..=5).for_each(|number| assert!(rig.add(number, &[&ana]).is_ok()));
+    eventually(|| rig.disk.is_idle());
+    rig.disk.fail(Some(INPUT_OUTPUT));
+    ana.settle(1);
+    eventually(|| !rig.log.shared.state().is_dirty);
+    assert_eq!(sequences(&ana), [2, 3, 4, 5]);
+    rig.disk.fail(None);
+    rig.pass(2);
+    eventually(|| {
+        let after = Rig::on(rig.disk.killed(), config());
+        sequences(&after.reader("ana")) == [2, 3, 4, 5]
+    });
+}
+
+#[test]
+fn what_the_disk_cannot_read_is_waited_for_and_then_lost() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    (1..=3).for_each(|number| assert!(rig.add(number, &[&ana]).is_ok()));
+    let name = "00000000000000000001.log";
+    let len = rig.disk.len(name) as u64;
+    rig.disk.unreadable(name, len - 1..len);
+    // What comes before is read, then the error is told.
+    assert_eq!(ana.read_here(0, u64::MAX).unwrap().len(), 2);
+    assert!(ana.read_here(3, u64::MAX).is_err());
+    rig.pass(5);
+    assert!(ana.read_here(3, u64::MAX).is_err());
+    rig.disk.readable();
+    assert!(!ana.read_here(3, u64::MAX).unwrap()[0].is_damaged);
+    rig.disk.unreadable(name, len - 1..len);
+    rig.pass(6);
+    assert!(ana.read_here(3, u64::MAX).unwrap()[0].is_damaged);
+}
+
+#[test]
+fn what_the_disk_cannot_read_at_the_start_is_passed_over() {
+    let rig = Rig::new(Config { fsync: Fsync::Never, ..config() });
+    let ana = rig.reader("ana");
+    (1..=8).for_each(|number| assert!(rig.add_large(number, 5000, &[&ana]).is_ok()));
+    drop(ana);
+    let disk = rig.disk.clone();
+    drop(rig);
+    disk.unreadable("00000000000000000001.log", 12_000..12_100);
+    let rig = Rig::on(disk, config());
+    let ana = rig.reader("ana");
+    let mut damaged = Vec::new();
+    for number in 1..=8 {
+        let record = ana.read_here(number, 0).ok().and_then(|records| records.into_iter().next());
+        if record.is_none_or(|record| record.is_damaged || record.sequence != number) {
+            damaged.push(number);
+        }
+    }
+    assert_eq!(damaged, [3]);
+}
+
+#[test]
+fn a_file_that_somebody_deletes_is_told_as_damage() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    rig.add(1, &[&ana]).unwrap();
+    Disk::remove(&rig.disk, "00000000000000000001.log").unwrap();
+    let records = all(&ana);
+    assert_eq!((records.len(), records[0].is_damaged, records[0].points), (1, true, 1));
+    ana.settle(1);
+    assert_eq!(sequences(&ana), NONE);
+}

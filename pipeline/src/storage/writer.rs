@@ -1,0 +1,364 @@
+//! The one thread that changes files: it writes what has come since the last time with one write and one sync.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tracing::{error, info};
+
+use super::config::Fsync;
+use super::disk::Disk;
+use super::format::{Head, PRELUDE, head_len};
+use super::index::Entry;
+use super::log::Shared;
+use super::places::Places;
+use super::segments::{Lack, Segments};
+use super::state::{Command, Pending, State};
+use super::upkeep::Upkeep;
+use super::{Sequence, Unwritable};
+use crate::otlp;
+
+/// How long a disk that failed is left alone.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How often limits are looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) disk: Arc<dyn Disk>,
+    segments: Segments,
+    places: Places,
+    upkeep: Upkeep,
+    /// Records that are to be written together.
+    buffer: Vec<u8>,
+    group: Vec<Waiting>,
+    failure: Option<Failure>,
+    synced_at: Duration,
+}
+
+/// A record in the buffer.
+struct Waiting {
+    entry: Entry,
+    answer: oneshot::Sender<Result<(), Unwritable>>,
+}
+
+struct Failure {
+    reason: String,
+    retry_at: Duration,
+}
+
+/// Tells all who would wait that the thread is gone, even if it panicked.
+struct Alive(Arc<Shared>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.room =
+            super::state::Room { lack: Some(String::from("its writer has stopped")), ..Default::default() };
+        // Those who wait for an answer see that it will not come.
+        state.queue.clear();
+    }
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            disk: shared.disk.clone(),
+            shared,
+            segments: Segments::default(),
+            places: Places::default(),
+            upkeep: Upkeep::default(),
+            buffer: Vec::new(),
+            group: Vec::new(),
+            failure: None,
+            synced_at: Duration::ZERO,
+        }
+    }
+
+    /// Makes the first segment ahead, so that there is room before anybody asks.
+    pub(super) fn begin(&mut self) {
+        self.segments.drop_spare(&self.shared);
+        self.keep_up();
+    }
+
+    /// Works until the log is closed and all is written.
+    pub(super) fn run(mut self) {
+        let _alive = Alive(self.shared.clone());
+        let mut tick = self.now() + TICK;
+        loop {
+            let (commands, is_closed) = self.wait(tick);
+            let is_idle = commands.is_empty();
+            self.write(commands);
+            self.places.write(&self.shared, false);
+            let is_tick = self.now() >= tick;
+            if is_tick {
+                tick = self.now() + TICK;
+                self.places.write(&self.shared, true);
+                self.sync_interval();
+            }
+            if is_tick || self.segments.spare.is_none() || self.shared.state().has_emptied() {
+                self.keep_up();
+            }
+            if is_closed && is_idle {
+                return self.close();
+            }
+        }
+    }
+
+    fn wait(&self, until: Duration) -> (Vec<Command>, bool) {
+        let mut state = self.shared.state();
+        while state.queue.is_empty() && !state.is_dirty && !state.is_closed {
+            let Some(left) = until.checked_sub(self.now()).filter(|left| !left.is_zero()) else { break };
+            state = self.shared.wait(state, left);
+        }
+        state.is_dirty = false;
+        (std::mem::take(&mut state.queue), state.is_closed)
+    }
+
+    fn write(&mut self, commands: Vec<Command>) {
+        let (mut settled, mut last, mut points) = (Vec::new(), 0, 0);
+        for command in commands {
+            match command {
+                Command::Append(pending) => {
+                    last = pending.sequence;
+                    points += pending.batch.len() as u64;
+                    self.add(pending);
+                }
+                Command::Settle(slot, sequence) => settled.push((slot, sequence)),
+            }
+        }
+        self.flush(self.buffer.len());
+        if last > 0 || !settled.is_empty() {
+            let mut state = self.shared.state();
+            state.published = state.published.max(last);
+            state.points_queued = state.points_queued.saturating_sub(points);
+            for (slot, sequence) in settled {
+                state.settle(slot, sequence);
+            }
+            self.tell_room(&mut state);
+        }
+    }
+
+    /// Puts a record behind the others in the buffer; where it does not fit the segment, after a new one is begun.
+    fn add(&mut self, pending: Pending) {
+        let start = self.buffer.len();
+        let written_unix_nano = self.shared.time.clock.unix_nano();
+        let mut head = Head {
+            sequence: pending.sequence,
+            written_unix_nano,
+            points: u32::try_from(pending.batch.len()).unwrap_or(u32::MAX),
+            length: 0,
+            checksum: 0,
+            keys: self.shared.state().keys(pending.group).collect(),
+        };
+        self.buffer.resize(start + head.len(), 0);
+        otlp::encode(&pending.batch, &mut self.buffer);
+        let total = self.buffer.len() - start;
+        let request = &self.buffer[start + head.len()..];
+        head.checksum = crc32fast::hash(request);
+        let length = u32::try_from(request.len()).ok().filter(|_| u32::try_from(total + PRELUDE).is_ok());
+        let fits = match length {
+            Some(length) => {
+                head.length = length;
+                self.fit(start, total as u64, pending.sequence)
+            }
+            None => Err(String::from("a batch takes 4 GiB or more")),
+        };
+        if let Err(lack) = fits {
+            self.buffer.truncate(self.buffer.len() - total);
+            let reason = format!("`{}` takes nothing more: {lack}", self.disk.path());
+            let _ = pending.answer.send(Err(Unwritable { reason }));
+            return;
+        }
+        let at = self.buffer.len() - total;
+        let mut bytes = Vec::with_capacity(head_len(head.keys.len()));
+        head.put(&mut bytes);
+        self.buffer[at..at + bytes.len()].copy_from_slice(&bytes);
+        let end = self.segments.active.as_ref().map_or(0, |active| active.end);
+        let entry = Entry {
+            sequence: pending.sequence,
+            offset: (end + at as u64) as u32,
+            length: head.length,
+            points: head.points,
+            written: self.shared.time.unix_seconds(),
+            group: pending.group,
+            is_damaged: false,
+        };
+        self.group.push(Waiting { entry, answer: pending.answer });
+    }
+
+    /// Sees to it that the segment has room for what stands in the buffer from `start` on.
+    fn fit(&mut self, start: usize, total: u64, first: Sequence) -> Result<(), String> {
+        let needed = start as u64 + total;
+        if self.segments.active.as_ref().is_some_and(|active| active.end + needed <= active.capacity) {
+            return Ok(());
+        }
+        self.flush(start);
+        if let Some(failure) = self.failure.as_ref().filter(|failure| self.now() < failure.retry_at) {
+            return Err(failure.reason.clone());
+        }
+        match self.segments.roll(&self.shared, total + PRELUDE as u64, first) {
+            Ok(()) => Ok(()),
+            Err(Lack::Full(lack)) => Err(lack),
+            Err(Lack::Disk(error)) => Err(self.fail("begin a file", &error)),
+        }
+    }
+
+    /// Writes the first bytes of the buffer, which are the records that wait, and answers for them.
+    fn flush(&mut self, bytes: usize) {
+        let group = std::mem::take(&mut self.group);
+        let Some(active) = self.segments.active.as_mut().filter(|_| !group.is_empty()) else {
+            self.buffer.drain(..bytes);
+            return;
+        };
+        let fsync = self.shared.state().config.fsync;
+        let mut written = active.file.write_at(&self.buffer[..bytes], active.end);
+        if written.is_ok() && fsync == Fsync::Always {
+            let start = Instant::now();
+            written = active.file.sync();
+            self.shared.levels.synced(start.elapsed());
+        }
+        self.buffer.drain(..bytes);
+        match written {
+            Ok(()) => {
+                active.end += bytes as u64;
+                self.segments.is_unsynced = fsync != Fsync::Always;
+                self.publish(group, bytes as u64);
+            }
+            Err(error) => {
+                // Cuts off what was written of it; behind a sync that failed nothing is sure either.
+                self.segments.seal(&self.shared);
+                let reason = self.fail("write", &error);
+                for waiting in group {
+                    let reason = format!("`{}` takes nothing more: {reason}", self.disk.path());
+                    let _ = waiting.answer.send(Err(Unwritable { reason }));
+                }
+            }
+        }
+    }
+
+    fn publish(&mut self, group: Vec<Waiting>, bytes: u64) {
+        let mut state = self.shared.state();
+        let state = &mut *state;
+        let mut points = 0;
+        for Waiting { entry, .. } in &group {
+            let slots = &state.groups[usize::from(entry.group)];
+            for slot in slots {
+                state.places[*slot].backlog += entry.backlog();
+            }
+            if let Some(segment) = state.segments.back_mut() {
+                segment.push(*entry, slots.iter().copied());
+            }
+            points += u64::from(entry.points);
+            state.published = entry.sequence;
+        }
+        state.bytes_a_point = (state.bytes_a_point * 7 + bytes / points.max(1)).div_ceil(8).max(1);
+        self.tell_room(state);
+        for Waiting { answer, .. } in group {
+            // Whoever has stopped waiting will find the record in the log.
+            let _ = answer.send(Ok(()));
+        }
+    }
+
+    /// Leaves the disk alone for a while; what to tell whoever wants to write.
+    fn fail(&mut self, doing: &str, error: &io::Error) -> String {
+        let reason = self.complain(doing, error);
+        self.failure = Some(Failure { reason: reason.clone(), retry_at: self.now() + RETRY_AFTER });
+        // Making another will show that the disk can be written again.
+        self.segments.drop_spare(&self.shared);
+        let mut state = self.shared.state();
+        state.room.lack = Some(reason.clone());
+        // Before anybody is answered, who might ask for room.
+        self.tell_room(&mut state);
+        drop(state);
+        reason
+    }
+
+    /// Says that the disk failed.
+    fn complain(&self, doing: &str, error: &io::Error) -> String {
+        let free = self
+            .disk
+            .free_bytes()
+            .map_or_else(|_| String::new(), |bytes| format!(", {bytes} bytes are free"));
+        let reason = format!("cannot {doing}: {error}{free}");
+        self.shared.levels.failed();
+        if let Some(suppressed) = self.shared.failures.speak() {
+            let (storage, path) = (&self.shared.id, self.disk.path());
+            error!(%storage, %path, %reason, suppressed, "storage cannot be written, new batches are refused");
+        }
+        reason
+    }
+
+    /// Deletes what nobody needs, sees that there is a segment ahead, and keeps to the limits.
+    fn keep_up(&mut self) {
+        let now = self.now();
+        let removed = self.upkeep.remove_empty(&self.shared);
+        if let Err(error) = removed {
+            self.complain("delete a file", &error);
+        }
+        let is_due = self.failure.as_ref().is_none_or(|failure| now >= failure.retry_at);
+        let capacity = self.shared.state().config.segment_bytes();
+        let mut is_full = false;
+        if self.segments.spare.is_none() && is_due {
+            match self.segments.make_spare(&self.shared, capacity) {
+                Ok(()) => self.recovered(),
+                Err(Lack::Full(lack)) => {
+                    is_full = true;
+                    self.failure = None;
+                    self.shared.state().room.lack = Some(lack);
+                }
+                Err(Lack::Disk(error)) => {
+                    self.fail("set a file aside", &error);
+                }
+            }
+        }
+        self.upkeep.keep_limits(&self.shared, is_full);
+        let mut state = self.shared.state();
+        self.tell_room(&mut state);
+    }
+
+    fn recovered(&mut self) {
+        self.shared.state().room.lack = None;
+        if self.failure.take().is_some() {
+            let (storage, path) = (&self.shared.id, self.disk.path());
+            info!(%storage, %path, "storage can be written again");
+        }
+    }
+
+    fn tell_room(&self, state: &mut State) {
+        state.room.aside = self.segments.left();
+        state.room.segment = state.config.segment_bytes();
+        state.room.free = state.config.max_size.0.saturating_sub(state.bytes());
+    }
+
+    fn sync_interval(&mut self) {
+        let (fsync, interval) = {
+            let config = &self.shared.state().config;
+            (config.fsync, config.fsync_interval.0)
+        };
+        let is_due =
+            self.segments.is_unsynced && fsync == Fsync::Interval && self.now() >= self.synced_at + interval;
+        if let Some(active) = self.segments.active.as_ref().filter(|_| is_due) {
+            let synced = active.file.sync();
+            self.segments.is_unsynced = false;
+            self.synced_at = self.now();
+            if let Err(error) = synced {
+                self.segments.seal(&self.shared);
+                self.fail("sync", &error);
+            }
+        }
+    }
+
+    fn close(mut self) {
+        self.segments.seal(&self.shared);
+        self.places.close(&self.shared);
+        self.segments.drop_spare(&self.shared);
+        let _ = self.upkeep.remove_empty(&self.shared);
+    }
+
+    fn now(&self) -> Duration {
+        (self.shared.time.steady)()
+    }
+}
