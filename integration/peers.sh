@@ -53,10 +53,10 @@ if ! command -v go > /dev/null; then
     exit 0
 fi
 
-mkdir -p "$folder/bin"
-work=$(mktemp -d "$folder/build.XXXXXX")
-# Modules are written without leave to be removed.
-trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+# What was fetched and compiled is kept until all is built, so that a build that was ended goes on from there.
+work=$folder/build
+mkdir -p "$folder/bin" "$work/bin"
+rm -rf "$work/otelcol"
 export GOPATH=$work/go GOMODCACHE=$work/go/pkg/mod GOCACHE=$work/cache GOBIN=$work/bin CGO_ENABLED=0 GOTOOLCHAIN=local
 export GOFLAGS= work builder recipe=$PWD/otelcol.yaml
 export -f build go_install
@@ -69,5 +69,8 @@ for name in "${missing[@]}"; do
     else
         echo "skipped: $name cannot be built:" >&2
         tail -n 20 "$work/log" >&2
+        failed=yes
     fi
 done
+# Modules are written without leave to be removed.
+[ -n "${failed:-}" ] || { chmod -R u+w "$work"; rm -rf "$work"; }

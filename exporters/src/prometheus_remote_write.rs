@@ -12,6 +12,7 @@
 //! so a batch that is tried again is the same request again.
 
 mod answer;
+mod attempts;
 mod bodies;
 mod config;
 mod forms;
@@ -50,6 +51,7 @@ use crate::push::compression::INLINE_SIZE_MAX;
 use crate::push::post::Post;
 use crate::push::preset::{Preset, Way};
 use answer::Verdict;
+use attempts::Attempts;
 pub use bodies::RemoteWriteBodies;
 use config::{Config, Destination, Http};
 use memory::Memory;
@@ -72,7 +74,10 @@ const LINE_PAUSE: Duration = Duration::from_mins(1);
 /// An answer longer than this is not read; its status says enough.
 const RESPONSE_SIZE_MAX: ByteSize = ByteSize::mib(1);
 
-const VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
+/// Says how often the same request was sent before.
+static RETRY_ATTEMPT: HeaderName = HeaderName::from_static("retry-attempt");
+
+static VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
 
 /// What a request holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -96,6 +101,7 @@ struct RemoteWrite {
     post: Post,
     memory: Arc<Memory>,
     negotiation: Negotiation,
+    attempts: Attempts,
     metadata: Option<Metadata>,
     body_size_max: ByteSize,
     too_large: TooLarge,
@@ -171,6 +177,7 @@ impl RemoteWrite {
             },
             memory: Arc::new(Memory::new(config.rules(), external.collect(), config.forms())),
             negotiation: Negotiation::new(&context.id, config.format()),
+            attempts: Attempts::default(),
             metadata: config.send_metadata.then(Metadata::default),
             body_size_max: config.max_batch_size_bytes,
             too_large: config.when_too_large,
@@ -206,10 +213,11 @@ impl RemoteWrite {
             return Ok(Attempt::Taken(plan.mark_sent()));
         }
         let (body, counts) = self.write(&plan, batch)?;
-        let response = self.post.send(compress(body).await?, headers(format)).await?;
-        let (head, text) = self.post.explanation(response).await;
-        let answer = Answer { status: head.status, headers: &head.headers, body: &text };
-        match answer::judge(&answer, (format, counts), self.too_large, self.post.now()) {
+        // Before the points: once they are taken nothing may keep the attempt from ending.
+        if let (Format::V1, Some(metadata)) = (format, &self.metadata) {
+            metadata.send(&self.id, &self.post, &self.memory).await;
+        }
+        match self.post_once(body, (format, counts)).await? {
             Verdict::Failed(error) => {
                 if matches!(error, ExportError::Bad { .. }) {
                     plan.give_up_targets();
@@ -219,9 +227,8 @@ impl RemoteWrite {
             Verdict::UnknownFormat { reason } => Ok(Attempt::UnknownFormat { reason }),
             Verdict::Taken => {
                 self.tell(&plan);
-                let receipt = plan.mark_sent();
-                self.confirm(format).await;
-                Ok(Attempt::Taken(receipt))
+                self.confirm(format);
+                Ok(Attempt::Taken(plan.mark_sent()))
             }
             Verdict::PartlyTaken { refused, reason } => {
                 self.tell(&plan);
@@ -233,11 +240,31 @@ impl RemoteWrite {
                 }
                 // What is refused is told in samples; a point is not refused more than once.
                 let rejected = refused.min(plan.entries.len() as u64);
-                let receipt = Receipt { rejected, ..plan.mark_sent() };
-                self.confirm(format).await;
-                Ok(Attempt::Taken(receipt))
+                self.confirm(format);
+                Ok(Attempt::Taken(Receipt { rejected, ..plan.mark_sent() }))
             }
         }
+    }
+
+    async fn post_once(
+        &self,
+        body: Vec<u8>,
+        (format, counts): (Format, Counts),
+    ) -> Result<Verdict, ExportError> {
+        let body = compress(body).await?;
+        let (request, attempts) = self.attempts.begin(&body);
+        let mut headers = headers(format);
+        if attempts > 0 {
+            headers.insert(RETRY_ATTEMPT.clone(), HeaderValue::from(attempts));
+        }
+        let response = self.post.send(body, headers).await?;
+        let (head, text) = self.post.explanation(response).await;
+        let answer = Answer { status: head.status, headers: &head.headers, body: &text };
+        let verdict = answer::judge(&answer, (format, counts), self.too_large, self.post.now());
+        if !matches!(verdict, Verdict::Failed(ExportError::Retry { .. })) {
+            self.attempts.settle(request);
+        }
+        Ok(verdict)
     }
 
     fn write(&self, plan: &Plan, batch: &Batch) -> Result<(Vec<u8>, Counts), ExportError> {
@@ -266,12 +293,10 @@ impl RemoteWrite {
         Ok((body, counts))
     }
 
-    /// Notes that the other side knows the format; and tells it of families when it is time.
-    async fn confirm(&self, format: Format) {
-        match (format, &self.metadata) {
-            (Format::V2, _) => self.negotiation.confirm(),
-            (Format::V1, Some(metadata)) => metadata.send(&self.id, &self.post, &self.memory).await,
-            (Format::V1, None) => {}
+    /// Notes that the other side knows the format.
+    fn confirm(&self, format: Format) {
+        if format == Format::V2 {
+            self.negotiation.confirm();
         }
     }
 
@@ -302,7 +327,7 @@ fn headers(format: Format) -> HeaderMap {
     HeaderMap::from_iter([
         (CONTENT_TYPE, format.content_type()),
         (CONTENT_ENCODING, HeaderValue::from_static("snappy")),
-        (VERSION, format.version()),
+        (VERSION.clone(), format.version()),
     ])
 }
 

@@ -35,12 +35,29 @@ struct Sample {
     timestamp: i64,
 }
 
+/// A series of a request: its labels in the order of the request, and its samples by time in milliseconds.
+pub(crate) type Written = (Vec<(String, String)>, Vec<(i64, f64)>);
+
+/// All series in a body, or what is wrong with it.
+pub(crate) fn series(body: &[u8]) -> Result<Vec<Written>, String> {
+    let labels = |series: &Series| {
+        series.labels.iter().map(|label| (label.name.clone(), label.value.clone())).collect()
+    };
+    let samples =
+        |series: &Series| series.samples.iter().map(|sample| (sample.timestamp, sample.value)).collect();
+    Ok(decode(body)?.series.iter().map(|series| (labels(series), samples(series))).collect())
+}
+
+fn decode(body: &[u8]) -> Result<WriteRequest, String> {
+    let body = snap::raw::Decoder::new().decompress_vec(body).map_err(|error| error.to_string())?;
+    WriteRequest::decode(&*body).map_err(|error| error.to_string())
+}
+
 /// The points of the load in a body, or what is wrong with it; other series are not looked at.
 ///
 /// The marks of series that ended are NaN and no points.
 pub(crate) fn points(body: &[u8]) -> Result<Vec<Point>, String> {
-    let body = snap::raw::Decoder::new().decompress_vec(body).map_err(|error| error.to_string())?;
-    let request = WriteRequest::decode(&*body).map_err(|error| error.to_string())?;
+    let request = decode(body)?;
     let points = request.series.iter().flat_map(|series| {
         let label = |name: &str| {
             series.labels.iter().find(|label| label.name == name).map(|label| label.value.clone())

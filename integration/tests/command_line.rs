@@ -247,8 +247,8 @@ fn a_component_that_is_not_here_yet_is_told_from_a_slip() {
 receivers:
   otlp: {protocols: {grpc: }}
 processors:
-  batch:
-  memory_limiter: {check_interval: 1s}
+  transform:
+  metricstransform: {transforms: []}
 exporters:
   debug: {}
 extensions:
@@ -256,12 +256,12 @@ extensions:
 service:
   extensions: [health_check]
   pipelines:
-    metrics: {receivers: [otlp], processors: [memory_limiter, batch], exporters: [debug]}
+    metrics: {receivers: [otlp], processors: [transform, metricstransform], exporters: [debug]}
     traces: {receivers: [otlp], exporters: [debug]}
 ";
     let expected = [
-        "a.yaml:5:3: processors.batch: there is no processor `batch` here yet; every exporter merges by itself",
-        "a.yaml:6:3: processors.memory_limiter: there is no processor `memory_limiter` here yet",
+        "a.yaml:5:3: processors.transform: there is no processor `transform` here yet; use `attributes`",
+        "a.yaml:6:3: processors.metricstransform: there is no processor `metricstransform` here yet; use `relabel`",
         "a.yaml:10:3: extensions.health_check: there is no extension `health_check` here yet",
         "service.pipelines.traces: signal `traces` is not collected",
     ];

@@ -230,23 +230,21 @@ impl Config {
     }
 
     fn written_connection(&self) -> (Http, &'static str) {
-        match &self.http {
-            Some(http) => ((**http).clone(), "http."),
-            None => {
-                let http = Http {
-                    endpoint: self.endpoint.clone(),
-                    tls: self.tls.clone(),
-                    headers: self.headers.clone(),
-                    auth: self.auth.clone(),
-                    timeout: self.timeout,
-                    compression: self.compression,
-                    compression_params: self.compression_params,
-                    proxy_url: self.proxy_url.clone(),
-                    ..Http::default()
-                };
-                (http, "")
-            }
+        if let Some(http) = &self.http {
+            return ((**http).clone(), "http.");
         }
+        let http = Http {
+            endpoint: self.endpoint.clone(),
+            tls: self.tls.clone(),
+            headers: self.headers.clone(),
+            auth: self.auth.clone(),
+            timeout: self.timeout,
+            compression: self.compression,
+            compression_params: self.compression_params,
+            proxy_url: self.proxy_url.clone(),
+            ..Http::default()
+        };
+        (http, "")
     }
 
     pub(super) fn queue(&self) -> QueueConfig {

@@ -133,7 +133,7 @@ impl Memory {
 
     fn add_external(&self, labels: &mut Labels, escaping: Escaping) {
         for (name, value) in &self.external {
-            labels.entry(escaping.label(name).into_owned()).or_insert_with(|| value.clone());
+            labels.entry(self.rules.labels.name(name, escaping)).or_insert_with(|| value.clone());
         }
     }
 

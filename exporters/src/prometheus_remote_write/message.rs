@@ -200,24 +200,23 @@ impl<'a> Writer<'a> {
                 break;
             }
             let name = Name { rendered, part, extra: Some(text) };
-            self.write_part(name, points, Some((below, bound)), |point| Some(point.values[index]), message);
+            self.write_part((name, Some((below, bound))), points, |point| Some(point.values[index]), message);
             below = bound;
         }
         if !is_summary {
             let name = Name { rendered, part, extra: Some("+Inf") };
-            self.write_part(name, points, Some((below, f64::INFINITY)), |point| Some(point.count), message);
+            self.write_part((name, Some((below, f64::INFINITY))), points, |point| Some(point.count), message);
         }
-        let name = |part| Name { rendered, part, extra: None };
-        self.write_part(name(Part::Sum), points, None, |point| point.sum, message);
-        self.write_part(name(Part::Count), points, None, |point| Some(point.count), message);
+        let plain = |part| (Name { rendered, part, extra: None }, None);
+        self.write_part(plain(Part::Sum), points, |point| point.sum, message);
+        self.write_part(plain(Part::Count), points, |point| Some(point.count), message);
     }
 
     /// One series of them; `within` says which exemplars belong to it.
     fn write_part(
         &mut self,
-        name: Name<'a>,
+        (name, within): (Name<'a>, Option<(f64, f64)>),
         points: &[Classic<'a>],
-        within: Option<(f64, f64)>,
         value: impl Fn(&Classic<'a>) -> Option<f64>,
         message: &mut impl Message<'a>,
     ) {

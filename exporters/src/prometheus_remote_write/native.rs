@@ -156,7 +156,9 @@ impl Native {
         if let Some(bounds) = self.bounds.as_deref().filter(|bounds| !bounds.is_empty()) {
             buffer.extend_from_slice(&[0x82, 0x01]);
             pipeline::wire::put_varint(buffer, bounds.len() as u64 * 8);
-            bounds.iter().for_each(|bound| buffer.extend_from_slice(&bound.to_le_bytes()));
+            for bound in bounds {
+                buffer.extend_from_slice(&bound.to_le_bytes());
+            }
         }
         if has_start && self.start_ms != 0 {
             buffer.extend_from_slice(&[0x88, 0x01]);

@@ -104,7 +104,7 @@ impl Plan {
         plan.keep_order(batch);
         plan.lay_out(memory, &mut state, batch);
         if memory.rules.has_target_info {
-            plan.claim_targets(memory, &mut state, batch);
+            plan.claim_targets(&mut state, batch);
         }
         plan
     }
@@ -202,7 +202,7 @@ impl Plan {
         }
     }
 
-    fn claim_targets(&mut self, memory: &Arc<Memory>, state: &mut MutexGuard<'_, State>, batch: &Batch) {
+    fn claim_targets(&mut self, state: &mut MutexGuard<'_, State>, batch: &Batch) {
         // Points of one resource mostly stand side by side.
         let mut newest: Vec<(&Point, i64)> = Vec::new();
         for entry in &self.entries {
@@ -219,7 +219,7 @@ impl Plan {
             }
         }
         for (point, time_ms) in newest {
-            self.targets.claim(memory, state, point.series.resource(), time_ms, self.format);
+            self.targets.claim(state, point.series.resource(), time_ms, self.format);
         }
     }
 

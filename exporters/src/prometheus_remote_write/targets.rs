@@ -84,7 +84,6 @@ impl Claims {
     /// Takes what is to be said of a resource now, if that is anything.
     pub(super) fn claim(
         &mut self,
-        memory: &Memory,
         state: &mut State,
         resource: &Arc<Resource>,
         time_ms: i64,
@@ -93,7 +92,7 @@ impl Claims {
         let key = (Arc::as_ptr(resource).addr(), format as u8);
         let is_new = !state.targets.resources.contains_key(&key);
         if is_new {
-            let info = memory.render_target(state, resource, format);
+            let info = self.memory.render_target(state, resource, format);
             let info = info.map(|(info, target)| (Arc::from(labels::render(&target)), info));
             let known = Known { resource: Arc::downgrade(resource), info };
             state.targets.resources.insert(key, known);

@@ -1,5 +1,6 @@
 mod bodies;
 mod messages;
+mod order;
 mod random;
 mod sending;
 mod settings;

@@ -56,7 +56,7 @@ impl Preset {
                 "{max_request_size: 64MiB, when_too_large: split, delta: drop, \
                  retry_statuses: [429, 502, 503, 504]}"
             }
-            (_, Way::RemoteWrite) => "{}",
+            (_, Way::RemoteWrite) => "{when_too_large: split}",
         }
     }
 
