@@ -53,6 +53,10 @@ pub(super) struct Evidence<'a> {
     pub(super) account: &'a Account,
     /// Over all lives of the collector.
     pub(super) books: &'a Books,
+    /// Of the last life alone.
+    pub(super) last: &'a Books,
+    /// What the last found in its queue.
+    pub(super) found: u64,
     pub(super) lives: u64,
     pub(super) breaks: u64,
     pub(super) keeps_order: bool,
@@ -172,15 +176,16 @@ impl Outcome {
     fn judge_books(&mut self, evidence: &Evidence<'_>) {
         let (books, totals) = (evidence.books, evidence.account.totals());
         self.complain(books.queued > 0, format!("{} still queued", books.queued));
+        let (found, last) = (evidence.found, evidence.last);
+        let settled = last.sent + last.dropped();
+        self.complain(
+            found + last.accepted != settled,
+            format!("found {found} and accepted {}, but sent and dropped {settled}", last.accepted),
+        );
         // What was counted between the last look and a kill is nobody's to know, and what was sent again after it.
         if evidence.lives > 0 {
             return;
         }
-        let settled = books.sent + books.dropped();
-        self.complain(
-            books.accepted != settled,
-            format!("accepted {}, but sent and dropped {settled}", books.accepted),
-        );
         let acknowledged = self.acknowledged;
         self.complain(
             books.accepted < acknowledged,
