@@ -22,6 +22,9 @@ const LOADED_BYTES_MAX: u64 = 16 << 20;
 /// About what a point takes in memory besides what it takes encoded.
 const POINT_BYTES: u64 = 64;
 
+/// About what a batch takes besides its points.
+const BATCH_BYTES: u64 = 512;
+
 /// What of a queue is on disk alone.
 #[derive(Debug)]
 pub(super) struct OnDisk {
@@ -387,5 +390,6 @@ impl State {
 
 /// About what a batch takes in memory.
 fn cost(size: Size) -> u64 {
-    size.bytes.saturating_add(size.points.saturating_mul(POINT_BYTES))
+    let besides = size.points.saturating_mul(POINT_BYTES).saturating_add(size.requests * BATCH_BYTES);
+    size.bytes.saturating_add(besides)
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Config, Outbox, QueueConfig, RetryConfig};
@@ -52,6 +53,7 @@ pub(crate) struct Scripted {
     started: Instant,
     pub(crate) stopped: AtomicU64,
     pub(crate) parts: AtomicUsize,
+    is_held: watch::Sender<bool>,
 }
 
 impl Scripted {
@@ -64,7 +66,13 @@ impl Scripted {
             started: Instant::now(),
             stopped: AtomicU64::new(0),
             parts: AtomicUsize::new(1),
+            is_held: watch::Sender::new(false),
         })
+    }
+
+    /// Answers nothing while it is held, however much time passes.
+    pub(crate) fn hold(&self, is_held: bool) {
+        self.is_held.send_replace(is_held);
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
@@ -93,6 +101,8 @@ impl Exporter for Scripted {
         let act = self.script.lock().unwrap().pop_front().unwrap_or(self.otherwise);
         assert_ne!(act, Act::Panic, "as told");
         Box::pin(async move {
+            let mut is_held = self.is_held.subscribe();
+            is_held.wait_for(|is_held| !is_held).await.unwrap();
             let at = self.started.elapsed();
             let values: Vec<_> = batch.iter().map(value_of).collect();
             let was_taken = match act {

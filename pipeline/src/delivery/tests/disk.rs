@@ -172,10 +172,13 @@ async fn a_drain_sends_while_the_other_side_takes_it_and_ends_at_the_first_failu
     let (exporter, ledger) = (Scripted::new(script, Act::Take), Ledger::default());
     let mut config = persistent();
     config.sending_queue.num_consumers = 1;
+    config.timeout = ::config::Duration::default();
+    exporter.hold(true);
     let outbox = disk.start(&exporter, config, &ledger).await;
     for value in 0..30 {
         record(&[&outbox], one(value..value + 1)).await.unwrap();
     }
+    exporter.hold(false);
     let end = outbox.drain(after(60)).await;
     assert_eq!(end, Drained { delivered: 10, waiting: 20, ..Drained::default() });
     assert_eq!(exporter.requests().len(), 11);

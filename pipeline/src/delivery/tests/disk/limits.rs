@@ -6,8 +6,11 @@ use crate::Registry;
 #[tokio::test(start_paused = true)]
 async fn a_long_queue_is_forgotten_and_comes_back_in_order() {
     let disk = Disk::new();
-    let (exporter, ledger) = (Scripted::new([Act::RetryAfter(300)], Act::Take), Ledger::default());
-    let outbox = disk.start(&exporter, persistent(), &ledger).await;
+    let (exporter, ledger) = (Scripted::new([], Act::Take), Ledger::default());
+    let mut config = persistent();
+    config.timeout = ::config::Duration::default();
+    exporter.hold(true);
+    let outbox = disk.start(&exporter, config, &ledger).await;
     // A point takes 94 bytes by the estimate, so some 180 000 of these are kept.
     let (batches, each) = (100, 8192);
     for first in 0..batches {
@@ -21,7 +24,7 @@ async fn a_long_queue_is_forgotten_and_comes_back_in_order() {
         assert_eq!(state.counts.held.points, all);
     }
     assert_eq!(ledger.gauge("inferometer_exporter_queue_points"), Some(all));
-    tokio::time::sleep(Duration::from_secs(301)).await;
+    exporter.hold(false);
     until(|| held(&outbox) == 0).await;
     assert_eq!(exporter.taken().len() as u64, all);
     assert!(exporter.taken().iter().copied().eq(0..batches * each));
@@ -59,4 +62,69 @@ async fn series_that_find_no_room_are_counted_when_they_are_read_back() {
     until(|| failed(&ledger, "unreadable") > 0).await;
     assert_eq!((failed(&ledger, "unreadable"), held(&outbox)), (6, 4));
     check_accounts(outbox.dispatch.queue.counts(), 10, &ledger);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_storage_wants_given_up_is_counted_and_what_is_under_way_is_not() {
+    let mut disk = Disk::new();
+    disk.config.max_size = ::config::ByteSize::mib(1);
+    disk.config.segment_size = ::config::ByteSize(128 << 10);
+    disk.config.when_full = storage::WhenFull::DropOldest;
+    disk.restart().await;
+    let (exporter, ledger) = (Scripted::new([], Act::Take), Ledger::default());
+    let mut config = persistent();
+    config.timeout = ::config::Duration::default();
+    exporter.hold(true);
+    let outbox = disk.start(&exporter, config, &ledger).await;
+    let (mut accepted, mut next) = (0, 0);
+    while failed(&ledger, "storage_full") == 0 {
+        if record(&[&outbox], one(next..next + 500)).await.is_ok() {
+            accepted += 500;
+        }
+        next += 500;
+        until(|| true).await;
+        assert!(next < 2_000_000, "a MiB was never full");
+    }
+    let given_up = failed(&ledger, "storage_full");
+    check_accounts(outbox.dispatch.queue.counts(), accepted, &ledger);
+    exporter.hold(false);
+    until(|| held(&outbox) == 0).await;
+    assert_eq!(exporter.taken()[0], 0, "it was under way");
+    assert_eq!(exporter.taken().len() as u64, accepted - failed(&ledger, "storage_full"));
+    assert!(exporter.taken().is_sorted() && given_up > 0);
+    check_accounts(outbox.dispatch.queue.counts(), accepted, &ledger);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_takes_nothing_refuses_or_leaves_it_in_memory() {
+    let mut disk = Disk::new();
+    disk.config.max_size = ::config::ByteSize::mib(1);
+    disk.config.segment_size = ::config::ByteSize(128 << 10);
+    for when_unwritable in [storage::WhenUnwritable::Refuse, storage::WhenUnwritable::Memory] {
+        disk.config.directory.push('x');
+        disk.config.when_unwritable = when_unwritable;
+        disk.restart().await;
+        let (exporter, ledger) = (Scripted::new([], Act::Take), Ledger::default());
+        let mut config = persistent();
+        config.timeout = ::config::Duration::default();
+        exporter.hold(true);
+        let outbox = disk.start(&exporter, config, &ledger).await;
+        let (mut accepted, mut next) = (0, 0);
+        while ledger.sum(MISSED) == 0 {
+            if record(&[&outbox], one(next..next + 500)).await.is_ok() {
+                accepted += 500;
+            }
+            next += 500;
+            assert!(next < 2_000_000, "nothing was ever refused");
+        }
+        let unwritten = ledger.sum("inferometer_exporter_unwritten_metric_points{x}");
+        assert_eq!(unwritten > 0, when_unwritable == storage::WhenUnwritable::Memory, "{unwritten}");
+        exporter.hold(false);
+        until(|| held(&outbox) == 0).await;
+        assert!(exporter.taken().is_sorted());
+        assert!(exporter.taken().len() as u64 >= accepted);
+        let counts = outbox.dispatch.queue.counts();
+        assert_eq!((counts.accepted, counts.dropped), (counts.delivered, 0));
+        outbox.drain(after(60)).await;
+    }
 }
