@@ -24,7 +24,10 @@ const ADVICE: &[(&[&str], &str)] = &[
     ),
     (&["label-name", "label-value", "label names per series"], "its limits on labels are passed"),
     (&["unsupported compression", "unsupported content-encoding"], "set `compression: gzip`"),
-    (&["unsupported content type", "unsupported content-type"], "set `encoding: proto`"),
+    (
+        &["unsupported content type", "unsupported content-type", "json encoding isn't supported"],
+        "set `encoding: proto`",
+    ),
 ];
 
 /// What would help against what was said, where that is known.
@@ -66,8 +69,14 @@ pub(crate) fn is_about_points(text: &str) -> bool {
     ABOUT_POINTS.iter().any(|words| text.contains(words))
 }
 
+/// Whether a text says that the request is too large, as VictoriaMetrics and the OpenTelemetry Collector do with a 400.
+pub(crate) fn is_about_size(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["too big data size", "request body too large"].iter().any(|words| text.contains(words))
+}
+
 /// Whether a text is about the form of the request: no part of it would be taken.
 pub(crate) fn is_about_form(text: &str) -> bool {
     let text = text.to_lowercase();
-    text.contains("unsupported co") || text.contains("no org id")
+    ["unsupported co", "encoding isn't supported", "no org id"].iter().any(|words| text.contains(words))
 }

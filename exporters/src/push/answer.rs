@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use pipeline::component::ExportError;
 use serde::{Deserialize, Serialize};
 
-use super::advice::{advice, advice_on_status, is_about_form, is_about_points};
+use super::advice::{advice, advice_on_status, is_about_form, is_about_points, is_about_size};
 use super::{TooLarge, printable, words};
 
 /// Longer waits are not believed.
@@ -58,6 +58,7 @@ impl Answer<'_> {
         let reason = self.reason_for(&text);
         match self.status.as_u16() {
             413 => too_large.judge(reason),
+            400 if is_about_size(&text) => too_large.judge(reason),
             500 if is_about_points(&text) => ExportError::Bad { reason },
             status if retried.0.contains(&status) => {
                 ExportError::Retry { after: self.retry_after(now), reason }
@@ -196,6 +197,15 @@ mod tests {
         assert!(matches!(judge(400, &[], b""), ExportError::Bad { .. }));
         for body in ["unsupported compression: zstd", "unsupported content type: x", "no org id"] {
             assert!(matches!(judge(400, &[], body.as_bytes()), ExportError::Drop { .. }), "{body}");
+        }
+        for body in
+            ["too big data size exceeding -opentelemetry.maxRequestSize", "http: request body too large"]
+        {
+            assert!(matches!(judge(400, &[], body.as_bytes()), ExportError::Drop { .. }), "{body}");
+            let headers = HeaderMap::new();
+            let answer = Answer { status: StatusCode::BAD_REQUEST, headers: &headers, body: body.as_bytes() };
+            let split = answer.judge(TooLarge::Split, &RetryStatuses::default(), now());
+            assert!(matches!(split, ExportError::Split { .. }), "{body}");
         }
         assert!(matches!(judge(401, &[], b""), ExportError::Drop { .. }));
         assert!(matches!(judge(422, &[], b""), ExportError::Drop { .. }));

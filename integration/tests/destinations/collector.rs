@@ -2,16 +2,20 @@
 
 use std::path::Path;
 
-use integration::{Peer, Reply, Server, free_address, peer, wait_until};
+use integration::{Collector, Peer, Reply, Server, free_address, peer, wait_until, with_pipeline};
 use serde_json::{Value, json};
 
-use crate::sample::pushed;
+use crate::sample::{now, push, pushed, resource, sum};
 
 /// A collector that passes on to `next`; also the address where it takes gRPC.
 pub(crate) async fn start(program: &Path, next: &Peer) -> (Server, String) {
     let grpc = free_address();
     let config = format!(
-        "receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '{grpc}'}}, http: {{endpoint: '{{address}}'}}}}}}}}
+        "receivers:
+  otlp:
+    protocols:
+      grpc: {{endpoint: '{grpc}', max_recv_msg_size_mib: 1}}
+      http: {{endpoint: '{{address}}', max_request_body_size: 100000}}
 exporters: {{otlp_http: {{endpoint: '{}', encoding: json, compression: none, sending_queue: {{enabled: false}}}}}}
 service:
   telemetry: {{metrics: {{level: none}}}}
@@ -72,5 +76,24 @@ async fn a_real_collector_passes_on_everything_as_it_was_pushed() {
         let point = &exponential["exponentialHistogram"]["dataPoints"][0];
         assert_eq!(point["positive"]["bucketCounts"], json!(["2", "4"]));
         assert_eq!((&point["count"], &point["zeroCount"]), (&json!("7"), &json!("1")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_larger_than_its_limits_is_divided_until_it_fits() {
+    let Some(program) = peer("otelcol") else { return };
+    // A request of more than 2 MiB, in few points.
+    let long = "x".repeat(60_000);
+    let name = |index: u32| format!("m{index}.{long}");
+    let metrics: Vec<String> = (0..40).map(|index| sum(&name(index), 2, "5", now())).collect();
+    for exporter in ["otlp_grpc", "otlp_http"] {
+        let next = next().await;
+        let (server, grpc) = start(&program, &next).await;
+        let address = if exporter == "otlp_grpc" { &grpc } else { &server.address };
+        let section = format!("{{endpoint: 'http://{address}', when_too_large: split}}");
+        let collector = Collector::start(&with_pipeline(&[], &[(exporter, &section)])).await;
+        push(&collector, &resource(&metrics)).await;
+        let all = || async { (0..40).all(|index| metric(&next, &name(index)).is_some()) };
+        wait_until("everything", all, || format!("{}\n{}", collector.log(), server.log())).await;
     }
 }

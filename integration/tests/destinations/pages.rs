@@ -41,8 +41,8 @@ async fn the_page_of_grafana_cloud_runs() {
         let backend = Strict::start(demands.clone()).await;
         let (otlp, write) = (format!("{}/otlp", backend.url()), format!("{}/api/prom/push", backend.url()));
         let variables = [
-            ("GRAFANA_CLOUD_OTLP_ENDPOINT", &*otlp),
-            ("GRAFANA_CLOUD_PROMETHEUS_ENDPOINT", &write),
+            ("GRAFANA_CLOUD_OTLP_ENDPOINT", otlp.as_str()),
+            ("GRAFANA_CLOUD_PROMETHEUS_ENDPOINT", write.as_str()),
             ("GRAFANA_CLOUD_INSTANCE_ID", "123456"),
             ("GRAFANA_CLOUD_PROMETHEUS_USER", "123456"),
             ("GRAFANA_CLOUD_TOKEN", "glc_token"),
@@ -87,7 +87,7 @@ async fn the_page_of_victoriametrics_runs() {
     assert_eq!(pages.len(), 2);
     let Some(program) = peer("victoria-metrics") else { return };
     for (configuration, name) in pages.iter().zip(["page.check", "page_check_total"]) {
-        let server = victoriametrics::start(&program).await;
+        let server = victoriametrics::start(&program, &[]).await;
         let url = format!("http://{}", server.address);
         let (collector, _folder) = run(configuration, &[("VICTORIAMETRICS_ENDPOINT", &url)]).await;
         server.wait_for(&format!(r#"{{__name__="{name}"}}"#), 12.0, || collector.log()).await;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use integration::{Collector, Server, installed, peer};
+use integration::{Collector, Server, installed, peer, with_pipeline};
 
-use crate::sample::pushed;
+use crate::sample::{now, push, pushed, resource, sum};
 
-pub(crate) async fn start(program: &Path) -> Server {
+pub(crate) async fn start(program: &Path, more: &[&str]) -> Server {
     let arguments = [
         "-httpListenAddr={address}",
         "-storageDataPath={folder}/data",
@@ -14,7 +14,7 @@ pub(crate) async fn start(program: &Path) -> Server {
         "-search.latencyOffset=0s",
         "-search.disableCache",
     ];
-    Server::start(program, &[], &arguments, "/health").await
+    Server::start(program, &[], &[&arguments, more].concat(), "/health").await
 }
 
 async fn check(server: &Server, collector: &Collector, expression: &str, value: f64) {
@@ -24,7 +24,7 @@ async fn check(server: &Server, collector: &Collector, expression: &str, value: 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_current_victoriametrics_has_everything_by_otlp() {
     let Some(program) = peer("victoria-metrics") else { return };
-    let server = start(&program).await;
+    let server = start(&program, &[]).await;
     let section = format!("{{preset: victoriametrics, endpoint: 'http://{}'}}", server.address);
     let collector = pushed("otlp_http", &section).await;
     let check = async |expression: &str, value: f64| check(&server, &collector, expression, value).await;
@@ -41,8 +41,20 @@ async fn a_current_victoriametrics_has_everything_by_otlp() {
     check(r#"sum({__name__="shop.size_bucket", vmrange!=""})"#, 7.0).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_larger_than_its_limit_is_halved_until_it_fits() {
+    let Some(program) = peer("victoria-metrics") else { return };
+    let server = start(&program, &["-opentelemetry.maxRequestSize=1500"]).await;
+    let section =
+        format!("{{preset: victoriametrics, endpoint: 'http://{}', compression: zstd}}", server.address);
+    let collector = Collector::start(&with_pipeline(&[], &[("otlp_http", &section)])).await;
+    let metrics: Vec<String> = (0..40).map(|index| sum(&format!("m{index}"), 2, "5", now())).collect();
+    push(&collector, &resource(&metrics)).await;
+    check(&server, &collector, r#"count({__name__=~"m[0-9]+"})"#, 40.0).await;
+}
+
 async fn check_remote_write(program: &Path) {
-    let server = start(program).await;
+    let server = start(program, &[]).await;
     let section = format!("{{endpoint: 'http://{}/api/v1/write'}}", server.address);
     let collector = pushed("prometheus_remote_write", &section).await;
     let check = async |expression: &str, value: f64| check(&server, &collector, expression, value).await;
