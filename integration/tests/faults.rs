@@ -46,8 +46,7 @@ fn each_fault_has_a_name_of_its_own() {
 fn each_fault_is_on_the_page() {
     let page = std::fs::read_to_string(integration::root().join("docs/faults.md")).unwrap();
     for fault in faults::all() {
-        let line =
-            format!("| `{}` | {} | {}; {} |", fault.name, fault.does, fault.loss, fault.doubles);
+        let line = format!("| `{}` | {} | {}; {} |", fault.name, fault.does, fault.loss, fault.doubles);
         assert!(page.contains(&line), "`faults --list` says what is missing in docs/faults.md:\n{line}");
     }
 }

@@ -186,7 +186,8 @@ impl Outcome {
         let (found, last) = (evidence.found, evidence.last);
         let settled = last.sent + last.dropped();
         // Where a write fails, what was being written is sent although its sender was told to come later.
-        let excess = if fault.doubles == Doubles::UnderWay { self.ghosts + self.duplicated + self.resent } else { 0 };
+        let excess =
+            if fault.doubles == Doubles::UnderWay { self.ghosts + self.duplicated + self.resent } else { 0 };
         let taken = found + last.accepted;
         self.complain(
             settled < taken || settled > taken + excess,
