@@ -9,6 +9,7 @@ command -v curl > /dev/null || packages+=(curl)
 command -v prometheus > /dev/null && command -v promtool > /dev/null || packages+=(prometheus)
 command -v prometheus-node-exporter > /dev/null || packages+=(prometheus-node-exporter)
 command -v victoria-metrics > /dev/null || packages+=(victoria-metrics)
+command -v faketime > /dev/null || packages+=(faketime)
 python3 -c 'import venv, ensurepip' 2> /dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then
     run=()

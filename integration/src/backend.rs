@@ -154,7 +154,7 @@ impl MetricsService for Service {
             Behaviour::RefusePoison => {}
             Behaviour::LoseAnswers(percent) if is_among(percent) => {
                 self.0.account.take(&points, false);
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             Behaviour::LoseAnswers(_) => {}
             Behaviour::RefuseAtLength(bytes) => {

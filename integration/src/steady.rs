@@ -97,66 +97,19 @@ impl Steady {
             points_per_request: self.points_per_request,
             interval: self.interval,
         };
-        let mut entries = Entries { source: self.source.clone(), ..Entries::default() };
-        let mut way = Way { door: self.door, doors, pushed_back, channel: None };
+        let entries = Entries { source: self.source.clone(), ..Entries::default() };
+        let mut way = Way { door: self.door, doors, stopped, pushed_back, channel: None, entries };
         let mut next = Instant::now();
-        while !*stopped.borrow() {
+        while !way.is_stopped() {
             sleep_until(next).await;
             // What was missed is not made up for: the pace is steady.
             next = Instant::now().max(next) + self.interval;
-            let numbers = entries.acknowledged..entries.acknowledged + self.points_per_request;
-            let request = load.request(numbers.start);
-            if !self.send(&mut way, &request, &numbers, &mut entries, &stopped).await {
+            let first = way.entries.acknowledged;
+            if !way.send(&load.request(first), &(first..first + self.points_per_request)).await {
                 break;
             }
         }
-        entries
-    }
-
-    /// Sends one request until it is acknowledged; `false` where that ended without.
-    async fn send(
-        &self,
-        way: &mut Way,
-        request: &ExportMetricsServiceRequest,
-        numbers: &Range<u64>,
-        entries: &mut Entries,
-        stopped: &watch::Receiver<bool>,
-    ) -> bool {
-        let start = Instant::now();
-        loop {
-            let Some(end) = way.attempt(request).await else {
-                if *stopped.borrow() {
-                    return false;
-                }
-                sleep(Duration::from_millis(20)).await;
-                continue;
-            };
-            entries.sent = entries.sent.max(numbers.end);
-            match end {
-                End::Acknowledged => {
-                    entries.acknowledged = numbers.end;
-                    entries.slowest = entries.slowest.max(start.elapsed());
-                    return true;
-                }
-                End::Later => {
-                    entries.pushed_back += 1;
-                    way.pushed_back.store(entries.pushed_back, Ordering::Relaxed);
-                }
-                End::Unclear => {
-                    if entries.unclear.last() != Some(numbers) {
-                        entries.unclear.push(numbers.clone());
-                    }
-                }
-                End::Refused(why) => {
-                    entries.refused.push(why);
-                    return false;
-                }
-            }
-            if *stopped.borrow() {
-                return false;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
+        way.entries
     }
 }
 
@@ -173,15 +126,58 @@ impl Sending {
     }
 }
 
-/// A connection to wherever the collector is.
+/// A connection to wherever the collector is, and the ledger of what went over it.
 struct Way {
     door: Door,
     doors: watch::Receiver<Doors>,
+    stopped: watch::Receiver<bool>,
     pushed_back: Arc<AtomicU64>,
     channel: Option<(String, MetricsServiceClient<Channel>)>,
+    entries: Entries,
 }
 
 impl Way {
+    fn is_stopped(&self) -> bool {
+        *self.stopped.borrow()
+    }
+
+    /// Sends one request until it is acknowledged; `false` where that ended without.
+    async fn send(&mut self, request: &ExportMetricsServiceRequest, numbers: &Range<u64>) -> bool {
+        let start = Instant::now();
+        loop {
+            let end = self.attempt(request).await;
+            let entries = &mut self.entries;
+            if end.is_some() {
+                entries.sent = entries.sent.max(numbers.end);
+            }
+            match end {
+                Some(End::Acknowledged) => {
+                    entries.acknowledged = numbers.end;
+                    entries.slowest = entries.slowest.max(start.elapsed());
+                    return true;
+                }
+                Some(End::Later) => {
+                    entries.pushed_back += 1;
+                    self.pushed_back.store(entries.pushed_back, Ordering::Relaxed);
+                }
+                Some(End::Unclear) => {
+                    if entries.unclear.last() != Some(numbers) {
+                        entries.unclear.push(numbers.clone());
+                    }
+                }
+                Some(End::Refused(why)) => {
+                    entries.refused.push(why);
+                    return false;
+                }
+                None => {}
+            }
+            if self.is_stopped() {
+                return false;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// How one attempt ended; `None` where there was nothing to connect to.
     async fn attempt(&mut self, request: &ExportMetricsServiceRequest) -> Option<End> {
         let doors = self.doors.borrow().clone();

@@ -41,3 +41,12 @@ fn each_fault_has_a_name_of_its_own() {
     names.dedup();
     assert_eq!(names.len(), faults::all().len());
 }
+
+#[test]
+fn each_fault_is_on_the_page() {
+    let page = std::fs::read_to_string(integration::root().join("docs/faults.md")).unwrap();
+    for fault in faults::all() {
+        let line = format!("| `{}` | {} | {}; {} |", fault.name, fault.does, fault.loss, fault.doubles);
+        assert!(page.contains(&line), "`faults --list` says what is missing in docs/faults.md:\n{line}");
+    }
+}

@@ -18,8 +18,9 @@ async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let all = faults::all();
     if arguments.iter().any(|argument| argument == "--list") {
+        println!("| fault | what is done | what may come of it |\n|---|---|---|");
         for fault in &all {
-            println!("{:24} {} ({}; {})", fault.name, fault.does, fault.loss, fault.doubles);
+            println!("| `{}` | {} | {}; {} |", fault.name, fault.does, fault.loss, fault.doubles);
         }
         return ExitCode::SUCCESS;
     }

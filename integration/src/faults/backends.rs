@@ -184,7 +184,7 @@ async fn keeps_a_pause(scene: &mut super::Scene) {
     // What was under way is still refused.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let during = scene.requests();
-    tokio::time::sleep(Duration::from_millis(2_000)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let asked = scene.requests() - during;
     scene.expect(asked == 0, &format!("{asked} requests in a pause that was asked for"));
 }

@@ -61,7 +61,7 @@ pub(super) const FAULTS: &[Fault] = &[
 async fn guard(scene: &mut Scene, authority: &Authority, acceptor: tokio_rustls::TlsAcceptor, keys: &str) {
     let ca = scene.folder.path().join("ca.pem");
     fs::write(&ca, authority.pem()).expect("a temporary file can be written");
-    scene.gate = Gate::open_with_tls(&scene.backend_address().to_owned(), acceptor).await;
+    scene.gate = Gate::open_with_tls(scene.backend_address(), acceptor).await;
     scene.setup.scheme = "https";
     scene.setup.address = scene.gate.address.replace("127.0.0.1", "localhost");
     scene.setup.exporter = format!(", tls: {{ca_file: '{}'{keys}}}", ca.display());

@@ -8,7 +8,7 @@ use tonic::Code;
 
 use super::names::in_own_mounts;
 use super::setup::POINTS_PER_REQUEST;
-use super::{Fault, Kind, Loss, NONE, Scene, Setup, Skip};
+use super::{Doubles, Fault, Kind, Loss, NONE, Scene, Setup, Skip};
 use crate::backend::Behaviour;
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -32,6 +32,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "disk-read-only",
         does: "everything written to the queue's folder fails with EROFS, while the backend is unavailable and after",
+        // What is being written when it begins to fail is sent, and its sender told to come later.
+        doubles: Doubles::UnderWay,
         setup: || Setup::stored(Kind::Grpc),
         prepare: |scene| Box::pin(async move { prepare_failing(scene) }),
         inject: |scene| Box::pin(fails(scene, "30")),
@@ -40,6 +42,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "disk-errors",
         does: "everything written to the queue's folder fails with EIO, while the backend is unavailable and after",
+        doubles: Doubles::UnderWay,
         setup: || Setup::stored(Kind::Grpc),
         prepare: |scene| Box::pin(async move { prepare_failing(scene) }),
         inject: |scene| Box::pin(fails(scene, "5")),
@@ -48,7 +51,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "corrupted-segment",
         does: "bytes are flipped in a segment of a stopped collector",
-        loss: Loss::Counted(&["damaged"]),
+        loss: Loss::Counted(&["unreadable"]),
         setup: || Setup::stored(Kind::Grpc),
         inject: |scene| {
             Box::pin(async move {
@@ -112,6 +115,7 @@ async fn fills(scene: &mut Scene) -> Result<(), Skip> {
 async fn fails(scene: &mut Scene, error: &str) -> Result<(), Skip> {
     scene.behave(Behaviour::Refuse(Code::Unavailable));
     scene.last(1.0, 10.0).await;
+    scene.breaks += 1;
     let switch = scene.folder.path().join("switch");
     fs::write(&switch, error).expect("a temporary file can be written");
     scene.last(2.0, 20.0).await;
@@ -205,8 +209,8 @@ fn tear(scene: &mut Scene) -> Result<(), Skip> {
     let bytes = fs::read(&segment).expect("a segment can be read");
     let end = data_end(&segment) as usize;
     let length = scene.draw(1..=600) as usize;
-    // What looks most like half a record is the end of the last one.
-    let piece = bytes[end - length..end].to_vec();
+    // What looks most like half a record is the end of the last one. A few zeros before it: they may be the last's.
+    let piece = [&[0; 16], &bytes[end - length..end]].concat();
     let mut file = OpenOptions::new().write(true).open(&segment).expect("a segment can be written");
     file.seek(SeekFrom::Start(end as u64)).and_then(|_| file.write_all(&piece)).expect("it can be written");
     Ok(())

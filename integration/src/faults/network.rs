@@ -1,6 +1,7 @@
 //! Networks that break between the collector and its backend.
 
 use super::{Doubles, Fault, Kind, NONE, Setup};
+use crate::backend::{Backend, Behaviour};
 use crate::gate::Way;
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -55,6 +56,22 @@ pub(super) const FAULTS: &[Fault] = &[
         ..NONE
     },
     Fault {
+        name: "hangs-beside",
+        does: "the same, while another exporter's backend is well and gets everything at once",
+        doubles: Doubles::UnderWay,
+        prepare: |scene| {
+            Box::pin(async move {
+                let other = Backend::start(Behaviour::Accept).await;
+                let section = format!("{{endpoint: 'http://{}'}}", other.address);
+                scene.setup.others.push((String::from("otlp_grpc/beside"), section));
+                scene.company.push(other);
+                Ok(())
+            })
+        },
+        inject: |scene| Box::pin(hangs_beside(scene)),
+        ..NONE
+    },
+    Fault {
         name: "resets",
         does: "connections are reset after a number of bytes",
         doubles: Doubles::UnderWay,
@@ -90,6 +107,20 @@ pub(super) const FAULTS: &[Fault] = &[
         ..NONE
     },
 ];
+
+async fn hangs_beside(scene: &mut super::Scene) -> Result<(), super::Skip> {
+    scene.breaks += 2;
+    scene.gate.turn(Way::Hangs).await;
+    let before = scene.account.distinct();
+    let beside = scene.company[0].distinct();
+    scene.until("deliveries to the other", |scene| scene.company[0].distinct() > beside + 2_000).await;
+    // A little was under way when the gate was turned.
+    let meanwhile = scene.account.distinct() - before;
+    scene.expect(meanwhile < 500, &format!("{meanwhile} points came through a gate that hangs"));
+    scene.last(1.0, 20.0).await;
+    scene.gate.turn(Way::Open).await;
+    Ok(())
+}
 
 /// Breaks every connection after a number of bytes that changes all the time.
 async fn breaks(scene: &mut super::Scene, way: fn(u64) -> Way) -> Result<(), super::Skip> {

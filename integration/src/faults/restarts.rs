@@ -69,7 +69,7 @@ pub(super) const FAULTS: &[Fault] = &[
             Box::pin(async move {
                 begin_outage(scene).await;
                 terminate(scene).await;
-                scene.gate = Gate::open(&scene.backend_address().to_owned()).await;
+                scene.gate = Gate::open(scene.backend_address()).await;
                 scene.setup.address.clone_from(&scene.gate.address);
                 scene.start().await;
                 end_outage(scene).await;

@@ -216,7 +216,7 @@ fn start(rival: Rival, folder: &TempDir, url: &str) -> Option<Child> {
 async fn end(process: &mut Child, signal: &str) {
     let id = process.id().expect("the process runs").to_string();
     let _ = Command::new("kill").args([&format!("-{signal}"), &id]).status().await;
-    if timeout(Duration::from_secs(60), process.wait()).await.is_err() {
+    if timeout(Duration::from_mins(1), process.wait()).await.is_err() {
         let _ = process.kill().await;
     }
 }

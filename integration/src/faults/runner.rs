@@ -65,6 +65,8 @@ fn settle(scene: &mut Scene, fault: &Fault, entries: &[Entries], last: &Books) -
         entries,
         account: &scene.account,
         books: &books,
+        last,
+        found: found(scene),
         lives: scene.past.lives,
         breaks: scene.breaks,
         keeps_order: scene.keeps_order,
@@ -95,6 +97,15 @@ fn missing(scene: &Scene, fault: &Fault, entries: &Entries) -> u64 {
     };
     let numbers = (0..entries.acknowledged as i64).filter(is_wanted);
     numbers.filter(|number| !seen.contains_key(number)).count() as u64
+}
+
+/// How many points the last collector found in its queue, as it says when it starts.
+fn found(scene: &Scene) -> u64 {
+    let exporter = format!("exporter=\"{}\"", scene.setup.exporter_id());
+    let log = scene.collector().log();
+    let line = log.lines().find(|line| line.contains("wait on disk from before") && line.contains(&exporter));
+    let words = line.and_then(|line| line.split(" points wait").next());
+    words.and_then(|words| words.rsplit(' ').next()).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// What the collectors said, for whoever looks into it.

@@ -82,14 +82,11 @@ impl Setup {
 
     fn section(&self) -> String {
         let Self { scheme, address, timeout, exporter, queue, retry, .. } = self;
-        let (path, queue_key) = match self.kind {
-            Kind::Grpc | Kind::Http => ("", "sending_queue"),
-            Kind::RemoteWrite => ("/api/v1/write", "sending_queue"),
-        };
+        let path = if self.kind == Kind::RemoteWrite { "/api/v1/write" } else { "" };
         let storage = if self.is_stored { ", storage: file_storage" } else { "" };
         format!(
             "{{endpoint: '{scheme}://{address}{path}', timeout: {timeout}{exporter}, \
-             {queue_key}: {{num_consumers: {CONSUMERS}, {queue}{storage}}}, retry_on_failure: {{{retry}}}}}"
+             sending_queue: {{num_consumers: {CONSUMERS}, {queue}{storage}}}, retry_on_failure: {{{retry}}}}}"
         )
     }
 
