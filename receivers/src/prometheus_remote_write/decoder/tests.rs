@@ -1,6 +1,7 @@
 use pipeline::notation;
 
 use super::super::encoding::*;
+use super::super::fuzz::write_requests;
 use super::*;
 
 fn decoder() -> Decoder {
@@ -432,20 +433,43 @@ fn a_request_that_would_grow_beyond_measure_is_refused_as_a_whole() {
     assert_eq!(decoder.decode(Version::V2, &symbols).unwrap_err().error, WireError::TooLarge);
 }
 
-#[test]
-fn any_bytes_are_read_without_a_panic() {
-    let good = [
+/// A request that both versions find something in.
+fn everything() -> Vec<u8> {
+    [
         series(UP, samples(&[(1.0, 1), (STALE, 2)]).bytes(3, exemplar("x", 1)).bytes(4, native(3).0)),
         metadata(1, "up", "h"),
         Request2::new().series(UP, 3, Message::new().bytes(3, custom(&[1.0, 2.0]).0)).bytes(),
     ]
-    .concat();
+    .concat()
+}
+
+#[test]
+fn any_byte_may_be_another() {
+    let good = everything();
     for at in 0..good.len() {
-        crate::prometheus_remote_write::fuzz::write_requests(&good[..at]);
-        for byte in [0, 1, 0x7f, 0x80, 0xff] {
+        write_requests(&good[..at]);
+        for byte in [0, 0x7f, 0xff] {
             let mut bad = good.clone();
             bad[at] = byte;
-            crate::prometheus_remote_write::fuzz::write_requests(&bad);
+            write_requests(&bad);
         }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_parts_may_be_missing_or_elsewhere(
+        changes in proptest::collection::vec((0_usize..2000, 0_usize..2000, 0_usize..40, proptest::num::u8::ANY), 1..8),
+    ) {
+        let mut request = everything();
+        for (from, to, length, byte) in changes {
+            let (from, to) = (from % (request.len() + 1), to % (request.len() + 1));
+            let part: Vec<u8> = request[from..].iter().copied().take(length).collect();
+            request.splice(to..(to + length / 2).min(request.len()), part);
+            if let Some(place) = request.get_mut(from) {
+                *place = byte;
+            }
+        }
+        write_requests(&request);
     }
 }
