@@ -95,9 +95,10 @@ impl State {
             Err(No(status, text)) => {
                 *self.refusals.entry(status).or_default() += 1;
                 let pause = if status == 429 { "Retry-After: 1\r\n" } else { "" };
-                match is_otlp && status != 401 && status != 404 {
-                    true => Reply::new(status, &format!("{PROTOBUF}{pause}"), google_status(&text)),
-                    false => Reply::new(status, &format!("{TEXT}{pause}"), format!("{text}\n")),
+                if is_otlp && status != 401 && status != 404 {
+                    Reply::new(status, &format!("{PROTOBUF}{pause}"), google_status(&text))
+                } else {
+                    Reply::new(status, &format!("{TEXT}{pause}"), format!("{text}\n"))
                 }
             }
         }
