@@ -160,16 +160,14 @@ impl Way {
                     entries.pushed_back += 1;
                     self.pushed_back.store(entries.pushed_back, Ordering::Relaxed);
                 }
-                Some(End::Unclear) => {
-                    if entries.unclear.last() != Some(numbers) {
-                        entries.unclear.push(numbers.clone());
-                    }
+                Some(End::Unclear) if entries.unclear.last() != Some(numbers) => {
+                    entries.unclear.push(numbers.clone());
                 }
                 Some(End::Refused(why)) => {
                     entries.refused.push(why);
                     return false;
                 }
-                None => {}
+                Some(End::Unclear) | None => {}
             }
             if self.is_stopped() {
                 return false;

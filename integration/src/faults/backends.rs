@@ -79,12 +79,11 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "exhausted",
-        does: "gRPC backend answers RESOURCE_EXHAUSTED without a time, which the protocol says is for good",
-        loss: Loss::Counted(&["permanent"]),
+        does: "gRPC backend answers RESOURCE_EXHAUSTED and no time",
         inject: |scene| {
             Box::pin(async move {
                 scene.behave(Behaviour::Exhausted(None));
-                scene.last(1.0, 10.0).await;
+                scene.last(2.0, 30.0).await;
                 scene.behave(Behaviour::Accept);
                 Ok(())
             })
