@@ -47,8 +47,15 @@ pub struct Steady {
 #[derive(Debug)]
 pub struct Sending {
     stop: watch::Sender<bool>,
-    pushed_back: Arc<AtomicU64>,
+    progress: Arc<Progress>,
     work: JoinHandle<Entries>,
+}
+
+/// What others may see of a load under way.
+#[derive(Debug, Default)]
+struct Progress {
+    acknowledged: AtomicU64,
+    pushed_back: AtomicU64,
 }
 
 /// What became of a steady load: numbers from 0 on.
@@ -79,16 +86,16 @@ enum End {
 impl Steady {
     pub fn start(self, doors: watch::Receiver<Doors>) -> Sending {
         let (stop, stopped) = watch::channel(false);
-        let pushed_back = Arc::<AtomicU64>::default();
-        let work = tokio::spawn(self.run(doors, stopped, pushed_back.clone()));
-        Sending { stop, pushed_back, work }
+        let progress = Arc::<Progress>::default();
+        let work = tokio::spawn(self.run(doors, stopped, progress.clone()));
+        Sending { stop, progress, work }
     }
 
     async fn run(
         self,
         doors: watch::Receiver<Doors>,
         stopped: watch::Receiver<bool>,
-        pushed_back: Arc<AtomicU64>,
+        progress: Arc<Progress>,
     ) -> Entries {
         let load = Load {
             endpoint: String::new(),
@@ -98,7 +105,7 @@ impl Steady {
             interval: self.interval,
         };
         let entries = Entries { source: self.source.clone(), ..Entries::default() };
-        let mut way = Way { door: self.door, doors, stopped, pushed_back, channel: None, entries };
+        let mut way = Way { door: self.door, doors, stopped, progress, channel: None, entries };
         let mut next = Instant::now();
         while !way.is_stopped() {
             sleep_until(next).await;
@@ -116,7 +123,12 @@ impl Steady {
 impl Sending {
     /// How often the collector has said "try later" so far.
     pub fn pushed_back(&self) -> u64 {
-        self.pushed_back.load(Ordering::Relaxed)
+        self.progress.pushed_back.load(Ordering::Relaxed)
+    }
+
+    /// How many points were acknowledged so far.
+    pub fn acknowledged(&self) -> u64 {
+        self.progress.acknowledged.load(Ordering::Relaxed)
     }
 
     /// Ends the load when what is under way was answered.
@@ -131,7 +143,7 @@ struct Way {
     door: Door,
     doors: watch::Receiver<Doors>,
     stopped: watch::Receiver<bool>,
-    pushed_back: Arc<AtomicU64>,
+    progress: Arc<Progress>,
     channel: Option<(String, MetricsServiceClient<Channel>)>,
     entries: Entries,
 }
@@ -153,23 +165,22 @@ impl Way {
             match end {
                 Some(End::Acknowledged) => {
                     entries.acknowledged = numbers.end;
+                    self.progress.acknowledged.store(numbers.end, Ordering::Relaxed);
                     entries.slowest = entries.slowest.max(start.elapsed());
                     return true;
                 }
                 Some(End::Later) => {
                     entries.pushed_back += 1;
-                    self.pushed_back.store(entries.pushed_back, Ordering::Relaxed);
+                    self.progress.pushed_back.store(entries.pushed_back, Ordering::Relaxed);
                 }
-                Some(End::Unclear) => {
-                    if entries.unclear.last() != Some(numbers) {
-                        entries.unclear.push(numbers.clone());
-                    }
+                Some(End::Unclear) if entries.unclear.last() != Some(numbers) => {
+                    entries.unclear.push(numbers.clone());
                 }
                 Some(End::Refused(why)) => {
                     entries.refused.push(why);
                     return false;
                 }
-                None => {}
+                Some(End::Unclear) | None => {}
             }
             if self.is_stopped() {
                 return false;

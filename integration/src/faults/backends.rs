@@ -79,12 +79,11 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "exhausted",
-        does: "gRPC backend answers RESOURCE_EXHAUSTED without a time, which the protocol says is for good",
-        loss: Loss::Counted(&["permanent"]),
+        does: "gRPC backend answers RESOURCE_EXHAUSTED and no time",
         inject: |scene| {
             Box::pin(async move {
                 scene.behave(Behaviour::Exhausted(None));
-                scene.last(1.0, 10.0).await;
+                scene.last(2.0, 30.0).await;
                 scene.behave(Behaviour::Accept);
                 Ok(())
             })
@@ -127,7 +126,7 @@ pub(super) const FAULTS: &[Fault] = &[
         inject: |scene| {
             Box::pin(async move {
                 scene.answer(Answer::RefusePoison);
-                scene.last(3.0, 30.0).await;
+                meets_poison(scene).await;
                 Ok(())
             })
         },
@@ -140,7 +139,7 @@ pub(super) const FAULTS: &[Fault] = &[
         inject: |scene| {
             Box::pin(async move {
                 scene.behave(Behaviour::RefusePoison);
-                scene.last(3.0, 30.0).await;
+                meets_poison(scene).await;
                 Ok(())
             })
         },
@@ -150,6 +149,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "answers-lost-grpc",
         does: "gRPC backend takes everything, and never answers 10 of 100 requests",
         doubles: Doubles::LostAnswers,
+        setup: || Setup { timeout: "2s", ..Setup::new(Kind::Grpc) },
         inject: |scene| {
             Box::pin(async move {
                 scene.behave(Behaviour::LoseAnswers(10));
@@ -187,4 +187,11 @@ async fn keeps_a_pause(scene: &mut super::Scene) {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let asked = scene.requests() - during;
     scene.expect(asked == 0, &format!("{asked} requests in a pause that was asked for"));
+}
+
+/// Goes on until each sender has sent bad points.
+pub(super) async fn meets_poison(scene: &mut super::Scene) {
+    scene.last(2.0, 30.0).await;
+    let before = scene.acknowledged_by_each();
+    scene.until("points enough", |scene| scene.acknowledged_by_each() > before.max(1_000) + 1_000).await;
 }

@@ -47,7 +47,9 @@ pub(super) const FAULTS: &[Fault] = &[
         inject: |scene| {
             Box::pin(async move {
                 scene.behave(Behaviour::Refuse(Code::Unavailable));
-                scene.last(10.0, 60.0).await;
+                // 50 bytes a point and more.
+                scene.until("points enough", |scene| scene.acknowledged_by_each() > 9_000).await;
+                scene.last(0.0, 30.0).await;
                 scene.behave(Behaviour::Accept);
                 Ok(())
             })

@@ -1,5 +1,6 @@
 //! Backends that take remote write.
 
+use super::backends::meets_poison;
 use super::{Doubles, Fault, Kind, Loss, NONE, Setup};
 use crate::http_backend::Answer;
 
@@ -56,7 +57,7 @@ pub(super) const FAULTS: &[Fault] = &[
         inject: |scene| {
             Box::pin(async move {
                 scene.answer(Answer::RefusePoison);
-                scene.last(3.0, 30.0).await;
+                meets_poison(scene).await;
                 Ok(())
             })
         },

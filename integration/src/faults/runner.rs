@@ -78,11 +78,12 @@ fn settle(scene: &mut Scene, fault: &Fault, entries: &[Entries], last: &Books) -
 async fn drain(scene: &Scene, fault: &Fault, entries: &[Entries]) -> Books {
     let patience = if scene.scale == Scale::Short { 30 } else { 120 };
     let deadline = Instant::now() + Duration::from_secs(patience);
+    let destroyed = if let Loss::AtMost(points) = fault.loss { points } else { 0 };
     loop {
         let books = scene.books().await.unwrap_or_default();
         let dropped = scene.past.books.dropped() + books.dropped();
         let missing: u64 = entries.iter().map(|entries| missing(scene, fault, entries)).sum();
-        if (books.queued == 0 && missing <= dropped) || Instant::now() > deadline {
+        if (books.queued == 0 && missing <= dropped + destroyed) || Instant::now() > deadline {
             return books;
         }
         sleep(Duration::from_millis(100)).await;

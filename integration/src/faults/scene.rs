@@ -151,6 +151,11 @@ impl Scene {
         self.sending.iter().map(Sending::pushed_back).sum()
     }
 
+    /// How many points every sender has got rid of.
+    pub fn acknowledged_by_each(&self) -> u64 {
+        self.sending.iter().map(Sending::acknowledged).min().unwrap_or(0)
+    }
+
     /// Where the queue is on disk.
     pub fn queue_folder(&self) -> PathBuf {
         self.setup.storage_folder.clone().unwrap_or_else(|| self.folder.path().join("queue"))
@@ -278,7 +283,7 @@ impl Scene {
 
     /// Waits until something holds, and complains where it never does.
     pub async fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_mins(2);
         while !holds(self) {
             if Instant::now() > deadline {
                 self.complaints.push(format!("waited in vain for {what}"));

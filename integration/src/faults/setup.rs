@@ -55,7 +55,7 @@ impl Setup {
             exporter: String::new(),
             queue: String::from("queue_size: 100000"),
             retry: String::from("initial_interval: 100ms, max_interval: 500ms, max_elapsed_time: 0"),
-            timeout: "1s",
+            timeout: "10s",
             is_stored: false,
             storage: String::new(),
             storage_folder: None,
