@@ -1,7 +1,8 @@
 //! Taking a new configuration while running: what did not change goes on as it is.
 //!
 //! A receiver whose section is the same keeps its sockets, its timers and its memory of series, and is
-//! led to the new pipelines; an exporter whose section is the same keeps its queue. Only what changed is
+//! led to the new pipelines; an exporter whose section is the same keeps its queue, and a processor of streams what
+//! it has counted. Only what changed is
 //! started anew, the new before the old is stopped wherever both can be.
 
 use std::collections::{HashMap, HashSet};
