@@ -138,7 +138,9 @@ impl Collector {
         let pipelines: Vec<_> = self.pipelines.values().cloned().collect();
         let registry = self.context.registry.clone();
         tokio::task::spawn_blocking(move || {
-            pipelines.iter().for_each(|pipeline| pipeline.sweep());
+            for pipeline in &pipelines {
+                pipeline.sweep();
+            }
             registry.sweep();
         });
     }

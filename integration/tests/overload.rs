@@ -179,19 +179,19 @@ async fn wait_for_steady(backend: &Backend, collector: &Collector, ledger: &Ledg
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_burst_of_series_took_comes_back_when_memory_is_short() {
     let backend = Backend::start(Behaviour::Accept).await;
-    let limiter = "check_interval: 1s, limit_mib: 60, spike_limit_mib: 20";
+    let limiter = "check_interval: 1s, limit_mib: 40, spike_limit_mib: 16";
     let mut collector = Collector::start(&config(&backend, limiter, 1_000_000)).await;
     let base = collector.anonymous_mib();
-    let exploding = tokio::spawn(explode(collector.address("HTTP on http://"), 150));
+    let exploding = tokio::spawn(explode(collector.address("HTTP on http://"), 80));
     let above = || async { collector.log().contains("memory is above the limit") };
     wait_until("memory to be short", above, || collector.log()).await;
     let (taken, refused) = exploding.await.unwrap();
-    assert_eq!((taken, refused), (150_000, 0));
+    assert_eq!((taken, refused), (80_000, 0));
     let ledger = steady(&collector).run().await;
     assert_eq!(ledger.acknowledged, 10_000, "{}", collector.log());
     wait_for_steady(&backend, &collector, &ledger).await;
     assert!(!collector.has_ended());
-    let low = || async { collector.anonymous_mib() < 45 };
+    let low = || async { collector.anonymous_mib() < 24 };
     wait_until("memory to come back", low, || format!("{base}, {} MiB", collector.anonymous_mib())).await;
 }
 

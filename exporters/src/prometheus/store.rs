@@ -10,7 +10,7 @@ use super::identity::{self, Rules};
 use super::stored::{BoundsCache, Stored};
 use super::targets::Targets;
 use super::telemetry::{Drops, Reason};
-use super::view::{Placed, View, grow};
+use super::view::{Placed, View, grow, shrink};
 
 /// How many rounds of expiry a view outlives without being asked for.
 const IDLE_MAX: u32 = 20;
@@ -294,7 +294,14 @@ impl Store {
         // The names that could not be written go with their series.
         self.index.sweep();
         self.forget_views();
+        shrink(&mut self.entries);
+        let len = self.entries.len();
+        self.free.retain(|id| (*id as usize) < len);
+        self.free.shrink_to(len);
         self.free.sort_unstable_by(|left, right| right.cmp(left));
+        for view in &mut self.views {
+            view.shrink();
+        }
         None
     }
 

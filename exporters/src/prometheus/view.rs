@@ -144,6 +144,11 @@ impl View {
         if family.series.is_empty() { self.remove_family(place.family) } else { Vec::new() }
     }
 
+    /// Gives memory back after a burst of entries.
+    pub(crate) fn shrink(&mut self) {
+        shrink(&mut self.places);
+    }
+
     pub(crate) fn family(&self, index: u32) -> Option<&Family> {
         self.families[index as usize].as_ref()
     }
@@ -268,6 +273,16 @@ impl View {
 pub(crate) fn grow<T>(list: &mut Vec<T>, len: usize) {
     if len > list.capacity() {
         list.reserve_exact(len - list.len() + list.len() / 8);
+    }
+}
+
+/// Gives back what is empty at the end, when most of the list is.
+pub(crate) fn shrink<T>(list: &mut Vec<Option<T>>) {
+    while let Some(None) = list.last() {
+        list.pop();
+    }
+    if list.len() < list.capacity() / 4 {
+        list.shrink_to_fit();
     }
 }
 

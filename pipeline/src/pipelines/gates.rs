@@ -76,7 +76,9 @@ pub(super) fn open(pipelines: &[Arc<Pipeline>], points: u64) -> Vec<Arc<Pipeline
 pub(super) fn want_scrape(pipelines: &[Arc<Pipeline>]) -> bool {
     let wants = pipelines.is_empty() || pipelines.iter().any(|pipeline| pipeline.gates.closed().is_none());
     if !wants {
-        pipelines.iter().for_each(|pipeline| pipeline.metrics.skipped_scrape(REASON));
+        for pipeline in pipelines {
+            pipeline.metrics.skipped_scrape(REASON);
+        }
     }
     wants
 }

@@ -125,10 +125,11 @@ impl MemoryLimiter {
                     used_mib, limit_mib, suppressed, "memory is above the limit; turning data away"
                 );
             }
-        } else if was_above && !is_above {
-            if let Some(suppressed) = self.said_below.speak() {
-                info!(processor, used_mib, limit_mib, suppressed, "memory is below the limit again");
-            }
+        } else if was_above
+            && !is_above
+            && let Some(suppressed) = self.said_below.speak()
+        {
+            info!(processor, used_mib, limit_mib, suppressed, "memory is below the limit again");
         }
     }
 }
