@@ -54,14 +54,7 @@ pub type Sequence = u64;
 #[derive(Debug, Default)]
 pub struct Storages {
     configs: HashMap<String, Config>,
-    open: Arc<tokio::sync::Mutex<HashMap<PathBuf, Opened>>>,
-}
-
-/// A log that may be open.
-#[derive(Debug)]
-struct Opened {
-    id: String,
-    log: Weak<Log>,
+    open: Arc<tokio::sync::Mutex<HashMap<PathBuf, Weak<Log>>>>,
 }
 
 /// A record as it is read back.
@@ -148,15 +141,7 @@ impl Storages {
         let config = self.configs[id].clone();
         let mut open = self.open.lock().await;
         let path = folder::path(&config)?;
-        if let Some(opened) = open.get(&path)
-            && let Some(log) = opened.log.upgrade()
-        {
-            if opened.id != id {
-                let (path, holder) = (path.display(), &opened.id);
-                return Err(
-                    format!("`{path}` is in use by `{holder}` until its exporters have stopped").into()
-                );
-            }
+        if let Some(log) = open.get(&path).and_then(Weak::upgrade) {
             log.apply(&config);
             return Ok(log);
         }
@@ -168,8 +153,8 @@ impl Storages {
             })
         };
         let log = Arc::new(opened.await??);
-        open.retain(|_, opened| opened.log.strong_count() > 0);
-        open.insert(path, Opened { id: id.to_owned(), log: Arc::downgrade(&log) });
+        open.retain(|_, log| log.strong_count() > 0);
+        open.insert(path, Arc::downgrade(&log));
         Ok(log)
     }
 }

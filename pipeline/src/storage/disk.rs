@@ -46,7 +46,7 @@ pub(super) trait Data: Send + Sync + fmt::Debug {
 #[derive(Debug)]
 pub(super) struct Folder {
     pub(super) path: String,
-    pub(super) folder: OwnedFd,
+    pub(super) root: OwnedFd,
     pub(super) readers: OwnedFd,
     /// Holds the lock; the system lets go of it when the process ends, however it does.
     pub(super) _lock: OwnedFd,
@@ -57,7 +57,7 @@ impl Folder {
     fn within<'a>(&self, name: &'a str) -> (&OwnedFd, &'a str) {
         match name.strip_prefix(place::FOLDER).and_then(|name| name.strip_prefix('/')) {
             Some(name) => (&self.readers, name),
-            None => (&self.folder, name),
+            None => (&self.root, name),
         }
     }
 
@@ -74,7 +74,7 @@ impl Disk for Folder {
     }
 
     fn names(&self, folder: &str) -> io::Result<Vec<String>> {
-        let folder = if folder == place::FOLDER { &self.readers } else { &self.folder };
+        let folder = if folder == place::FOLDER { &self.readers } else { &self.root };
         let mut names = Vec::new();
         for entry in Dir::read_from(folder)? {
             names.extend(entry?.file_name().to_str().ok().map(str::to_owned));
@@ -115,7 +115,7 @@ impl Disk for Folder {
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        let found = fstatvfs(&self.folder)?;
+        let found = fstatvfs(&self.root)?;
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 }

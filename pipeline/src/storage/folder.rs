@@ -29,12 +29,19 @@ pub(super) fn path(config: &Config) -> Result<PathBuf, BoxError> {
                 format!("there is no folder `{}`; make it, or set `create_directory: true`", path.display());
             return Err(message.into());
         }
+        let missing =
+            path.ancestors().take_while(|folder| !folder.exists() && *folder != Path::new("")).count();
         let mode = config.directory_permissions.0;
         DirBuilder::new()
             .recursive(true)
             .mode(mode)
             .create(path)
             .map_err(|error| Caused::new(format!("cannot make the folder `{}`", path.display()), error))?;
+        // A new folder is one after a loss of power when the one it is in is synced.
+        for folder in path.ancestors().skip(1).take(missing) {
+            let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+            let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());
+        }
     }
     let found = fs::canonicalize(path);
     Ok(found.map_err(|error| Caused::new(format!("cannot find the folder `{}`", path.display()), error))?)
@@ -56,7 +63,7 @@ pub(super) fn open_folder(path: &Path, timeout: Duration) -> Result<Folder, BoxE
     let readers = openat(&folder, place::FOLDER, flags, Mode::empty())
         .map_err(|error| failed("open the folder `readers` in", error))?;
     check(&readers, &path.join(place::FOLDER))?;
-    Ok(Folder { path: shown.to_string(), folder, readers, _lock: lock })
+    Ok(Folder { path: shown.to_string(), root: folder, readers, _lock: lock })
 }
 
 /// Whoever may write to the folder could change what is sent, so it must be ours alone.

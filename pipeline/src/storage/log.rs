@@ -35,6 +35,8 @@ pub(super) struct Shared {
     pub(super) levels: Levels,
     /// Writing fails.
     pub(super) failures: Quiet,
+    /// There is no room within the limits.
+    pub(super) fulls: Quiet,
     /// Reading fails.
     pub(super) damages: Quiet,
     order: Mutex<()>,
@@ -87,6 +89,7 @@ impl Log {
             time,
             levels,
             failures: Quiet::new(minute),
+            fulls: Quiet::new(minute),
             damages: Quiet::new(minute),
             order: Mutex::default(),
             state: Mutex::new(state),
@@ -141,15 +144,12 @@ impl Log {
         let mut state = self.shared.state();
         state.last += 1;
         let sequence = state.last;
-        match state.group(readers.iter().map(|reader| reader.slot()).collect()) {
-            Some(group) => {
-                state.points_queued += batch.len() as u64;
-                state.queue.push(Command::Append(Pending { sequence, batch: batch.clone(), group, answer }));
-            }
-            None => {
-                let reason = String::from("too many exporters share a storage");
-                let _ = answer.send(Err(Unwritable { reason }));
-            }
+        if let Some(group) = state.group(readers.iter().map(|reader| reader.slot()).collect()) {
+            state.points_queued += batch.len() as u64;
+            state.queue.push(Command::Append(Pending { sequence, batch: batch.clone(), group, answer }));
+        } else {
+            let reason = String::from("too many exporters share a storage");
+            let _ = answer.send(Err(Unwritable { reason }));
         }
         drop(state);
         self.shared.wake();

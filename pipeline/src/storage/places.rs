@@ -41,7 +41,8 @@ impl Places {
                 let mut state = shared.state();
                 std::mem::take(&mut state.places[slot].dirty)
             };
-            if dirty.is_empty() && !(failed && retry) || failed && !retry {
+            let is_due = if failed { retry } else { !dirty.is_empty() };
+            if !is_due {
                 continue;
             }
             let bytes = (dirty.len() * ENTRY) as u64;

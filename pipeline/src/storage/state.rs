@@ -215,6 +215,11 @@ impl State {
         place::Settled::new(ranges)
     }
 
+    /// So many points no longer wait to be written.
+    pub(super) fn decided(&mut self, points: u64) {
+        self.points_queued = self.points_queued.saturating_sub(points);
+    }
+
     /// Whether there is a segment that nobody needs any more.
     pub(super) fn has_emptied(&self) -> bool {
         self.segments.iter().any(Segment::is_done)

@@ -34,41 +34,22 @@ struct Asked {
 }
 
 impl Upkeep {
-    /// Deletes segments that nobody holds anything of.
-    pub(super) fn remove_empty(&self, shared: &Shared) -> io::Result<()> {
-        let names: Vec<String> = {
-            let state = shared.state();
-            state
-                .segments
-                .iter()
-                .filter(|segment| segment.is_done())
-                .map(|segment| segment.name.clone())
-                .collect()
-        };
-        for name in names {
-            match shared.disk.remove(&name) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => shared.state().segments.retain(|segment| segment.name != name),
-            }
-        }
-        Ok(())
-    }
-
     /// `is_full`: there is no room for another segment.
     pub(super) fn keep_limits(&mut self, shared: &Shared, is_full: bool) {
         let now = (shared.time.steady)();
         let mut state = shared.state();
-        let cutoff = match state.config.max_age.0.as_secs() {
-            0 => 0,
-            age => shared.time.unix_seconds().saturating_sub(u32::try_from(age).unwrap_or(u32::MAX)),
-        };
+        let max_age = u32::try_from(state.config.max_age.0.as_secs()).unwrap_or(u32::MAX);
+        let cutoff =
+            shared.time.unix_seconds().checked_sub(max_age).filter(|_| !state.config.max_age.is_zero());
         self.speak_of_unclaimed(shared, &state, now);
         let points = drop_unclaimed(&mut state, now, cutoff, is_full);
         if points > 0 {
             shared.levels.dropped(points);
             info!(storage = %shared.id, points, "points of exporters that are not configured were given up");
         }
-        give_up_old(&state, cutoff);
+        if let Some(cutoff) = cutoff {
+            give_up_old(&state, cutoff);
+        }
         let has_freed = state.has_emptied();
         if is_full && !has_freed && state.config.when_full == WhenFull::DropOldest {
             self.give_up_oldest(&state, now);
@@ -119,8 +100,28 @@ impl Upkeep {
     }
 }
 
+/// Deletes segments that nobody holds anything of.
+pub(super) fn remove_empty(shared: &Shared) -> io::Result<()> {
+    let names: Vec<String> = {
+        let state = shared.state();
+        state
+            .segments
+            .iter()
+            .filter(|segment| segment.is_done())
+            .map(|segment| segment.name.clone())
+            .collect()
+    };
+    for name in names {
+        match shared.disk.remove(&name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => shared.state().segments.retain(|segment| segment.name != name),
+        }
+    }
+    Ok(())
+}
+
 /// How many points were let go of that nobody will claim.
-fn drop_unclaimed(state: &mut State, now: Duration, cutoff: u32, is_full: bool) -> u64 {
+fn drop_unclaimed(state: &mut State, now: Duration, cutoff: Option<u32>, is_full: bool) -> u64 {
     if state.places.iter().all(|place| !place.is_unclaimed(now) || place.backlog.records == 0) {
         return 0;
     }
@@ -128,7 +129,7 @@ fn drop_unclaimed(state: &mut State, now: Duration, cutoff: u32, is_full: bool) 
     let mut needs_room = is_full && !state.has_emptied();
     let mut points = 0;
     for index in 0..state.segments.len() {
-        let is_old = state.segments[index].newest() <= cutoff;
+        let is_old = cutoff.is_some_and(|cutoff| state.segments[index].newest() <= cutoff);
         if is_all || is_old || needs_room {
             points += state.drop_unclaimed(index, now);
             needs_room &= !state.segments[index].is_done();

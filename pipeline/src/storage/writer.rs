@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::config::Fsync;
 use super::disk::Disk;
@@ -15,7 +15,7 @@ use super::log::Shared;
 use super::places::Places;
 use super::segments::{Lack, Segments};
 use super::state::{Command, Pending, State};
-use super::upkeep::Upkeep;
+use super::upkeep::{Upkeep, remove_empty};
 use super::{Sequence, Unwritable};
 use crate::otlp;
 
@@ -118,12 +118,11 @@ impl Writer {
     }
 
     fn write(&mut self, commands: Vec<Command>) {
-        let (mut settled, mut last, mut points) = (Vec::new(), 0, 0);
+        let (mut settled, mut last) = (Vec::new(), 0);
         for command in commands {
             match command {
                 Command::Append(pending) => {
                     last = pending.sequence;
-                    points += pending.batch.len() as u64;
                     self.add(pending);
                 }
                 Command::Settle(slot, sequence) => settled.push((slot, sequence)),
@@ -133,7 +132,6 @@ impl Writer {
         if last > 0 || !settled.is_empty() {
             let mut state = self.shared.state();
             state.published = state.published.max(last);
-            state.points_queued = state.points_queued.saturating_sub(points);
             for (slot, sequence) in settled {
                 state.settle(slot, sequence);
             }
@@ -168,6 +166,7 @@ impl Writer {
         };
         if let Err(lack) = fits {
             self.buffer.truncate(self.buffer.len() - total);
+            self.shared.state().decided(u64::from(head.points));
             let reason = format!("`{}` takes nothing more: {lack}", self.disk.path());
             let _ = pending.answer.send(Err(Unwritable { reason }));
             return;
@@ -231,6 +230,8 @@ impl Writer {
                 // Cuts off what was written of it; behind a sync that failed nothing is sure either.
                 self.segments.seal(&self.shared);
                 let reason = self.fail("write", &error);
+                let points = group.iter().map(|waiting| u64::from(waiting.entry.points)).sum();
+                self.shared.state().decided(points);
                 for waiting in group {
                     let reason = format!("`{}` takes nothing more: {reason}", self.disk.path());
                     let _ = waiting.answer.send(Err(Unwritable { reason }));
@@ -254,6 +255,7 @@ impl Writer {
             points += u64::from(entry.points);
             state.published = entry.sequence;
         }
+        state.decided(points);
         state.bytes_a_point = (state.bytes_a_point * 7 + bytes / points.max(1)).div_ceil(8).max(1);
         self.tell_room(state);
         for Waiting { answer, .. } in group {
@@ -294,7 +296,7 @@ impl Writer {
     /// Deletes what nobody needs, sees that there is a segment ahead, and keeps to the limits.
     fn keep_up(&mut self) {
         let now = self.now();
-        let removed = self.upkeep.remove_empty(&self.shared);
+        let removed = remove_empty(&self.shared);
         if let Err(error) = removed {
             self.complain("delete a file", &error);
         }
@@ -307,6 +309,7 @@ impl Writer {
                 Err(Lack::Full(lack)) => {
                     is_full = true;
                     self.failure = None;
+                    self.say_full();
                     self.shared.state().room.lack = Some(lack);
                 }
                 Err(Lack::Disk(error)) => {
@@ -317,6 +320,17 @@ impl Writer {
         self.upkeep.keep_limits(&self.shared, is_full);
         let mut state = self.shared.state();
         self.tell_room(&mut state);
+    }
+
+    fn say_full(&self) {
+        if let Some(suppressed) = self.shared.fulls.speak() {
+            let (storage, path) = (&self.shared.id, self.disk.path());
+            let (max_size, when_full) = {
+                let config = &self.shared.state().config;
+                (config.max_size, config.when_full)
+            };
+            warn!(%storage, %path, %max_size, ?when_full, suppressed, "storage is full");
+        }
     }
 
     fn recovered(&mut self) {
@@ -355,7 +369,7 @@ impl Writer {
         self.segments.seal(&self.shared);
         self.places.close(&self.shared);
         self.segments.drop_spare(&self.shared);
-        let _ = self.upkeep.remove_empty(&self.shared);
+        let _ = remove_empty(&self.shared);
     }
 
     fn now(&self) -> Duration {

@@ -4,7 +4,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng};
 
 use super::super::disk::Disk;
-use super::super::format::{Head, PLACE_MAGIC, PRELUDE, SEGMENT_MAGIC, prelude};
+use super::super::format::{Head, Keys, PLACE_MAGIC, PRELUDE, SEGMENT_MAGIC, prelude};
 use super::*;
 
 const NAME: &str = "00000000000000000001.log";
@@ -212,7 +212,7 @@ fn whatever_is_in_a_file_is_read_as_it_is_read_again() {
                 _ => bytes.extend_from_within(at..end),
             }
         }
-        super::super::fuzz::files(&bytes);
+        fuzz::files(&bytes);
     }
 }
 
@@ -232,14 +232,8 @@ fn random_bytes_in_the_middle_are_passed_over() {
 fn bytes_made_to_look_like_records_do_not_keep_the_log_from_opening() {
     let mut bytes = prelude(SEGMENT_MAGIC, 1).to_vec();
     let len = 1 << 20;
-    let mut head = Head {
-        sequence: 5,
-        written_unix_nano: 0,
-        points: 1,
-        length: 0,
-        checksum: 1,
-        keys: Default::default(),
-    };
+    let mut head =
+        Head { sequence: 5, written_unix_nano: 0, points: 1, length: 0, checksum: 1, keys: Keys::default() };
     bytes.push(0);
     while bytes.len() < len {
         head.length = (len - bytes.len()) as u32 / 2;

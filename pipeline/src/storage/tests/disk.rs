@@ -114,7 +114,7 @@ impl SimDisk {
     }
 
     pub(super) fn segments(&self) -> usize {
-        self.list().iter().filter(|name| name.ends_with(".log")).count()
+        self.list().iter().filter(|name| name.strip_suffix(".log").is_some()).count()
     }
 
     pub(super) fn len(&self, name: &str) -> usize {

@@ -168,6 +168,17 @@ fn a_clock_that_jumps_makes_nothing_old() {
     eventually(|| asked(&ana.pressure()) == Some((3, "too_old")));
 }
 
+#[test]
+fn without_a_limit_nothing_is_old_even_by_a_clock_that_was_never_told_the_time() {
+    let rig = Rig::at(SimDisk::default(), config(), 0);
+    let ana = rig.reader("ana");
+    rig.add(1, &[&ana]).unwrap();
+    rig.pass(100);
+    rig.add(2, &[&ana]).unwrap();
+    eventually(|| rig.disk.is_idle());
+    assert_eq!(asked(&ana.pressure()), None);
+}
+
 /// A log that holds records of an exporter that nobody claims.
 fn left_behind(config: &Config) -> Rig {
     let rig = Rig::new(config.clone());
