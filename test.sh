@@ -8,6 +8,8 @@ command -v cc > /dev/null || packages+=(gcc libc6-dev)
 command -v curl > /dev/null || packages+=(curl)
 command -v prometheus > /dev/null && command -v promtool > /dev/null || packages+=(prometheus)
 command -v prometheus-node-exporter > /dev/null || packages+=(prometheus-node-exporter)
+command -v victoria-metrics > /dev/null || packages+=(victoria-metrics)
+command -v faketime > /dev/null || packages+=(faketime)
 python3 -c 'import venv, ensurepip' 2> /dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then
     run=()
@@ -24,6 +26,9 @@ if ! cmp -s integration/counterparts/requirements.txt "$environment/requirements
     "$environment/bin/pip" install -q -r integration/counterparts/requirements.txt
     cp integration/counterparts/requirements.txt "$environment/"
 fi
+
+# What no package has: a current Prometheus, VictoriaMetrics and OpenTelemetry Collector. Tests go without where they cannot be built.
+integration/peers.sh
 
 cargo build --workspace
 INFEROMETER_COUNTERPARTS=1 cargo test --workspace "$@"

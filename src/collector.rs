@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Problems, Section};
-use pipeline::component::{BoxError, Context, Processor, Receiver};
+use pipeline::component::{BoxError, Context, Gate, Processor, Receiver};
 use pipeline::delivery::{Drained, Outbox};
 use pipeline::errors::chain;
 use pipeline::net::auth::Authenticator;
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::lasting::LastingProcessors;
 use crate::merging::Merging;
 use crate::plan::{Part, Plan, named};
 
@@ -29,6 +30,8 @@ pub(crate) struct Collector {
     pub(crate) merging: Merging,
     pub(crate) receivers: HashMap<String, RunningReceiver>,
     pub(crate) pipelines: HashMap<String, Arc<Pipeline>>,
+    /// Those of the pipelines that go on over a reload.
+    pub(crate) lasting: LastingProcessors,
     pub(crate) outboxes: HashMap<String, Arc<Outbox>>,
     /// Exporters that a reload has replaced or removed, as long as they empty their queues.
     pub(crate) retired: Vec<Retired>,
@@ -98,6 +101,7 @@ impl Collector {
             merging: Merging::default(),
             receivers: HashMap::new(),
             pipelines: HashMap::new(),
+            lasting: LastingProcessors::default(),
             outboxes: HashMap::new(),
             retired: Vec::new(),
         };
@@ -114,7 +118,8 @@ impl Collector {
         self.merging = Merging::of(&self.plan, &self.context)?;
         self.outboxes =
             start_exporters(&self.context, self.plan.exporters.iter(), &self.merging, |_| None).await?;
-        self.pipelines = build_pipelines(&self.context, &self.plan, &self.outboxes)?;
+        (self.pipelines, self.lasting) =
+            build_pipelines(&self.context, &self.plan, &self.outboxes, &self.lasting)?;
         for part in &self.plan.receivers {
             let feeds = fan_out(&self.plan, &self.pipelines, &part.id);
             let running = start_receiver(&self.context, part, feeds).await?;
@@ -131,7 +136,16 @@ impl Collector {
     /// Forgets what belongs to series that are gone; with many series this takes a while.
     pub(crate) fn sweep(&self) {
         let pipelines: Vec<_> = self.pipelines.values().cloned().collect();
-        tokio::task::spawn_blocking(move || pipelines.iter().for_each(|pipeline| pipeline.sweep()));
+        let registry = self.context.registry.clone();
+        tokio::task::spawn_blocking(move || {
+            pipelines.iter().for_each(|pipeline| pipeline.sweep());
+            registry.sweep();
+        });
+    }
+
+    /// Whether memory is so short that a sweep should not wait for its time.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.pipelines.values().any(|pipeline| pipeline.is_pressed())
     }
 
     /// Stops taking, then delivers what was taken until the time is over.
@@ -194,25 +208,37 @@ pub(crate) async fn start_exporters(
     Ok(outboxes)
 }
 
-/// Builds every pipeline, each with processors of its own.
+/// Builds every pipeline, each with processors of its own; gives those that would last over a reload.
 pub(crate) fn build_pipelines(
     context: &Context,
     plan: &Plan,
     outboxes: &HashMap<String, Arc<Outbox>>,
-) -> Result<HashMap<String, Arc<Pipeline>>, Problems> {
-    let mut pipelines = HashMap::new();
+    before: &LastingProcessors,
+) -> Result<(HashMap<String, Arc<Pipeline>>, LastingProcessors), Problems> {
+    let (mut pipelines, mut lasting) = (HashMap::new(), LastingProcessors::default());
+    // One for all pipelines that name it, so that it measures once and speaks once.
+    let mut gates: HashMap<&str, Arc<dyn Gate>> = HashMap::new();
     for pipeline in &plan.pipelines {
         let mut processors: Vec<(String, Processor)> = Vec::new();
         for id in &pipeline.joins.processors {
+            if let Some(gate) = gates.get(id.as_str()) {
+                processors.push((id.clone(), Processor::Gate(gate.clone())));
+                continue;
+            }
             for part in plan.processors.iter().filter(|part| part.id == *id) {
-                processors.push((id.clone(), (part.entry.build)(&part.section, &named(context, id))?));
+                let built = lasting.build(before, &pipeline.id, part, &named(context, id))?;
+                if let Processor::Gate(gate) = &built {
+                    gates.insert(id, gate.clone());
+                }
+                processors.push((id.clone(), built));
             }
         }
         let exporters = pipeline.joins.exporters.iter().filter_map(|id| outboxes.get(id).cloned()).collect();
         let built = Pipeline::new(&named(context, &pipeline.id), processors, exporters);
         pipelines.insert(pipeline.id.clone(), Arc::new(built));
     }
-    Ok(pipelines)
+    context.net.budget().limit(gates.values().filter_map(|gate| gate.room_bytes()).min());
+    Ok((pipelines, lasting))
 }
 
 /// The pipelines that a receiver feeds.

@@ -29,7 +29,6 @@ const RECEIVERS: &[Instead] = &[
     ("jaeger", "only metrics are collected: take it out here and from `service.pipelines`"),
     ("zipkin", "only metrics are collected: take it out here and from `service.pipelines`"),
     ("filelog", "only metrics are collected: take it out here and from `service.pipelines`"),
-    ("prometheusremotewrite", "scrape with `prometheus`, or push with OTLP"),
     ("statsd", "push with OTLP"),
     ("nop", NOTHING),
     ("kubeletstats", NOTHING),
@@ -39,33 +38,18 @@ const RECEIVERS: &[Instead] = &[
 
 const PROCESSORS: &[Instead] = &[
     (
-        "batch",
-        "every exporter merges by itself: write `sending_queue: {batch: {}}` there, and take this out here and from \
-         `service.pipelines`",
-    ),
-    (
-        "memorylimiter",
-        "memory is bounded by `service.limits.live_series_max` and `sending_queue.queue_size`: take this out here and \
-         from `service.pipelines`",
-    ),
-    (
         "resourcedetection",
         "set attributes with `resource`, such as `{key: host.name, value: \"${env:HOSTNAME}\"}`",
     ),
     ("transform", "use `attributes`, `resource`, `relabel` or `filter`"),
     ("metricstransform", "use `relabel`"),
     ("groupbyattrs", NOTHING),
-    ("cumulativetodelta", NOTHING),
-    ("deltatocumulative", NOTHING),
-    ("deltatorate", NOTHING),
     ("interval", NOTHING),
-    ("metricstarttime", NOTHING),
     ("metricsgeneration", NOTHING),
     ("k8sattributes", NOTHING),
 ];
 
 const EXPORTERS: &[Instead] = &[
-    ("prometheusremotewrite", "push with `otlp_http`, which Prometheus, Mimir and Grafana Cloud take"),
     ("file", "use `debug`"),
     ("nop", NOTHING),
     ("kafka", NOTHING),
@@ -92,12 +76,12 @@ mod tests {
 
     #[test]
     fn old_and_new_names_are_known() {
-        for kind in ["resourcedetection", "resource_detection", "memory_limiter", "batch"] {
+        for kind in ["resourcedetection", "resource_detection", "metricstransform"] {
             assert!(instead_of("processors", kind).is_some(), "{kind}");
         }
         assert!(instead_of("extensions", "health_check").is_some());
-        assert_eq!(instead_of("processors", "bacth"), None);
-        assert_eq!(instead_of("service", "batch"), None);
+        assert_eq!(instead_of("processors", "transfrom"), None);
+        assert_eq!(instead_of("service", "transform"), None);
         assert!(instead_of_section("connectors").is_some());
         assert_eq!(instead_of_section("connector"), None);
     }

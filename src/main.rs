@@ -11,6 +11,7 @@ mod components;
 mod effective;
 mod elsewhere;
 mod facade;
+mod lasting;
 mod logging;
 mod mappings;
 mod merging;

@@ -50,14 +50,14 @@ impl Collector {
         for id in &kept {
             outboxes.extend(self.outboxes.get(id).map(|outbox| (id.clone(), outbox.clone())));
         }
-        let pipelines = build_pipelines(&context, &plan, &outboxes)?;
+        let (pipelines, lasting) = build_pipelines(&context, &plan, &outboxes, &self.lasting)?;
 
         context.registry.limit(plan.service.limits.live_series_max);
         let old_outboxes = std::mem::replace(&mut self.outboxes, outboxes);
         self.context = context;
         self.plan = plan;
         self.merging = merging;
-        self.pipelines = pipelines;
+        (self.pipelines, self.lasting) = (pipelines, lasting);
         let changed = self.change_receivers(same_extensions).await;
         self.retired.retain(|retired| !retired.work.is_finished());
         self.hand_on_retired(&old_outboxes);

@@ -148,6 +148,15 @@ impl Section {
         entries.into_iter().map(|(key, _)| key.to_owned()).collect()
     }
 
+    /// The section with what `defaults` (YAML) says where it says nothing; maps are laid into each other.
+    ///
+    /// Places in the defaults name `name` as the file.
+    pub fn over(&self, name: &str, defaults: &str) -> Result<Self, Problems> {
+        let mut node = yaml::parse(name, defaults)?;
+        node.overlay(&self.node);
+        Ok(Self { node: Arc::new(node), ..self.clone() })
+    }
+
     pub(crate) fn source_of(&self, key: &str) -> Option<String> {
         let found = self.node.find(key);
         let location = found.node.location.as_ref().or(found.key);

@@ -165,6 +165,30 @@ impl Node {
         best
     }
 
+    /// Replaces what `above` says otherwise; a key without a value says nothing.
+    pub(crate) fn overlay(&mut self, above: &Self) {
+        let (Tree::Map(map), Tree::Map(others)) = (&mut self.tree, &above.tree) else {
+            if !matches!(above.tree, Tree::Null) {
+                *self = above.clone();
+            }
+            return;
+        };
+        for (key, entry) in &others.0 {
+            match map.0.get_mut(key) {
+                Some(below) => {
+                    below.location.clone_from(&entry.location);
+                    below.node.overlay(&entry.node);
+                }
+                None => {
+                    map.0.insert(key.clone(), entry.clone());
+                }
+            }
+        }
+        self.location.clone_from(&above.location);
+        // With parts from elsewhere it is no longer what one text said.
+        self.text = None;
+    }
+
     /// The value as figment merges it; the rest is looked up again after the merge.
     pub(crate) fn to_value(&self) -> Value {
         match &self.tree {

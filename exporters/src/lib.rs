@@ -7,6 +7,7 @@ mod otlp;
 mod otlp_grpc;
 mod otlp_http;
 mod prometheus;
+mod prometheus_remote_write;
 mod push;
 #[cfg(test)]
 mod testing;
@@ -14,8 +15,16 @@ mod testing;
 use pipeline::component::ExporterEntry;
 
 pub use prometheus::prometheus_page;
+pub use prometheus_remote_write::RemoteWriteBodies;
 pub use push::headers::Headers;
 
 /// Every exporter there is.
-pub const EXPORTERS: &[ExporterEntry] =
-    &[debug::ENTRY, debug::LOGGING, json::ENTRY, otlp_grpc::ENTRY, otlp_http::ENTRY, prometheus::ENTRY];
+pub const EXPORTERS: &[ExporterEntry] = &[
+    debug::ENTRY,
+    debug::LOGGING,
+    json::ENTRY,
+    otlp_grpc::ENTRY,
+    otlp_http::ENTRY,
+    prometheus::ENTRY,
+    prometheus_remote_write::ENTRY,
+];

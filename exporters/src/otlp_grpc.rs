@@ -72,6 +72,8 @@ struct Config {
     max_response_size: ByteSize,
     /// What to do when the other side says that a request is too large.
     when_too_large: TooLarge,
+    /// Sends again after `RESOURCE_EXHAUSTED` without `RetryInfo`, which the specification calls permanent.
+    retry_resource_exhausted: bool,
     /// What requests name as their host, and the certificate must be for; the endpoint's where empty.
     authority: String,
     // Accepted and without effect: see `connection`.
@@ -106,6 +108,7 @@ impl Default for Config {
             max_request_size: REQUEST_SIZE_MAX,
             max_response_size: RESPONSE_SIZE_MAX,
             when_too_large: TooLarge::Drop,
+            retry_resource_exhausted: true,
             authority: String::new(),
             balancer_name: String::from("round_robin"),
             keepalive: None,
@@ -197,7 +200,7 @@ impl OtlpGrpc {
             Err(status) if status::is_too_large(&status) && !is_answered.get() => {
                 Err(self.config.when_too_large.judge(status::reason(&status)))
             }
-            Err(status) => Err(status::judge(&status)),
+            Err(status) => Err(status::judge(&status, self.config.retry_resource_exhausted)),
         }
     }
 

@@ -6,161 +6,63 @@
 //!     endpoint: https://mimir.example.com/otlp
 //! ```
 
-mod endpoint;
+mod config;
+pub(crate) mod endpoint;
 #[cfg(test)]
 mod tests;
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use config::{ByteSize, Problems, Section};
+use ::config::{Problems, Section, Value};
 use futures_util::future::BoxFuture;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response};
 use pipeline::component::{
     BoxError, BuiltExporter, Context, Delivery, Entry, ExportError, Exporter, ExporterEntry, Receipt,
 };
-use pipeline::delivery::{QueueConfig, RetryConfig};
-use pipeline::net::auth::{self, Authenticator};
-use pipeline::net::body::{self, BodyError};
-use pipeline::net::client::{ClientConfig, HttpClient, Protocol};
-use pipeline::net::{Body, client_tls, full};
+use pipeline::net::Body;
+use pipeline::net::auth;
+use pipeline::net::body::BodyError;
 use pipeline::otlp::PartialSuccess;
-use pipeline::{Batch, Clock, delivery, otlp};
-use serde::{Deserialize, Serialize};
+use pipeline::{Batch, delivery};
 
-use crate::otlp::{REQUEST_SIZE_MAX, RESPONSE_SIZE_MAX, Requests};
+use tracing::warn;
+
+use crate::otlp::Requests;
 use crate::push::answer::Answer;
-use crate::push::compression::{Compression, Params};
-use crate::push::connection::Cookies;
-use crate::push::headers::Headers;
-use crate::push::{TooLarge, broken, printable};
+use crate::push::delta::Sieve;
+use crate::push::post::Post;
+use crate::push::preset::{Preset, Way};
+use crate::push::printable;
+use config::Config;
 
 pub(crate) const ENTRY: ExporterEntry = Entry {
     name: "otlp_http",
     aliases: &["otlphttp"],
     about: "Pushes metrics over OTLP/HTTP.",
     example: "endpoint: https://mimir.example.com/otlp\nheaders: {X-Scope-OrgID: tenant}\n",
-    effective: config::effective::<Config>,
+    effective,
     build,
 };
 
-/// The text of an answer that is no success is waited for this long; its status says enough.
-const EXPLANATION_WAIT: Duration = Duration::from_secs(1);
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Config {
-    /// A base URL, to which `/v1/metrics` is appended.
-    endpoint: String,
-    /// The whole URL, used as given instead.
-    metrics_endpoint: String,
-    encoding: Encoding,
-    tls: client_tls::Config,
-    compression: Compression,
-    compression_params: Params,
-    /// Added to each request.
-    headers: Headers,
-    auth: Option<auth::Config>,
-    /// For one attempt; zero means none.
-    timeout: config::Duration,
-    sending_queue: QueueConfig,
-    retry_on_failure: RetryConfig,
-    /// Before compression; larger batches are split.
-    max_request_size: ByteSize,
-    /// After decompression; larger answers are failures.
-    max_response_size: ByteSize,
-    /// What to do when the other side answers 413.
-    when_too_large: TooLarge,
-    /// Refused: without it requests would go past the proxy.
-    proxy_url: String,
-    // Accepted and without effect: see `connection`.
-    max_idle_conns: u64,
-    max_idle_conns_per_host: u64,
-    max_conns_per_host: u64,
-    idle_conn_timeout: config::Duration,
-    disable_keep_alives: bool,
-    http2_read_idle_timeout: config::Duration,
-    http2_ping_timeout: config::Duration,
-    force_attempt_http2: bool,
-    read_buffer_size: u64,
-    write_buffer_size: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cookies: Option<Cookies>,
-}
-
-/// How points are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Encoding {
-    #[default]
-    Proto,
-    Json,
-}
-
 struct OtlpHttp {
     requests: Requests,
-    url: Uri,
-    headers: HeaderMap,
+    post: Post,
     level: i32,
-    authenticator: Option<Arc<Authenticator>>,
-    client: OnceLock<HttpClient>,
-    clock: Clock,
+    sieve: Sieve,
     config: Config,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            endpoint: String::new(),
-            metrics_endpoint: String::new(),
-            encoding: Encoding::Proto,
-            tls: client_tls::Config::default(),
-            compression: Compression::Gzip,
-            compression_params: Params::default(),
-            headers: Headers::default(),
-            auth: None,
-            timeout: config::Duration::from_secs(30),
-            sending_queue: QueueConfig::default(),
-            retry_on_failure: RetryConfig::default(),
-            max_request_size: REQUEST_SIZE_MAX,
-            max_response_size: RESPONSE_SIZE_MAX,
-            when_too_large: TooLarge::Drop,
-            proxy_url: String::new(),
-            max_idle_conns: 100,
-            max_idle_conns_per_host: 0,
-            max_conns_per_host: 0,
-            idle_conn_timeout: config::Duration::from_secs(90),
-            disable_keep_alives: false,
-            http2_read_idle_timeout: config::Duration::default(),
-            http2_ping_timeout: config::Duration::default(),
-            force_attempt_http2: true,
-            read_buffer_size: 0,
-            write_buffer_size: 0,
-            cookies: None,
-        }
-    }
-}
-
-impl Encoding {
-    fn content_type(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::Proto => "application/x-protobuf",
-            Self::Json => "application/json",
-        })
-    }
-
-    fn encode(self) -> fn(&Batch, &mut Vec<u8>) {
-        match self {
-            Self::Proto => otlp::encode,
-            Self::Json => otlp::encode_json,
-        }
-    }
+fn effective(section: &Section) -> Result<Value, Problems> {
+    let section = Preset::under(section, Way::OtlpHttp)?;
+    let value = ::config::effective::<Config>(&section)?;
+    let preset = section.read::<Config>()?.preset;
+    Ok(Preset::complete(preset, value, Way::OtlpHttp))
 }
 
 fn build(section: &Section, context: &Context) -> Result<BuiltExporter, Problems> {
-    section.build(|config| made(config, section, context))
+    let section = Preset::under(section, Way::OtlpHttp)?;
+    section.build(|config| made(config, &section, context))
 }
 
 fn made(config: Config, section: &Section, context: &Context) -> Result<BuiltExporter, Problems> {
@@ -171,7 +73,8 @@ fn made(config: Config, section: &Section, context: &Context) -> Result<BuiltExp
         let message = "proxies are not supported; remove it if the endpoint may be reached without one";
         problems.push(section.problem("proxy_url", message));
     }
-    let url = endpoint::url(&config.endpoint, &config.metrics_endpoint);
+    problems.extend(config.retry_statuses.problems(section));
+    let url = endpoint::url(&config.base(), &config.metrics_endpoint);
     if let Ok(url) = &url
         && url.scheme_str() == Some("http")
         && config.tls.has_certificate()
@@ -193,6 +96,12 @@ fn made(config: Config, section: &Section, context: &Context) -> Result<BuiltExp
         .map_err(|problem| problems.push(problem));
     let authenticator = auth::Config::find(config.auth.as_ref(), &context.net)
         .map_err(|message| problems.push(section.problem("auth.authenticator", message)));
+    if let (Some(preset), Ok(headers)) = (config.preset, &headers)
+        && let Some(message) =
+            preset.unauthorized(config.auth.is_some() || headers.contains_key(AUTHORIZATION))
+    {
+        problems.push(section.problem("auth", message));
+    }
     match (url, headers, level, authenticator) {
         (Ok(url), Ok(headers), Ok(level), Ok(authenticator)) if problems.is_empty() => {
             let delivery = Delivery::Queued(delivery::Config {
@@ -201,8 +110,17 @@ fn made(config: Config, section: &Section, context: &Context) -> Result<BuiltExp
                 timeout: config.timeout,
             });
             let requests = Requests::new(&context.id, config.max_request_size);
-            let (client, clock) = (OnceLock::new(), context.clock.clone());
-            let exporter = OtlpHttp { requests, url, headers, level, authenticator, client, clock, config };
+            let post = Post {
+                url,
+                headers,
+                tls: config.tls.clone(),
+                authenticator,
+                response_size_max: config.max_response_size,
+                clock: context.clock.clone(),
+                client: OnceLock::new(),
+            };
+            let sieve = Sieve::new(config.delta, &context.id);
+            let exporter = OtlpHttp { requests, post, level, sieve, config };
             Ok(BuiltExporter { exporter: Arc::new(exporter), delivery })
         }
         _ => Err(Problems(problems)),
@@ -211,45 +129,42 @@ fn made(config: Config, section: &Section, context: &Context) -> Result<BuiltExp
 
 impl OtlpHttp {
     async fn send(&self, batch: &Batch) -> Result<Receipt, ExportError> {
-        let Some(client) = self.client.get() else {
-            return Err(ExportError::Retry { after: None, reason: String::from("not started") });
-        };
+        let (batch, unsupported) = self.sieve.sift(batch);
         if batch.is_empty() {
-            return Ok(Receipt::default());
+            return Ok(Receipt { unsupported, ..Receipt::default() });
         }
-        let message = self.requests.encode(batch, self.config.encoding.encode())?;
+        let message = self.requests.encode(&batch, self.config.encoding.encode())?;
         let message =
             self.config.compression.compress(message, self.level).await.map_err(|error| {
                 ExportError::Drop { reason: format!("cannot compress the request: {error}") }
             })?;
-        let response = client.send(self.request(message)?).await.map_err(|error| broken(&error))?;
+        let response = self.post.send(message, self.request_headers()).await?;
         if response.status().is_success() {
             let partial_success = self.partial_success(response).await?;
-            Ok(self.requests.receive(batch, &partial_success))
+            Ok(Receipt { unsupported, ..self.requests.receive(&batch, &partial_success) })
         } else {
             Err(self.failure(response).await)
         }
     }
 
-    fn request(&self, message: Bytes) -> Result<Request<Body>, ExportError> {
-        let mut request = Request::new(full(message));
-        *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = self.url.clone();
-        let headers = request.headers_mut();
-        headers.clone_from(&self.headers);
-        headers.insert(CONTENT_TYPE, self.config.encoding.content_type());
+    /// What is odd about the section, but may be meant.
+    fn doubt(&self) -> Option<&'static str> {
+        let Post { headers, authenticator, .. } = &self.post;
+        let has_authorization = authenticator.is_some() || headers.contains_key(AUTHORIZATION);
+        self.config.preset?.doubt(headers.contains_key("x-scope-orgid"), has_authorization)
+    }
+
+    fn request_headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, self.config.encoding.content_type())]);
         if let Some(name) = self.config.compression.name() {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
         }
-        if let Some(authenticator) = &self.authenticator {
-            authenticator.authorize(headers).map_err(|error| broken(&error))?;
-        }
-        Ok(request)
+        headers
     }
 
     async fn partial_success(&self, response: Response<Body>) -> Result<PartialSuccess, ExportError> {
         let (head, body) = response.into_parts();
-        let body = self.read(&head.headers, body).await.map_err(|error| match error {
+        let body = self.post.read(&head.headers, body).await.map_err(|error| match error {
             BodyError::Broken(reason) => {
                 ExportError::Retry { after: None, reason: format!("answer broke off: {reason}") }
             }
@@ -267,38 +182,23 @@ impl OtlpHttp {
     }
 
     async fn failure(&self, response: Response<Body>) -> ExportError {
-        let (head, body) = response.into_parts();
-        let body = tokio::time::timeout(EXPLANATION_WAIT, self.read(&head.headers, body)).await;
-        let body = body.ok().and_then(Result::ok).unwrap_or_default();
-        let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(self.clock.unix_nano());
-        Answer { status: head.status, headers: &head.headers, body: &body }
-            .judge(self.config.when_too_large, now)
-    }
-
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, BodyError> {
-        let name = headers.get(CONTENT_ENCODING).map_or("", |value| value.to_str().unwrap_or("?"));
-        let encoding = body::Encoding::parse(name)
-            .ok_or_else(|| BodyError::Corrupt(format!("unknown encoding `{}`", printable(name))))?;
-        let limit = usize::try_from(self.config.max_response_size.0).unwrap_or(usize::MAX);
-        body::collect(body, encoding, limit).await
+        let (head, body) = self.post.explanation(response).await;
+        Answer { status: head.status, headers: &head.headers, body: &body }.judge(
+            self.config.when_too_large,
+            &self.config.retry_statuses,
+            self.post.now(),
+        )
     }
 }
 
 impl Exporter for OtlpHttp {
     fn start(&self) -> BoxFuture<'_, Result<Vec<String>, BoxError>> {
         Box::pin(async {
-            if let Some(authenticator) = &self.authenticator {
-                authenticator.ready_to_authorize()?;
+            if let Some(message) = self.doubt() {
+                warn!(exporter = self.requests.id, "{message}");
             }
-            let client = HttpClient::new(&ClientConfig {
-                tls: self.config.tls.clone(),
-                // HTTP/2 names the host in the URL, so only HTTP/1.1 can name another.
-                protocol: if self.headers.contains_key(HOST) { Protocol::Http1 } else { Protocol::Auto },
-                ..ClientConfig::default()
-            })?;
-            // Started once; a second client would only replace an equal one.
-            let _ = self.client.set(client);
-            Ok(vec![format!("OTLP/HTTP to {}", endpoint::shown(&self.url))])
+            self.post.start()?;
+            Ok(vec![format!("OTLP/HTTP to {}", endpoint::shown(&self.post.url))])
         })
     }
 

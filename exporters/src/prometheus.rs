@@ -9,21 +9,21 @@
 //! A point updates the [`store`]; the name and labels of its series were rendered when it was first seen.
 //! A scrape writes a [`page`] from that, a piece at a time.
 
-mod config;
+pub(crate) mod config;
 mod endpoint;
-mod escaping;
-mod exemplar;
-mod exponential;
-mod identity;
-mod labels;
-mod naming;
+pub(crate) mod escaping;
+pub(crate) mod exemplar;
+pub(crate) mod exponential;
+pub(crate) mod identity;
+pub(crate) mod labels;
+pub(crate) mod naming;
 mod negotiation;
-mod number;
+pub(crate) mod number;
 mod once;
 mod page;
-mod selection;
+pub(crate) mod selection;
 mod store;
-mod stored;
+pub(crate) mod stored;
 mod targets;
 mod telemetry;
 mod view;
@@ -196,6 +196,6 @@ impl Exporter for Prometheus {
 }
 
 #[cfg(test)]
-mod strict;
+pub(crate) mod strict;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,14 @@
 //! What exporters that push over the network have in common, besides the connection itself.
 
+pub(crate) mod advice;
 pub(crate) mod answer;
 pub(crate) mod compression;
 pub(crate) mod connection;
+pub(crate) mod delta;
 pub(crate) mod headers;
+pub(crate) mod post;
+pub(crate) mod preset;
+mod words;
 
 use pipeline::component::{BoxError, ExportError};
 use pipeline::errors::{self, chain};
@@ -13,8 +18,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) const CREDENTIALS_IN_URL: &str = "expected a URL without credentials: use the `basic_auth` extension \
      with `auth.authenticator`, or an `Authorization` header";
 
-/// What the other side says is cut to this: enough for its sentence, not for its page.
-const ANSWER_BYTES_MAX: usize = 256;
+/// What the other side says is cut to this: enough for its sentence and the series it names, not for its page.
+const ANSWER_BYTES_MAX: usize = 1024;
 
 /// What to do with a batch the other side finds too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -100,7 +100,10 @@ pub(crate) struct Seen {
     pub(crate) body: Vec<u8>,
 }
 
-/// An HTTP/1.1 server that gives the same reply to every request.
+/// What is said to a request.
+type Script = Arc<dyn Fn(&Seen) -> Reply + Send + Sync>;
+
+/// An HTTP/1.1 server that says what it is told.
 #[derive(Debug, Clone)]
 pub(crate) struct Scripted {
     pub(crate) address: SocketAddr,
@@ -109,7 +112,14 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
+    /// Gives the same reply to every request.
     pub(crate) async fn start(reply: Reply) -> Self {
+        Self::start_by(move |_| reply.clone()).await
+    }
+
+    /// Gives the reply that fits a request.
+    pub(crate) async fn start_by(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        let script: Script = Arc::new(script);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = Self { address, seen: Arc::default(), connections: Arc::default() };
@@ -117,7 +127,7 @@ impl Scripted {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 *connections.lock().unwrap() += 1;
-                tokio::spawn(serve(stream, reply.clone(), seen.clone()));
+                tokio::spawn(serve(stream, script.clone(), seen.clone()));
             }
         });
         server
@@ -132,8 +142,9 @@ impl Scripted {
     }
 }
 
-async fn serve(mut stream: TcpStream, reply: Reply, seen: Arc<Mutex<Vec<Seen>>>) {
+async fn serve(mut stream: TcpStream, script: Script, seen: Arc<Mutex<Vec<Seen>>>) {
     while let Some(request) = read_request(&mut stream).await {
+        let reply = script(&request);
         seen.lock().unwrap().push(request);
         match &reply {
             Reply::Bytes(bytes) => stream.write_all(bytes).await.unwrap(),

@@ -11,13 +11,13 @@ use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
-use opentelemetry_proto::tonic::common::v1::any_value;
-use opentelemetry_proto::tonic::metrics::v1::number_data_point;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::codec::CompressionEncoding;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::account::{Account, is_poison, otlp_points};
 
 /// What the backend does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,12 @@ pub enum Behaviour {
     RefusePercent(u64),
     /// Refuses and asks for a pause.
     RefuseFor(Duration),
+    /// Is exhausted, and asks for a pause or does not.
+    Exhausted(Option<Duration>),
+    /// Refuses every request that has one of the points that are poison to it.
+    RefusePoison,
+    /// Takes everything, and never answers this many of each hundred requests, spread evenly.
+    LoseAnswers(u64),
     /// Refuses with so many bytes of details.
     RefuseAtLength(usize),
     /// Takes the request and never answers.
@@ -48,8 +54,7 @@ pub struct Backend {
 struct State {
     behaviour: Mutex<Behaviour>,
     requests: AtomicU64,
-    // By the source and the number of a point of the load: how often it was seen.
-    seen: Mutex<HashMap<(String, i64), u64>>,
+    account: Arc<Account>,
 }
 
 struct Service(Arc<State>);
@@ -60,13 +65,15 @@ impl Backend {
     }
 
     pub async fn start_at(address: &str, behaviour: Behaviour) -> Self {
+        Self::start_with(address, behaviour, Arc::default()).await
+    }
+
+    /// The same, where several are one backend and keep one account.
+    pub async fn start_with(address: &str, behaviour: Behaviour, account: Arc<Account>) -> Self {
         let listener = TcpListener::bind(address).await.expect("the address is free");
         let address = listener.local_addr().expect("a listener has an address").to_string();
-        let state = Arc::new(State {
-            behaviour: Mutex::new(behaviour),
-            requests: AtomicU64::new(0),
-            seen: Mutex::default(),
-        });
+        let state =
+            Arc::new(State { behaviour: Mutex::new(behaviour), requests: AtomicU64::new(0), account });
         let service = MetricsServiceServer::new(Service(state.clone()))
             .max_decoding_message_size(64 << 20)
             .accept_compressed(CompressionEncoding::Gzip)
@@ -90,36 +97,17 @@ impl Backend {
 
     /// How often each point of the load was taken.
     pub fn seen(&self) -> HashMap<(String, i64), u64> {
-        self.state.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.account.seen()
     }
 
     /// How many different points were taken.
     pub fn distinct(&self) -> usize {
-        self.state.seen.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.state.account.distinct()
     }
-}
 
-impl State {
-    fn take(&self, request: &ExportMetricsServiceRequest) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let scopes = request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
-        for metric in scopes.flat_map(|scope| &scope.metrics) {
-            let Some(opentelemetry_proto::tonic::metrics::v1::metric::Data::Gauge(gauge)) = &metric.data
-            else {
-                continue;
-            };
-            for point in &gauge.data_points {
-                let source = point.attributes.iter().find(|pair| pair.key == "src");
-                let source = source.and_then(|pair| pair.value.as_ref()?.value.clone());
-                if let (
-                    Some(any_value::Value::StringValue(source)),
-                    Some(number_data_point::Value::AsInt(number)),
-                ) = (source, point.value)
-                {
-                    *seen.entry((source, number)).or_default() += 1;
-                }
-            }
-        }
+    /// All that was taken.
+    pub fn account(&self) -> &Arc<Account> {
+        &self.state.account
     }
 }
 
@@ -131,12 +119,14 @@ impl MetricsService for Service {
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
         let number = self.0.requests.fetch_add(1, Ordering::Relaxed);
         let behaviour = *self.0.behaviour.lock().unwrap_or_else(PoisonError::into_inner);
+        // 37 and 100 have no common factor, so that each hundred numbers fall on all residues.
+        let is_among = |percent: u64| number * 37 % 100 < percent;
+        let points = otlp_points(request.get_ref());
         match behaviour {
             Behaviour::Accept => {}
             Behaviour::Discard => return Ok(Response::new(ExportMetricsServiceResponse::default())),
             Behaviour::Refuse(code) => return Err(Status::new(code, "told to refuse")),
-            // 37 and 100 have no common factor, so that each hundred numbers fall on all residues.
-            Behaviour::RefusePercent(percent) if number * 37 % 100 < percent => {
+            Behaviour::RefusePercent(percent) if is_among(percent) => {
                 return Err(Status::unavailable("told to refuse some"));
             }
             Behaviour::RefusePercent(_) => {}
@@ -148,13 +138,32 @@ impl MetricsService for Service {
                     details,
                 ));
             }
+            Behaviour::Exhausted(pause) => {
+                let text = "told to be exhausted";
+                return Err(match pause {
+                    Some(pause) => {
+                        let details = ErrorDetails::with_retry_info(Some(pause));
+                        Status::with_error_details(Code::ResourceExhausted, text, details)
+                    }
+                    None => Status::resource_exhausted(text),
+                });
+            }
+            Behaviour::RefusePoison if points.iter().any(is_poison) => {
+                return Err(Status::invalid_argument("told to refuse a point"));
+            }
+            Behaviour::RefusePoison => {}
+            Behaviour::LoseAnswers(percent) if is_among(percent) => {
+                self.0.account.take(&points, false);
+                std::future::pending::<()>().await;
+            }
+            Behaviour::LoseAnswers(_) => {}
             Behaviour::RefuseAtLength(bytes) => {
                 let details = vec![b'x'; bytes].into();
                 return Err(Status::with_details(Code::InvalidArgument, "told to be long", details));
             }
             Behaviour::BlackHole => std::future::pending().await,
         }
-        self.0.take(request.get_ref());
+        self.0.account.take(&points, true);
         Ok(Response::new(ExportMetricsServiceResponse::default()))
     }
 }

@@ -49,7 +49,8 @@ impl Collector {
 
     /// Starts what runs without a file; does not wait.
     pub fn spawn_default() -> Self {
-        Self::launch(tempfile::tempdir().expect("a temporary folder can be made"), &[], &[])
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        Self::launch(folder, Command::new(binary()), &[], &[])
     }
 
     /// Starts with this configuration and more arguments; does not wait.
@@ -59,17 +60,42 @@ impl Collector {
 
     /// As [`Self::spawn`], with variables in the environment.
     pub fn spawn_with(config: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::launch_with(config, Command::new(binary()), arguments, variables)
+    }
+
+    /// As [`Self::spawn`], through a shell that does this first: `ulimit -n 64`.
+    pub fn spawn_after(first: &str, config: &str) -> Self {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("{first} && exec \"$0\" \"$@\"")).arg(binary());
+        Self::launch_with(config, shell, &[], &[])
+    }
+
+    /// As [`Self::spawn_with`], started by another command that becomes it: `unshare`, `sh -c '... exec "$@"'`.
+    pub fn spawn_under(
+        wrapper: &[String],
+        config: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let binary = binary().to_string_lossy().into_owned();
+        let mut words = wrapper.iter().chain([&binary]);
+        let mut program = Command::new(words.next().expect("the binary is at the end"));
+        program.args(words);
+        Self::launch_with(config, program, arguments, variables)
+    }
+
+    fn launch_with(config: &str, program: Command, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let config_path = folder.path().join("config.yaml");
         std::fs::write(&config_path, config).expect("a temporary file can be written");
         let config_path = config_path.to_string_lossy().into_owned();
-        Self::launch(folder, &[&["--config", &config_path], arguments].concat(), variables)
+        Self::launch(folder, program, &[&["--config", &config_path], arguments].concat(), variables)
     }
 
-    fn launch(folder: TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+    fn launch(folder: TempDir, mut program: Command, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let log = std::fs::File::create(folder.path().join("log")).expect("a temporary file can be made");
         let out = std::fs::File::create(folder.path().join("out")).expect("a temporary file can be made");
-        let child = Command::new(binary())
+        let child = program
             .arg("run")
             .args(arguments)
             .envs(variables.iter().copied())
@@ -132,8 +158,13 @@ impl Collector {
 
     /// A sample of the collector's own metrics.
     pub async fn own_sample(&self, name: &str, labels: &[&str]) -> Option<f64> {
+        find_sample(&self.own_page().await, name, labels)
+    }
+
+    /// The page of the collector's own metrics.
+    pub async fn own_page(&self) -> String {
         let address = self.address("own metrics at http://");
-        find_sample(&http::get(&address, "/metrics").await.text(), name, labels)
+        http::get(&address, "/metrics").await.text()
     }
 
     /// Sends a signal by its name: `TERM`, `HUP`.
@@ -172,6 +203,21 @@ impl Collector {
             line.trim().trim_end_matches(" kB").trim().parse().unwrap_or(0)
         };
         (field("VmHWM:"), field("VmRSS:"))
+    }
+
+    /// Memory in MiB that the kernel cannot take back: what is not of files.
+    pub fn anonymous_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or_default();
+        line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap_or(0) >> 10
+    }
+
+    /// Seconds of processor time used so far.
+    pub fn processor_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap_or_default();
+        let (_, fields) = stat.rsplit_once(')').unwrap_or_default();
+        let ticks = fields.split_ascii_whitespace().skip(11).take(2);
+        ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
     }
 
     /// How many file descriptors it has open.

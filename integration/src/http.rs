@@ -40,7 +40,13 @@ pub async fn request(address: &str, line: &str, headers: &[&str], body: &[u8]) -
     })
 }
 
-async fn exchange(address: &str, line: &str, headers: &[&str], body: &[u8]) -> std::io::Result<Response> {
+/// The same, with the way in which a connection broke.
+pub(crate) async fn exchange(
+    address: &str,
+    line: &str,
+    headers: &[&str],
+    body: &[u8],
+) -> std::io::Result<Response> {
     let mut stream = TcpStream::connect(address).await?;
     let mut head =
         format!("{line}\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());

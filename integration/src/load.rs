@@ -86,10 +86,11 @@ impl Load {
         ledger
     }
 
-    fn request(&self, first: u64) -> ExportMetricsServiceRequest {
+    pub(crate) fn request(&self, first: u64) -> ExportMetricsServiceRequest {
         let points = (first..first + self.points_per_request).map(|number| NumberDataPoint {
             attributes: vec![attribute("src", &self.source), attribute("lane", &(number % 100).to_string())],
-            time_unix_nano: 1_700_000_000_000_000_000 + number,
+            // A millisecond apart: remote write has no finer times.
+            time_unix_nano: 1_700_000_000_000_000_000 + number * 1_000_000,
             value: Some(number_data_point::Value::AsInt(number as i64)),
             ..NumberDataPoint::default()
         });
@@ -156,7 +157,7 @@ impl Ledger {
     }
 }
 
-fn attribute(key: &str, value: &str) -> KeyValue {
+pub(crate) fn attribute(key: &str, value: &str) -> KeyValue {
     KeyValue {
         key: key.to_owned(),
         value: Some(AnyValue { value: Some(any_value::Value::StringValue(value.to_owned())) }),

@@ -62,6 +62,15 @@ impl Reply {
 impl Peer {
     /// Asks `answer` what to say to each request.
     pub async fn start(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(answer, true).await
+    }
+
+    /// The same, without a memory of the requests.
+    pub async fn forgetting(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(answer, false).await
+    }
+
+    async fn listen(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static, remembers: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port is there");
         let address = listener.local_addr().expect("a listener has an address").to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -69,7 +78,7 @@ impl Peer {
         let work = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (answer, seen) = (answer.clone(), shared.clone());
-                tokio::spawn(async move { serve(stream, &*answer, &seen).await });
+                tokio::spawn(async move { serve(stream, &*answer, remembers.then_some(&*seen)).await });
             }
         });
         Self { address, seen, _work: AbortOnDropHandle::new(work) }
@@ -94,10 +103,16 @@ impl Peer {
     }
 }
 
-async fn serve(mut stream: TcpStream, answer: &(impl Fn(&Seen) -> Reply + Sync), seen: &Mutex<Vec<Seen>>) {
+async fn serve(
+    mut stream: TcpStream,
+    answer: &(impl Fn(&Seen) -> Reply + Sync),
+    seen: Option<&Mutex<Vec<Seen>>>,
+) {
     let Some(request) = read_request(&mut stream).await else { return };
     let reply = answer(&request);
-    seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    if let Some(seen) = seen {
+        seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    }
     match reply {
         Reply::Bytes(bytes) => {
             let _ = stream.write_all(&bytes).await;

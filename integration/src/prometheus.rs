@@ -18,16 +18,22 @@ pub struct Prometheus {
 impl Prometheus {
     /// Runs with this configuration.
     pub fn start(config: &str) -> Self {
+        Self::start_with("prometheus", config, &[])
+    }
+
+    /// Runs a binary with this configuration and more flags.
+    pub fn start_with(binary: &str, config: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = folder.path().join("prometheus.yml");
         std::fs::write(&path, config).expect("a temporary file can be written");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port is there");
         let address = listener.local_addr().expect("a listener has an address").to_string();
         drop(listener);
-        let process = Command::new("prometheus")
+        let process = Command::new(binary)
             .arg(format!("--config.file={}", path.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)

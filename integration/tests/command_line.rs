@@ -241,14 +241,61 @@ fn the_problems_of_several_files_are_told_file_by_file() {
     assert_eq!(files, ["a", "b"], "{text}");
 }
 
+/// As it is written for an OpenTelemetry Collector.
+const STOCK: &str = "
+receivers:
+  otlp:
+    protocols:
+      grpc:
+        endpoint: 127.0.0.1:0
+      http:
+        endpoint: 127.0.0.1:0
+processors:
+  memory_limiter:
+    check_interval: 1s
+    limit_percentage: 80
+    spike_limit_percentage: 25
+    min_gc_interval_when_soft_limited: 10s
+  batch:
+    timeout: 1s
+    send_batch_size: 1024
+    send_batch_max_size: 2048
+exporters:
+  otlphttp:
+    endpoint: http://127.0.0.1:9
+  otlp:
+    endpoint: 127.0.0.1:9
+    tls: {insecure: true}
+  debug:
+    verbosity: basic
+service:
+  pipelines:
+    metrics:
+      receivers: [otlp]
+      processors: [memory_limiter, batch]
+      exporters: [otlphttp, otlp, debug]
+";
+
+#[test]
+fn the_usual_file_of_an_opentelemetry_collector_is_taken_as_it_is() {
+    check(&["validate", "--config", "a.yaml"], &[("a.yaml", STOCK)], 0, &["configuration is valid"]);
+    let bad = STOCK.replace("    check_interval: 1s\n", "").replace("max_size: 2048", "max_size: 10");
+    let expected = [
+        "a.yaml:11:3: processors.memory_limiter.check_interval: expected more than `0s`; write `check_interval: 1s`",
+        "processors.batch.send_batch_max_size: expected `0` for no limit or at least `send_batch_size`, which is `1024`, got \
+         `10`",
+    ];
+    check(&["validate", "--config", "a.yaml"], &[("a.yaml", &bad)], 2, &expected);
+}
+
 #[test]
 fn a_component_that_is_not_here_yet_is_told_from_a_slip() {
     let bad = "
 receivers:
   otlp: {protocols: {grpc: }}
 processors:
-  batch:
-  memory_limiter: {check_interval: 1s}
+  transform:
+  metricstransform: {transforms: []}
 exporters:
   debug: {}
 extensions:
@@ -256,12 +303,12 @@ extensions:
 service:
   extensions: [health_check]
   pipelines:
-    metrics: {receivers: [otlp], processors: [memory_limiter, batch], exporters: [debug]}
+    metrics: {receivers: [otlp], processors: [transform, metricstransform], exporters: [debug]}
     traces: {receivers: [otlp], exporters: [debug]}
 ";
     let expected = [
-        "a.yaml:5:3: processors.batch: there is no processor `batch` here yet; every exporter merges by itself",
-        "a.yaml:6:3: processors.memory_limiter: there is no processor `memory_limiter` here yet",
+        "a.yaml:5:3: processors.transform: there is no processor `transform` here yet; use `attributes`",
+        "a.yaml:6:3: processors.metricstransform: there is no processor `metricstransform` here yet; use `relabel`",
         "a.yaml:10:3: extensions.health_check: there is no extension `health_check` here yet",
         "service.pipelines.traces: signal `traces` is not collected",
     ];

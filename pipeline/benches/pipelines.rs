@@ -19,7 +19,7 @@ use pipeline::net::Net;
 use pipeline::output::Output;
 use pipeline::pipelines::{FanOut, Pipeline};
 use pipeline::processors::PROCESSORS;
-use pipeline::{Attributes, Batch, Clock, Full, Kind, Metric, Point, Registry, Series, Value};
+use pipeline::{Attributes, Batch, Clock, Full, Kind, Metric, Point, Registry, Series, Temporality, Value};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -121,6 +121,41 @@ fn passing_gpu_attribution(bencher: Bencher) {
     let section = Section::from_yaml("processors.gpu_attribution", "").expect("nothing is written");
     let processor = (entry.build)(&section, &context(&registry)).expect("the defaults work");
     through(bencher, &registry, vec![processor]);
+}
+
+/// Sums in steady state, each batch later than the one before.
+#[divan::bench(args = ["cumulative_to_delta", "delta_to_cumulative"])]
+fn converted_by(bencher: Bencher, name: &str) {
+    let registry = Arc::new(Registry::new(100_000));
+    let entry = PROCESSORS.iter().find(|entry| entry.name == name).expect("it is listed");
+    let section = Section::from_yaml("processors.bench", "").expect("nothing is written");
+    let processor = (entry.build)(&section, &context(&registry)).expect("the defaults work");
+    let Processor::Batch(mut processor) = processor else { panic!("it is one for batches") };
+    let temporality =
+        if name == "cumulative_to_delta" { Temporality::Cumulative } else { Temporality::Delta };
+    let metric =
+        registry.metric(Metric::new("requests", "{request}", Kind::Sum { temporality, is_monotonic: true }));
+    let points: Batch = (0..POINTS)
+        .map(|index| {
+            let attributes = Attributes::of_strings([("instance", index.to_string().as_str())]);
+            let series = registry.series(&Arc::default(), &Arc::default(), &metric, attributes);
+            Point::new(series.expect("there is room"), 1, Value::Int(1))
+        })
+        .collect();
+    let mut time = 1;
+    let inputs = || {
+        time += 1;
+        let mut batch = points.clone();
+        for point in &mut batch {
+            point.time_unix_nano = time;
+            point.value = Value::Int(time as i64);
+        }
+        batch
+    };
+    bencher.counter(ItemsCount::new(POINTS)).with_inputs(inputs).bench_local_values(|mut batch| {
+        processor.process(&mut batch);
+        batch
+    });
 }
 
 fn main() {

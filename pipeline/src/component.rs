@@ -116,6 +116,11 @@ pub trait Gate: Send + Sync {
     fn is_pressed(&self) -> bool {
         false
     }
+
+    /// How many bytes of requests may be read at once, where the gate has to do with that.
+    fn room_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Changes what a series is called, or drops it; looks at nothing else.
@@ -144,6 +149,22 @@ pub trait BatchProcessor: Send {
 
     /// Called now and then: forget what belongs to series that are gone.
     fn sweep(&mut self);
+
+    /// Sweeps a part, about `count` things from the one at `from` on; returns where to go on, or `None` at the end.
+    ///
+    /// Called in the place of [`sweep`](Self::sweep), with the lock let go in between. For who remembers much.
+    fn sweep_some(&mut self, from: usize, count: usize) -> Option<usize> {
+        let _ = (from, count);
+        self.sweep();
+        None
+    }
+
+    /// Whether it goes on over a reload that leaves its section as it is, for the sake of what it remembers.
+    ///
+    /// For one that depends on nothing but its section and its context.
+    fn lasts(&self) -> bool {
+        false
+    }
 }
 
 /// A way out.

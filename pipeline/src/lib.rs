@@ -5,11 +5,13 @@
 
 pub mod attributes;
 mod batch;
+pub mod cache;
 pub mod clock;
 pub mod component;
 pub mod delivery;
 pub mod errors;
 pub mod extensions;
+mod growth;
 pub mod mapping;
 mod memory;
 mod metric;

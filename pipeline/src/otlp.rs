@@ -20,8 +20,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::quality::RandomState;
 
-use self::cache::{Cache, Room};
+use self::cache::Cache;
 use crate::batch::Batch;
+use crate::cache::Room;
 use crate::registry::Registry;
 use crate::wire::WireError;
 
@@ -31,6 +32,9 @@ pub use response::{FieldViolation, PartialSuccess, Status};
 
 /// So many requests can be read at once, if they are of different resources.
 const SHARDS: usize = 16;
+
+/// Whatever was not asked for between so many sweeps is forgotten.
+const UNUSED_SWEEPS_MAX: u32 = 5;
 
 /// What a decoder may remember, for each series the registry may hold, in bytes.
 const BYTES_A_SERIES: usize = 400;
@@ -116,8 +120,17 @@ impl Decoder {
 
     /// Forgets what was not met since the fifth call before this one; the receiver calls it each minute.
     pub fn sweep(&self) {
+        self.sweep_older(UNUSED_SWEEPS_MAX);
+    }
+
+    /// Forgets what was not met since the last call, of this or of [`Decoder::sweep`]: for when memory is short.
+    pub fn forget(&self) {
+        self.sweep_older(2);
+    }
+
+    fn sweep_older(&self, unused_sweeps_max: u32) {
         for shard in &self.shards {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).sweep();
+            shard.lock().unwrap_or_else(PoisonError::into_inner).sweep(unused_sweeps_max);
         }
     }
 }

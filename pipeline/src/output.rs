@@ -112,6 +112,7 @@ impl fmt::Debug for Output {
 pub struct Sink {
     batches: Arc<Mutex<Vec<Batch>>>,
     refusal: Arc<Mutex<Option<Refused>>>,
+    shut: Arc<Mutex<Option<Refused>>>,
 }
 
 impl Sink {
@@ -133,6 +134,11 @@ impl Sink {
     pub fn refuse(&self, refusal: Option<Refused>) {
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
     }
+
+    /// Says from now on, before it is given anything, that it would refuse it.
+    pub fn shut(&self, refusal: Option<Refused>) {
+        *self.shut.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+    }
 }
 
 impl Intake for Sink {
@@ -148,12 +154,16 @@ impl Intake for Sink {
     }
 
     fn ready(&self) -> Result<(), Refused> {
-        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        refusal.map_or(Ok(()), Err)
+        let shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        shut.map_or(Ok(()), Err)
     }
 
     fn wants_scrape(&self) -> bool {
         self.ready().is_ok()
+    }
+
+    fn is_pressed(&self) -> bool {
+        self.ready().is_err()
     }
 
     fn offer(&self, batch: Batch) -> BoxFuture<'_, ()> {

@@ -87,8 +87,20 @@ impl<T> PerSeries<T> {
     ///
     /// For whoever holds a lock meanwhile: each series looked at may be a miss of the cache.
     pub fn sweep_some(&mut self, from: usize, count: usize) -> Option<usize> {
+        self.retain_some(from, count, |_, is_living| is_living())
+    }
+
+    /// Keeps the values of a part for which `keep` says so; it may ask whether the series still lives.
+    ///
+    /// As [`PerSeries::sweep_some`]: returns where to go on.
+    pub(crate) fn retain_some(
+        &mut self,
+        from: usize,
+        count: usize,
+        mut keep: impl FnMut(&mut T, &dyn Fn() -> bool) -> bool,
+    ) -> Option<usize> {
         for entry in self.entries.iter_mut().skip(from).take(count) {
-            entry.take_if(|entry| entry.series.strong_count() == 0);
+            entry.take_if(|Entry { series, value }| !keep(value, &|| series.strong_count() > 0));
         }
         let next = from.saturating_add(count);
         if next < self.entries.len() {

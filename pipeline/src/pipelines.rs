@@ -6,6 +6,7 @@
 
 mod chain;
 mod gates;
+mod lasting;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use smallvec::SmallVec;
 
 use self::chain::Chain;
 use self::gates::Gates;
+pub use self::lasting::Lasting;
 use crate::batch::Batch;
 use crate::component::{Context, Processor};
 use crate::delivery::{Load, Outbox, Permit, Write, Writes, commit, message_of};

@@ -113,6 +113,14 @@ impl Exemplars {
         Self((!exemplars.is_empty()).then(|| Box::new(List { exemplars })))
     }
 
+    /// Adds one behind the others.
+    pub fn push(&mut self, exemplar: Exemplar) {
+        match &mut self.0 {
+            Some(list) => list.exemplars.push(exemplar),
+            None => *self = Self::new(vec![exemplar]),
+        }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Exemplar> {
         self.0.iter().flat_map(|list| &list.exemplars)
     }

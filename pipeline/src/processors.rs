@@ -3,16 +3,23 @@
 mod actions;
 mod attributes;
 mod batch;
+mod cumulative_to_delta;
+mod delta_to_cumulative;
+mod delta_to_rate;
 mod dialect;
 mod filter;
 mod gpu_attribution;
 mod mapped;
 mod matcher;
 mod memory_limiter;
+mod metric_start_time;
 mod relabel;
 mod resource;
 mod schema;
+mod streams;
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;
 
@@ -25,10 +32,14 @@ pub use filter::fuzz_condition;
 pub const PROCESSORS: &[ProcessorEntry] = &[
     attributes::ENTRY,
     batch::ENTRY,
+    cumulative_to_delta::ENTRY,
+    delta_to_cumulative::ENTRY,
+    delta_to_rate::ENTRY,
     dialect::ENTRY,
     filter::ENTRY,
     gpu_attribution::ENTRY,
     memory_limiter::ENTRY,
+    metric_start_time::ENTRY,
     relabel::ENTRY,
     resource::ENTRY,
     schema::ENTRY,

@@ -211,6 +211,19 @@ impl Registry {
         shared
     }
 
+    /// Gives back what is kept of series that are gone, where that is more than of those that live.
+    ///
+    /// Called every minute or so: a burst of series leaves nothing behind, even when no others follow.
+    pub fn sweep(&self) {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if tables.series.len() > SWEEP_INSERTIONS_MIN + 2 * self.live() {
+            tables.sweep();
+        }
+        if tables.series.capacity() > SWEEP_INSERTIONS_MIN + 4 * tables.series.len() {
+            tables.series.shrink_to_fit(|entry| entry.hash);
+        }
+    }
+
     /// How many series live now.
     pub fn live(&self) -> usize {
         self.census.live.load(Ordering::Relaxed)
@@ -308,6 +321,19 @@ mod tests {
         let tables = registry.tables.lock().unwrap();
         assert!(tables.series.len() <= SWEEP_INSERTIONS_MIN + 1);
         assert_eq!(tables.next_slot, 1);
+    }
+
+    #[test]
+    fn a_burst_leaves_nothing_behind() {
+        let registry = Registry::new(100_000);
+        let kept = series(&registry, "m", "kept").unwrap();
+        drop((0..50_000).map(|index| series(&registry, "m", &index.to_string())).collect::<Vec<_>>());
+        registry.sweep();
+        let tables = registry.tables.lock().unwrap();
+        assert_eq!(tables.series.len(), 1);
+        assert!(tables.series.capacity() < SWEEP_INSERTIONS_MIN, "{}", tables.series.capacity());
+        drop(tables);
+        assert_eq!(series(&registry, "m", "kept").unwrap(), kept);
     }
 
     #[test]

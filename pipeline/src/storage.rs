@@ -7,6 +7,8 @@ mod config;
 mod disk;
 mod folder;
 mod format;
+#[doc(hidden)]
+pub mod fuzz;
 mod index;
 mod levels;
 mod log;

@@ -18,6 +18,8 @@ pub struct ReceiverMetrics {
     refused: Counter<u64>,
     failed: Counter<u64>,
     duplicate_keys: Counter<u64>,
+    dropped_exemplars: Counter<u64>,
+    refused_requests: Counter<u64>,
     attributes: [KeyValue; 2],
 }
 
@@ -75,6 +77,18 @@ impl ReceiverMetrics {
                 .with_description("Attributes dropped because another with the same key came after them.")
                 .with_unit("{attributes}")
                 .build(),
+            dropped_exemplars: meter
+                .u64_counter("inferometer_receiver_dropped_exemplars")
+                .with_description("Exemplars that were not valid, or for which no point came.")
+                .with_unit("{exemplars}")
+                .build(),
+            refused_requests: meter
+                .u64_counter("inferometer_receiver_refused_requests")
+                .with_description(
+                    "Requests turned away before they were read; the sender was told to try later.",
+                )
+                .with_unit("{requests}")
+                .build(),
             attributes: [KeyValue::new("receiver", id.to_owned()), KeyValue::new("transport", transport)],
         }
     }
@@ -94,8 +108,18 @@ impl ReceiverMetrics {
         self.failed.add(points, &self.attributes);
     }
 
+    /// Counts a request that was not read, so that nobody knows what it held.
+    pub fn refused_request(&self) {
+        self.refused_requests.add(1, &self.attributes);
+    }
+
     pub fn duplicate_keys(&self, attributes: u64) {
         self.duplicate_keys.add(attributes, &self.attributes);
+    }
+
+    /// Counts exemplars that are lost, their points being what they are.
+    pub fn dropped_exemplars(&self, exemplars: u64) {
+        self.dropped_exemplars.add(exemplars, &self.attributes);
     }
 }
 

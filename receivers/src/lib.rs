@@ -5,8 +5,10 @@ mod machine;
 mod nvml;
 mod otlp;
 pub mod prometheus;
+mod prometheus_remote_write;
 mod recorder;
 pub mod runners;
+mod serving;
 
 use pipeline::component::ReceiverEntry;
 
@@ -14,7 +16,15 @@ use pipeline::component::ReceiverEntry;
 pub use host_metrics::{HostBench, fuzz_files};
 #[doc(hidden)]
 pub use nvml::NvmlBench;
+#[doc(hidden)]
+pub use prometheus_remote_write::fuzz::{RemoteWriteBench, write_requests as fuzz_remote_write};
 
 /// Every receiver there is.
-pub const RECEIVERS: &[ReceiverEntry] =
-    &[host_metrics::ENTRY, nvml::ENTRY, otlp::ENTRY, prometheus::ENTRY, runners::ENTRY];
+pub const RECEIVERS: &[ReceiverEntry] = &[
+    host_metrics::ENTRY,
+    nvml::ENTRY,
+    otlp::ENTRY,
+    prometheus::ENTRY,
+    prometheus_remote_write::ENTRY,
+    runners::ENTRY,
+];

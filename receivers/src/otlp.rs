@@ -14,7 +14,6 @@
 //! when to try again.
 
 mod config;
-mod cors;
 mod grpc;
 mod http;
 mod intake;
@@ -22,7 +21,6 @@ mod intake;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ::config::{Problems, Section};
 use futures_util::FutureExt;
@@ -31,13 +29,13 @@ use pipeline::Output;
 use pipeline::component::{BoxError, Context, Receiver, ReceiverEntry, Running};
 use pipeline::net::server::{HttpService, Listen, Served};
 use pipeline::telemetry::ReceiverMetrics;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use self::config::{Config, GrpcConfig, HttpConfig};
 use self::grpc::GrpcService;
 use self::http::OtlpHttpService;
 use self::intake::Intake;
+use crate::serving::serve;
 
 pub(crate) const ENTRY: ReceiverEntry = ReceiverEntry {
     name: "otlp",
@@ -53,9 +51,6 @@ protocols:
     effective: ::config::effective::<Config>,
     build,
 };
-
-/// How often what belongs to series that are gone is forgotten.
-const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
 struct OtlpReceiver {
     config: Config,
@@ -96,7 +91,12 @@ impl Receiver for OtlpReceiver {
                 notes.push(format!("HTTP on {}", http.address.url(scheme, &config.metrics_url_path)));
                 served.push(http);
             }
-            Ok(Running { notes, work: work(intake, served, stop).boxed() })
+            let look = {
+                let intake = intake.clone();
+                move || intake.forget_if_pressed()
+            };
+            let work = serve(served, stop, move || intake.sweep(), look);
+            Ok(Running { notes, work: work.boxed() })
         })
     }
 }
@@ -136,16 +136,4 @@ impl OtlpReceiver {
     fn metrics(&self, transport: &'static str) -> ReceiverMetrics {
         ReceiverMetrics::new(&self.context.meter, &self.context.id, transport)
     }
-}
-
-async fn work(intake: Arc<Intake>, served: Vec<Served>, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            _ = ticks.tick() => intake.sweep(),
-        }
-    }
-    futures_util::future::join_all(served.into_iter().map(Served::stop)).await;
 }

@@ -16,18 +16,18 @@
 
 mod check;
 pub(crate) mod config;
-mod family;
+pub(crate) mod family;
 mod fetch;
 mod group;
-mod identity;
+pub(crate) mod identity;
 mod once;
 mod place;
-mod points;
+pub(crate) mod points;
 mod reader;
 mod report;
 pub(crate) mod scrape;
 pub(crate) mod target;
-mod text;
+pub(crate) mod text;
 
 use std::path::PathBuf;
 use std::sync::Arc;

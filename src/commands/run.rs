@@ -129,7 +129,12 @@ async fn collect(run: &Run, plan: Plan) -> Result<ExitCode, BoxError> {
                 // New processors have not said anything yet.
                 collector.tick().await;
             }
-            Event::Tick => collector.tick().await,
+            Event::Tick => {
+                collector.tick().await;
+                if collector.is_pressed() {
+                    collector.sweep();
+                }
+            }
             Event::Sweep => {
                 collector.sweep();
                 refused.log(&collector.context.registry);

@@ -229,3 +229,22 @@ fn what_follows_from_a_problem_is_not_reported() {
     );
     assert!(!related("x.a", "x.ab") && !related("x.a", "x.b") && !related("x.a[1]", "x.a[10]"));
 }
+
+#[test]
+fn defaults_lie_under_what_the_section_says() {
+    let section = section("a: 1\nqueue: {size: 5, batch: }\nlist: [1]\nnothing:\n");
+    let over = section
+        .over("preset", "a: 2\nb: 3\nqueue: {size: 1, batch: {min: 7}, old: 8}\nlist: [2, 3]\nnothing: 4\n");
+    let read: serde_json::Value = over.unwrap().read().unwrap();
+    let expected = serde_json::json!({
+        "a": 1, "b": 3, "queue": {"size": 5, "batch": {"min": 7}, "old": 8}, "list": [1], "nothing": 4,
+    });
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn a_problem_with_a_default_names_where_it_comes_from() {
+    let over = section("a: 1\nb: 2\n").over("preset", "\nc: {d: 1}\nb: 3\n").unwrap();
+    assert_eq!(over.problem("b", "wrong").to_string(), "x:2:4: x.b: wrong");
+    assert_eq!(over.problem("c.d", "wrong").to_string(), "preset:2:8: x.c.d: wrong");
+}

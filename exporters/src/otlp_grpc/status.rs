@@ -6,14 +6,18 @@ use pipeline::component::ExportError;
 use pipeline::otlp;
 use tonic::{Code, Status};
 
+use crate::push::advice::advice;
 use crate::push::answer::believable;
 use crate::push::printable;
 
 /// Details longer than this are not read: `RetryInfo` takes a few dozen bytes.
 const DETAILS_SIZE_MAX: usize = 16 << 10;
 
-/// Retries exactly the codes the OTLP specification says to (Failures, OTLP/gRPC).
-pub(super) fn judge(status: &Status) -> ExportError {
+/// Retries the codes that the OTLP specification says to (Failures, OTLP/gRPC).
+///
+/// `RESOURCE_EXHAUSTED` without `RetryInfo` is retried where `retry_exhausted` says so: the specification would drop
+/// the batch, but it is also what a collector answers whose memory is full for now.
+pub(super) fn judge(status: &Status, retry_exhausted: bool) -> ExportError {
     let reason = reason(status);
     let after = retry_delay(status);
     match status.code() {
@@ -25,9 +29,10 @@ pub(super) fn judge(status: &Status) -> ExportError {
         | Code::OutOfRange
         | Code::Unavailable
         | Code::DataLoss => ExportError::Retry { after: after.and_then(believable), reason },
-        Code::ResourceExhausted if after.is_some() => {
+        Code::ResourceExhausted if retry_exhausted || after.is_some() => {
             ExportError::Retry { after: after.and_then(believable), reason }
         }
+        Code::InvalidArgument => ExportError::Bad { reason },
         _ => ExportError::Drop { reason },
     }
 }
@@ -45,7 +50,8 @@ pub(super) fn is_too_large(status: &Status) -> bool {
 pub(super) fn reason(status: &Status) -> String {
     let name = name(status.code());
     let message = printable(status.message());
-    if message.is_empty() { name.to_owned() } else { format!("{name}: {message}") }
+    let advice = advice(&message).map(|advice| format!(" ({advice})")).unwrap_or_default();
+    if message.is_empty() { name.to_owned() } else { format!("{name}: {message}{advice}") }
 }
 
 fn retry_delay(status: &Status) -> Option<Duration> {
@@ -94,7 +100,7 @@ mod tests {
     #[test]
     fn each_code_is_retried_or_not_as_the_specification_says() {
         let check = |code: Code, plainly: bool, with_info: bool| {
-            let is_retried = |status: &Status| matches!(judge(status), ExportError::Retry { .. });
+            let is_retried = |status: &Status| matches!(judge(status, false), ExportError::Retry { .. });
             assert_eq!(is_retried(&Status::new(code, "")), plainly, "{code:?}");
             assert_eq!(is_retried(&with_retry_info(code, 30)), with_info, "{code:?} with RetryInfo");
         };
@@ -118,8 +124,20 @@ mod tests {
     }
 
     #[test]
+    fn exhaustion_without_a_delay_is_retried_where_the_section_says_so() {
+        let status = Status::new(Code::ResourceExhausted, "data refused due to high memory usage");
+        assert!(matches!(judge(&status, true), ExportError::Retry { after: None, .. }));
+        assert!(matches!(judge(&status, false), ExportError::Drop { .. }));
+    }
+
+    #[test]
+    fn what_is_called_invalid_may_be_the_fault_of_a_few_points() {
+        assert!(matches!(judge(&Status::new(Code::InvalidArgument, ""), true), ExportError::Bad { .. }));
+    }
+
+    #[test]
     fn a_delay_is_kept_when_it_can_be_believed() {
-        let after = |status: &Status| match judge(status) {
+        let after = |status: &Status| match judge(status, false) {
             ExportError::Retry { after, .. } => after.map(|after| after.as_secs()),
             other => panic!("{other:?}"),
         };
@@ -134,14 +152,14 @@ mod tests {
         let mut details = with_retry_info(Code::ResourceExhausted, 30).details().to_vec();
         details.extend([b'x'; 3]);
         let broken = Status::with_details(Code::ResourceExhausted, "", details.into());
-        assert!(matches!(judge(&broken), ExportError::Drop { .. }));
+        assert!(matches!(judge(&broken, false), ExportError::Drop { .. }));
         let text = otlp::Status {
             message: "x".repeat(DETAILS_SIZE_MAX),
             retry_delay: Some(Duration::from_secs(1)),
             ..otlp::Status::default()
         };
         let long = Status::with_details(Code::Unavailable, "", text.encode().into());
-        assert!(matches!(judge(&long), ExportError::Retry { after: None, .. }));
+        assert!(matches!(judge(&long, false), ExportError::Retry { after: None, .. }));
     }
 
     #[test]
@@ -155,7 +173,7 @@ mod tests {
         ] {
             let status = Status::new(code, message);
             assert!(is_too_large(&status));
-            assert!(matches!(judge(&status), ExportError::Drop { .. }));
+            assert!(matches!(judge(&status, true), ExportError::Drop { .. }));
         }
         assert!(!is_too_large(&Status::new(Code::Unavailable, "larger than max")));
     }

@@ -133,9 +133,17 @@ async fn each_code_comes_through_and_is_judged() {
     for code in 1..=16 {
         let code = Code::from(code);
         let error = export(move || Err(Status::new(code, "because")), "").await.unwrap_err();
-        assert_eq!(error, status::judge(&Status::new(code, "because")), "{code:?}");
+        assert_eq!(error, status::judge(&Status::new(code, "because"), true), "{code:?}");
         assert!(error.to_string().ends_with(": because"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn exhaustion_is_permanent_where_the_section_wants_the_specification() {
+    let full = || Err(Status::new(Code::ResourceExhausted, "data refused due to high memory usage"));
+    assert!(matches!(export(full, "").await, Err(ExportError::Retry { after: None, .. })));
+    let strict = export(full, "retry_resource_exhausted: false").await;
+    assert!(matches!(strict, Err(ExportError::Drop { .. })), "{strict:?}");
 }
 
 #[tokio::test]

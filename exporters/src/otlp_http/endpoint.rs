@@ -7,35 +7,39 @@ use crate::push::{CREDENTIALS_IN_URL, has_credentials};
 /// What is wrong, and with which key.
 type Wrong = (&'static str, String);
 
+/// A base URL that would do.
+const EXAMPLE: &str = "http://collector:4318";
+
 /// `metrics_endpoint` as it is given, or `v1/metrics` behind the base URL and exactly one slash.
 pub(super) fn url(endpoint: &str, metrics_endpoint: &str) -> Result<Uri, Wrong> {
     if !metrics_endpoint.is_empty() {
-        return parse("metrics_endpoint", metrics_endpoint);
+        return parse("metrics_endpoint", metrics_endpoint, EXAMPLE);
     }
     if endpoint.is_empty() {
         let message =
             "is required: expected a URL such as `http://collector:4318`, or one in `metrics_endpoint`";
         return Err(("endpoint", message.to_owned()));
     }
-    let base = parse("endpoint", endpoint)?;
+    let base = parse("endpoint", endpoint, EXAMPLE)?;
     if base.query().is_some() || endpoint.contains('#') {
         let message = "expected a base URL without a query; a whole URL is given as `metrics_endpoint`";
         return Err(("endpoint", message.to_owned()));
     }
-    parse("endpoint", &format!("{}/v1/metrics", endpoint.trim_end_matches('/')))
+    parse("endpoint", &format!("{}/v1/metrics", endpoint.trim_end_matches('/')), EXAMPLE)
 }
 
 /// The URL for people: its query may be secret.
-pub(super) fn shown(url: &Uri) -> String {
+pub(crate) fn shown(url: &Uri) -> String {
     let scheme = url.scheme_str().unwrap_or_default();
     format!("{scheme}://{}{}", url.authority().map_or("", |authority| authority.as_str()), url.path())
 }
 
-fn parse(key: &'static str, text: &str) -> Result<Uri, Wrong> {
+/// A whole URL; `example` is what would do.
+pub(crate) fn parse(key: &'static str, text: &str, example: &str) -> Result<Uri, Wrong> {
     if has_credentials(text) {
         return Err((key, CREDENTIALS_IN_URL.to_owned()));
     }
-    let expected = || (key, format!("expected a URL such as `http://collector:4318`, got `{text}`"));
+    let expected = || (key, format!("expected a URL such as `{example}`, got `{text}`"));
     let url: Uri = text.parse().map_err(|_| expected())?;
     let has_host = url.host().is_some_and(|host| !host.is_empty());
     match url.scheme_str() {

@@ -1,3 +1,5 @@
+mod presets;
+
 use std::io::Read;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -109,10 +111,10 @@ async fn answers_mean_what_the_specification_says() {
     check(Reply::new(502, "", ""), "retry: 502 Bad Gateway").await;
     check(Reply::new(504, "", ""), "retry: 504 Gateway Timeout").await;
     check(Reply::new(500, "", "oops"), "drop: 500 Internal Server Error: oops").await;
-    check(Reply::new(400, "", "out of order"), "drop: 400 Bad Request: out of order").await;
+    check(Reply::new(400, "", "odd"), "bad: 400 Bad Request: odd").await;
     check(Reply::new(413, "", ""), "drop: 413 Payload Too Large").await;
     let status = Status::new(3, "bad").encode();
-    check(Reply::new(400, "content-type: application/x-protobuf\r\n", status), "drop: 400 Bad Request: bad")
+    check(Reply::new(400, "content-type: application/x-protobuf\r\n", status), "bad: 400 Bad Request: bad")
         .await;
     assert_eq!(
         outcome(Reply::new(413, "", ""), "when_too_large: split").await,
@@ -149,7 +151,7 @@ async fn an_endless_answer_ends_as_a_failure() {
     let limit = 4 << 20;
     let expected = format!("drop: cannot read the answer: body is larger than {limit} bytes");
     assert_eq!(outcome(endless(200), "").await, expected);
-    assert_eq!(outcome(endless(400), "").await, "drop: 400 Bad Request");
+    assert_eq!(outcome(endless(400), "").await, "bad: 400 Bad Request");
     let stuck = Reply::Stuck(b"HTTP/1.1 503 X\r\ncontent-length: 9\r\n\r\nbusy".to_vec());
     assert_eq!(outcome(stuck, "").await, "retry: 503 Service Unavailable");
 }

@@ -7,9 +7,8 @@ use pipeline::net::server::check_endpoint;
 use pipeline::net::{Net, auth, server_tls};
 use serde::{Deserialize, Serialize};
 
-use super::identity::Rules;
-use super::labels::LabelRules;
-use super::naming::{Naming, Strategy, Translation};
+use super::identity::{Names, Rules};
+use super::naming::{Strategy, Translation};
 use super::selection::Selection;
 
 /// The section of the file.
@@ -142,44 +141,42 @@ impl Config {
 
     /// How series are named.
     pub(crate) fn rules(&self) -> Rules {
-        let strategy = self.translation_strategy.unwrap_or(if self.add_metric_suffixes {
-            Strategy::UnderscoreEscapingWithSuffixes
-        } else {
-            Strategy::UnderscoreEscapingWithoutSuffixes
-        });
-        let naming =
-            Naming { strategy, translation: self.name_translation, namespace: self.namespace.clone() };
-        let constant = self.const_labels.iter().map(|(name, value)| (name.clone(), value.clone()));
-        let labels = LabelRules {
-            keeps_utf8: strategy.keeps_utf8(),
+        Rules::new(Names {
+            strategy: strategy(self.translation_strategy, self.add_metric_suffixes),
+            translation: self.name_translation,
+            namespace: self.namespace.clone(),
             preserve_multiple_underscores: self.preserve_multiple_underscores,
-            has_target: true,
             has_scope: !self.without_scope_info,
-            constant: constant.collect(),
-            promoted: self.promoted(),
-        };
-        let literal_labels = LabelRules {
-            keeps_utf8: true,
-            has_target: false,
-            has_scope: false,
-            promoted: Selection::default(),
-            ..labels.clone()
-        };
-        let has_target_info = self.target_info.enabled;
-        Rules { naming, labels, literal_labels, has_target_info, metrics: self.metrics.clone() }
+            constant: self.const_labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            promoted: self.resource_to_telemetry_conversion.beside(&self.resource_constant_labels),
+            has_target_info: self.target_info.enabled,
+            metrics: self.metrics.clone(),
+        })
     }
+}
 
-    fn promoted(&self) -> Selection {
-        let Selection { mut included, mut excluded } = self.resource_constant_labels.clone();
-        if self.resource_to_telemetry_conversion.enabled {
+impl Conversion {
+    /// Which attributes of the resource become labels, with those that are chosen one by one.
+    pub(crate) fn beside(&self, chosen: &Selection) -> Selection {
+        let Selection { mut included, mut excluded } = chosen.clone();
+        if self.enabled {
             included.push("*".to_owned());
-            if self.resource_to_telemetry_conversion.exclude_service_attributes {
+            if self.exclude_service_attributes {
                 excluded
                     .extend(["service.name", "service.namespace", "service.instance.id"].map(str::to_owned));
             }
         }
         Selection { included, excluded }
     }
+}
+
+/// The strategy, which without the key follows from the older `add_metric_suffixes`.
+pub(crate) fn strategy(chosen: Option<Strategy>, add_metric_suffixes: bool) -> Strategy {
+    chosen.unwrap_or(if add_metric_suffixes {
+        Strategy::UnderscoreEscapingWithSuffixes
+    } else {
+        Strategy::UnderscoreEscapingWithoutSuffixes
+    })
 }
 
 /// Whether a line says something to people, and nothing to a scraper.

@@ -62,7 +62,7 @@ fn render(exemplar: &Exemplar) -> String {
 }
 
 /// The ids first, which win over attributes of their name; then the shortest attributes, as long as they fit.
-fn labels(exemplar: &Exemplar) -> Vec<(String, String)> {
+pub(crate) fn labels(exemplar: &Exemplar) -> Vec<(String, String)> {
     let mut labels: Vec<(String, String)> = Vec::new();
     for (name, id) in [("trace_id", &exemplar.trace_id), ("span_id", &exemplar.span_id)] {
         if (1..=16).contains(&id.len()) {

@@ -12,6 +12,16 @@ pub(crate) type Bucket = (f64, u64);
 pub(crate) fn bounded(histogram: &ExponentialHistogram) -> ExponentialHistogram {
     let shift =
         shift_to_fit(&[range(&histogram.positive, 0)]).max(shift_to_fit(&[range(&histogram.negative, 0)]));
+    coarser(histogram, shift)
+}
+
+/// The same histogram at a scale of no more than `scale_max`.
+pub(crate) fn limited(histogram: &ExponentialHistogram, scale_max: i32) -> ExponentialHistogram {
+    coarser(histogram, shift_of(histogram.scale, scale_max))
+}
+
+/// The same histogram with so many steps of resolution given up.
+fn coarser(histogram: &ExponentialHistogram, shift: u32) -> ExponentialHistogram {
     ExponentialHistogram {
         count: histogram.count,
         sum: histogram.sum,
@@ -69,6 +79,12 @@ pub(crate) fn classic(histogram: &ExponentialHistogram) -> Vec<Bucket> {
     buckets
 }
 
+/// How many values there were; where the buckets say otherwise they are believed.
+pub(crate) fn total(histogram: &ExponentialHistogram) -> u64 {
+    let counts = histogram.positive.counts.iter().chain(&histogram.negative.counts);
+    counts.fold(histogram.zero_count, |total, count| total.saturating_add(*count))
+}
+
 /// Adds a bucket, or its count to the last one where rounding made their bounds equal.
 fn push(buckets: &mut Vec<Bucket>, bound: f64, count: u64) {
     match buckets.last_mut() {
@@ -84,7 +100,7 @@ fn power(scale: i32, index: i64) -> f64 {
 }
 
 /// The buckets with their index, without empty ones at the ends.
-fn indexed(buckets: &Buckets) -> impl DoubleEndedIterator<Item = (i64, u64)> {
+pub(crate) fn indexed(buckets: &Buckets) -> impl DoubleEndedIterator<Item = (i64, u64)> {
     let first = buckets.counts.iter().position(|count| *count > 0).unwrap_or(0);
     let end = buckets.counts.iter().rposition(|count| *count > 0).map_or(first, |last| last + 1);
     let offset = i64::from(buckets.offset);

@@ -8,7 +8,7 @@ use pipeline::{Kind, Metric, Series, ValueRef};
 
 use super::escaping::{Escaping, is_legacy, is_legacy_label};
 use super::labels::{LabelRules, Labels};
-use super::naming::{self, Naming, Suffix};
+use super::naming::{self, Naming, Strategy, Suffix, Translation};
 use super::selection::Selection;
 
 /// The types that a family may have.
@@ -35,6 +35,20 @@ pub(crate) struct Rules {
     pub(crate) metrics: Selection,
 }
 
+/// What a person chooses about names and labels.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names {
+    pub(crate) strategy: Strategy,
+    pub(crate) translation: Translation,
+    pub(crate) namespace: String,
+    pub(crate) preserve_multiple_underscores: bool,
+    pub(crate) has_scope: bool,
+    pub(crate) constant: Vec<(String, String)>,
+    pub(crate) promoted: Selection,
+    pub(crate) has_target_info: bool,
+    pub(crate) metrics: Selection,
+}
+
 /// A series as the page shows it.
 #[derive(Debug)]
 pub(crate) struct Identity {
@@ -46,6 +60,33 @@ pub(crate) struct Identity {
 }
 
 impl Rules {
+    pub(crate) fn new(names: Names) -> Self {
+        let labels = LabelRules {
+            keeps_utf8: names.strategy.keeps_utf8(),
+            preserve_multiple_underscores: names.preserve_multiple_underscores,
+            has_target: true,
+            has_scope: names.has_scope,
+            constant: names.constant,
+            promoted: names.promoted,
+        };
+        let literal_labels = LabelRules {
+            keeps_utf8: true,
+            has_target: false,
+            has_scope: false,
+            promoted: Selection::default(),
+            ..labels.clone()
+        };
+        let naming =
+            Naming { strategy: names.strategy, translation: names.translation, namespace: names.namespace };
+        Self {
+            naming,
+            labels,
+            literal_labels,
+            has_target_info: names.has_target_info,
+            metrics: names.metrics,
+        }
+    }
+
     /// Whether anything is left of the name.
     pub(crate) fn has_name(&self, metric: &Metric) -> bool {
         self.family(metric, type_of(metric), Escaping::AllowUtf8).is_some()

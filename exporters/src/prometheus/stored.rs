@@ -37,11 +37,14 @@ pub(crate) struct Bounds {
     pub(crate) labels: Vec<Box<str>>,
 }
 
-/// Finds the shared bounds.
-#[derive(Debug, Default)]
-pub(crate) struct BoundsCache {
-    shared: HashMap<Box<[u64]>, Weak<Bounds>>,
+/// Finds what is shared between all series with the same bounds.
+#[derive(Debug)]
+pub(crate) struct ByBounds<T> {
+    shared: HashMap<Box<[u64]>, Weak<T>>,
 }
+
+/// Finds the shared bounds.
+pub(crate) type BoundsCache = ByBounds<Bounds>;
 
 /// The value is not one that its metric may have, or contradicts itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +57,7 @@ impl Stored {
             (Kind::Gauge | Kind::Sum { .. }, Value::Double(value)) => Ok(Self::Double(*value)),
             (Kind::Histogram { .. }, Value::Histogram(histogram)) => {
                 check(histogram)?;
-                let bounds = cache.find(&histogram.bounds);
+                let bounds = cache.find(&histogram.bounds, Bounds::new);
                 let mut classic = Classic { count: 0, sum: None, bounds, counts: Vec::new() };
                 classic.fill(histogram);
                 Ok(Self::Histogram(Box::new(classic)))
@@ -78,7 +81,7 @@ impl Stored {
                     check_counts(histogram)?;
                 } else {
                     check(histogram)?;
-                    classic.bounds = cache.find(&histogram.bounds);
+                    classic.bounds = cache.find(&histogram.bounds, Bounds::new);
                 }
                 classic.fill(histogram);
             }
@@ -139,14 +142,15 @@ impl Classic {
 }
 
 /// How many values there were; where the buckets say otherwise they are believed, as the page shows them.
-fn total(histogram: &Histogram) -> u64 {
+pub(crate) fn total(histogram: &Histogram) -> u64 {
     if histogram.bucket_counts.is_empty() {
         return histogram.count;
     }
     histogram.bucket_counts.iter().fold(0, |total, count| total.saturating_add(*count))
 }
 
-fn check(histogram: &Histogram) -> Result<(), Invalid> {
+/// Whether bounds and counts can be believed.
+pub(crate) fn check(histogram: &Histogram) -> Result<(), Invalid> {
     let is_ascending = histogram.bounds.windows(2).all(|pair| pair[0] < pair[1]);
     let is_number = histogram.bounds.iter().all(|bound| !bound.is_nan());
     if is_ascending && is_number { check_counts(histogram) } else { Err(Invalid) }
@@ -157,19 +161,31 @@ fn check_counts(histogram: &Histogram) -> Result<(), Invalid> {
     if counts == bounds + 1 || (bounds == 0 && counts == 0) { Ok(()) } else { Err(Invalid) }
 }
 
-impl BoundsCache {
-    fn find(&mut self, values: &Arc<[f64]>) -> Arc<Bounds> {
+impl Bounds {
+    fn new(values: &Arc<[f64]>) -> Self {
+        let finite = values.iter().filter(|value| **value != f64::INFINITY);
+        let labels = finite.map(|value| format!("le=\"{}\"", canonical(*value)).into_boxed_str()).collect();
+        Self { values: values.clone(), labels }
+    }
+}
+
+impl<T> ByBounds<T> {
+    pub(crate) fn find(&mut self, values: &Arc<[f64]>, make: impl FnOnce(&Arc<[f64]>) -> T) -> Arc<T> {
         let key: Box<[u64]> = values.iter().map(|value| value.to_bits()).collect();
         if let Some(shared) = self.shared.get(&key).and_then(Weak::upgrade) {
             return shared;
         }
-        let finite = values.iter().filter(|value| **value != f64::INFINITY);
-        let labels = finite.map(|value| format!("le=\"{}\"", canonical(*value)).into_boxed_str()).collect();
-        let bounds = Arc::new(Bounds { values: values.clone(), labels });
+        let made = Arc::new(make(values));
         if self.shared.len() == self.shared.capacity() {
-            self.shared.retain(|_, bounds| bounds.strong_count() > 0);
+            self.shared.retain(|_, shared| shared.strong_count() > 0);
         }
-        self.shared.insert(key, Arc::downgrade(&bounds));
-        bounds
+        self.shared.insert(key, Arc::downgrade(&made));
+        made
+    }
+}
+
+impl<T> Default for ByBounds<T> {
+    fn default() -> Self {
+        Self { shared: HashMap::new() }
     }
 }

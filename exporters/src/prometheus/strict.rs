@@ -290,7 +290,8 @@ fn kind_and_value() -> impl Strategy<Value = (Kind, Value)> {
     ]
 }
 
-fn point(registry: Arc<Registry>) -> impl Strategy<Value = Point> {
+/// Points of every kind, under names and with values that are meant to break things.
+pub(crate) fn point(registry: Arc<Registry>) -> impl Strategy<Value = Point> {
     let hint = prop::sample::select(vec!["", "info", "stateset", "unknown", "gauge"]);
     let unit = prop::sample::select(vec!["", "1", "s", "By/s", "{x}", "é", "_", "total", "}{"]);
     let metadata = (hint, any::<bool>()).prop_map(|(hint, is_literal)| {

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use config::{Problem, Section};
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode, Uri};
 use pipeline::component::ExportError;
-use pipeline::otlp::Status;
+use serde::{Deserialize, Serialize};
 
-use super::{TooLarge, printable};
+use super::advice::{advice, advice_on_status, is_about_form, is_about_points, is_about_size};
+use super::{TooLarge, printable, words};
 
 /// Longer waits are not believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
@@ -21,26 +23,84 @@ pub(crate) struct Answer<'a> {
     pub(crate) body: &'a [u8],
 }
 
+/// The `retry_statuses` key: the HTTP statuses after which the same request is worth another attempt.
+///
+/// By default those that the OTLP specification calls retryable, and no others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RetryStatuses(Vec<u16>);
+
+impl Default for RetryStatuses {
+    fn default() -> Self {
+        Self(vec![429, 502, 503, 504])
+    }
+}
+
+impl RetryStatuses {
+    /// What is wrong with them.
+    pub(crate) fn problems(&self, section: &Section) -> Vec<Problem> {
+        let wrong = self.0.iter().enumerate().filter(|(_, status)| !(400..600).contains(*status));
+        wrong
+            .map(|(index, status)| {
+                let message = format!("expected a status from 400 to 599, got `{status}`");
+                section.problem(&format!("retry_statuses[{index}]"), message)
+            })
+            .collect()
+    }
+}
+
 impl Answer<'_> {
-    /// Only 429, 502, 503 and 504 are worth another attempt (OTLP specification, retryable response codes).
-    pub(crate) fn judge(&self, too_large: TooLarge, now: SystemTime) -> ExportError {
-        let reason = self.reason();
+    /// What becomes of the batch.
+    ///
+    /// A 400 may be the fault of a few points, and so may be what a backend says about points with a status that is
+    /// tried again otherwise: it would say so for ever.
+    pub(crate) fn judge(&self, too_large: TooLarge, retried: &RetryStatuses, now: SystemTime) -> ExportError {
+        let text = self.text();
+        let reason = self.reason_for(&text);
         match self.status.as_u16() {
-            429 | 502 | 503 | 504 => {
-                let after = self.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-                ExportError::Retry { after: after.and_then(|text| parse_retry_after(text, now)), reason }
-            }
             413 => too_large.judge(reason),
+            400 if is_about_size(&text) => too_large.judge(reason),
+            500 if is_about_points(&text) => ExportError::Bad { reason },
+            status if retried.0.contains(&status) => {
+                ExportError::Retry { after: self.retry_after(now), reason }
+            }
+            400 if !is_about_form(&text) => ExportError::Bad { reason },
             _ => ExportError::Drop { reason },
         }
     }
 
-    fn reason(&self) -> String {
-        let status = self.status.as_u16();
+    /// When the other side wants to be asked again.
+    pub(crate) fn retry_after(&self, now: SystemTime) -> Option<Duration> {
+        let after = self.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        after.and_then(|text| parse_retry_after(text, now))
+    }
+
+    /// `400 Bad Request: what the other side said (what would help)`.
+    pub(crate) fn reason(&self) -> String {
+        self.reason_for(&self.text())
+    }
+
+    fn reason_for(&self, text: &str) -> String {
         let name = self.status.canonical_reason().unwrap_or_default();
-        let text = if self.status.is_redirection() { self.redirect() } else { self.text() };
-        let head = format!("{status} {name}");
-        if text.is_empty() { head.trim_end().to_owned() } else { format!("{}: {text}", head.trim_end()) }
+        let mut reason = format!("{} {name}", self.status.as_u16());
+        reason.truncate(reason.trim_end().len());
+        if !text.is_empty() {
+            reason.push_str(": ");
+            reason.push_str(text);
+        }
+        if let Some(advice) = advice(text).or_else(|| advice_on_status(self.status)) {
+            reason.push_str(" (");
+            reason.push_str(advice);
+            reason.push(')');
+        }
+        reason
+    }
+
+    fn text(&self) -> String {
+        if self.status.is_redirection() {
+            return self.redirect();
+        }
+        let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        printable(&words::said(content_type.unwrap_or_default(), self.body))
     }
 
     /// Only the host: the rest of the URL may hold secrets.
@@ -50,21 +110,6 @@ impl Answer<'_> {
         match url.as_ref().and_then(Uri::host) {
             Some(host) => format!("redirects to `{}`, which is not followed", printable(host)),
             None => String::from("redirects are not followed"),
-        }
-    }
-
-    /// What the other side says, whether as a `google.rpc.Status` or in plain text.
-    fn text(&self) -> String {
-        let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        let status = match media_type.to_ascii_lowercase().as_str() {
-            "application/x-protobuf" | "application/protobuf" => Status::decode(self.body).ok(),
-            "application/json" => Status::decode_json(self.body).ok(),
-            _ => None,
-        };
-        match status {
-            Some(status) if !status.message.is_empty() => printable(&status.message),
-            _ => printable(&String::from_utf8_lossy(self.body)),
         }
     }
 }
@@ -117,10 +162,19 @@ mod tests {
     }
 
     fn judge(status: u16, headers: &[(http::HeaderName, &'static str)], body: &[u8]) -> ExportError {
+        judge_by(&RetryStatuses::default(), status, headers, body)
+    }
+
+    fn judge_by(
+        retried: &RetryStatuses,
+        status: u16,
+        headers: &[(http::HeaderName, &'static str)],
+        body: &[u8],
+    ) -> ExportError {
         let headers: HeaderMap =
             headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
         let status = StatusCode::from_u16(status).unwrap();
-        Answer { status, headers: &headers, body }.judge(TooLarge::Drop, now())
+        Answer { status, headers: &headers, body }.judge(TooLarge::Drop, retried, now())
     }
 
     #[test]
@@ -138,25 +192,66 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_dropped_or_split_as_configured() {
-        let answer = Answer { status: StatusCode::PAYLOAD_TOO_LARGE, headers: &HeaderMap::new(), body: b"" };
-        assert!(matches!(answer.judge(TooLarge::Drop, now()), ExportError::Drop { .. }));
-        assert!(matches!(answer.judge(TooLarge::Split, now()), ExportError::Split { .. }));
+    fn a_400_may_be_the_fault_of_a_few_points_unless_it_is_about_the_whole_request() {
+        assert!(matches!(judge(400, &[], b"out of order sample"), ExportError::Bad { .. }));
+        assert!(matches!(judge(400, &[], b""), ExportError::Bad { .. }));
+        for body in ["unsupported compression: zstd", "unsupported content type: x", "no org id"] {
+            assert!(matches!(judge(400, &[], body.as_bytes()), ExportError::Drop { .. }), "{body}");
+        }
+        for body in
+            ["too big data size exceeding -opentelemetry.maxRequestSize", "http: request body too large"]
+        {
+            assert!(matches!(judge(400, &[], body.as_bytes()), ExportError::Drop { .. }), "{body}");
+            let headers = HeaderMap::new();
+            let answer = Answer { status: StatusCode::BAD_REQUEST, headers: &headers, body: body.as_bytes() };
+            let split = answer.judge(TooLarge::Split, &RetryStatuses::default(), now());
+            assert!(matches!(split, ExportError::Split { .. }), "{body}");
+        }
+        assert!(matches!(judge(401, &[], b""), ExportError::Drop { .. }));
+        assert!(matches!(judge(422, &[], b""), ExportError::Drop { .. }));
     }
 
     #[test]
-    fn the_text_of_the_other_side_is_found_in_every_form() {
-        let status = Status::new(3, "bad sample");
-        let check = |content_type: &'static str, body: &[u8], expected: &str| {
-            assert_eq!(judge(400, &[(CONTENT_TYPE, content_type)], body).to_string(), expected);
+    fn more_statuses_are_retried_where_the_section_says_so_but_not_what_is_about_points() {
+        let retried = RetryStatuses(vec![500, 503]);
+        let judge = |status, body: &[u8]| judge_by(&retried, status, &[], body);
+        assert!(matches!(judge(500, b"write to WAL: no space left"), ExportError::Retry { .. }));
+        assert!(matches!(judge(429, b""), ExportError::Drop { .. }));
+        let text = br#"invalid temporality and type combination for metric "a""#;
+        assert!(matches!(judge(500, text), ExportError::Bad { .. }));
+    }
+
+    #[test]
+    fn statuses_that_are_no_failures_are_refused() {
+        let section = Section::from_yaml("exporters.x", "retry_statuses: [429, 200]").unwrap();
+        let problems = RetryStatuses(vec![429, 200]).problems(&section);
+        let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let expected =
+            "exporters.x:1:23: exporters.x.retry_statuses[1]: expected a status from 400 to 599, got `200`";
+        assert_eq!(shown, [expected]);
+    }
+
+    #[test]
+    fn what_is_too_large_is_dropped_or_split_as_configured() {
+        let answer = Answer { status: StatusCode::PAYLOAD_TOO_LARGE, headers: &HeaderMap::new(), body: b"" };
+        let retried = RetryStatuses::default();
+        assert!(matches!(answer.judge(TooLarge::Drop, &retried, now()), ExportError::Drop { .. }));
+        assert!(matches!(answer.judge(TooLarge::Split, &retried, now()), ExportError::Split { .. }));
+    }
+
+    #[test]
+    fn what_would_help_stands_behind_what_was_said() {
+        let check = |status: u16, body: &str, expected: &str| {
+            let reason = judge(status, &[], body.as_bytes()).to_string();
+            assert!(reason.contains(body) && reason.contains(expected), "{reason}");
         };
-        check("application/x-protobuf", &status.encode(), "400 Bad Request: bad sample");
-        check("application/json; charset=utf-8", &status.encode_json(), "400 Bad Request: bad sample");
-        check("text/plain", b"out of order\n", "400 Bad Request: out of order");
-        check("application/json", b"out of order", "400 Bad Request: out of order");
-        check("application/json", br#"{"error":"x"}"#, r#"400 Bad Request: {"error":"x"}"#);
-        check("text/plain", b"", "400 Bad Request");
-        check("text/plain", b"\x1b[2Ja\xff", "400 Bad Request: \\u{1b}[2Ja\u{fffd}");
+        check(400, "invalid temporality and type combination", "`delta_to_cumulative`");
+        check(400, "err-mimir-sample-out-of-order", "`out_of_order_time_window`");
+        check(400, "unsupported compression: zstd", "set `compression: gzip`");
+        check(401, "no org id", "X-Scope-OrgID");
+        check(401, "authentication error", "`auth.authenticator`");
+        check(404, "page not found", "`preset`");
+        assert_eq!(judge(400, &[], b"odd").to_string(), "400 Bad Request: odd");
     }
 
     #[test]
@@ -164,5 +259,13 @@ mod tests {
         let reason = judge(307, &[(LOCATION, "https://other.example.com/x?token=hunter2")], b"").to_string();
         assert_eq!(reason, "307 Temporary Redirect: redirects to `other.example.com`, which is not followed");
         assert!(judge(302, &[], b"").to_string().ends_with("redirects are not followed"));
+    }
+
+    #[test]
+    fn what_was_said_may_stand_in_a_log() {
+        let status = pipeline::otlp::Status::new(3, "bad sample");
+        let protobuf = [(CONTENT_TYPE, "application/x-protobuf")];
+        assert_eq!(judge(400, &protobuf, &status.encode()).to_string(), "400 Bad Request: bad sample");
+        assert_eq!(judge(400, &[], b"\x1b[2Ja\xff").to_string(), "400 Bad Request: \\u{1b}[2Ja\u{fffd}");
     }
 }

@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
 /// Bodies longer than this are compressed away from the tasks that serve others.
-const INLINE_SIZE_MAX: usize = 64 << 10;
+pub(crate) const INLINE_SIZE_MAX: usize = 64 << 10;
 
 /// The `compression` key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -7,7 +7,6 @@ mod convert;
 mod derive;
 mod detect;
 mod explain;
-mod exponential;
 mod feed;
 mod flush;
 mod groups;

@@ -2,6 +2,7 @@
 
 mod budget;
 mod decompress;
+mod snappy;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +16,8 @@ use http_body_util::{BodyExt, Full};
 
 use budget::Claim;
 pub use budget::{BUDGET_BYTES_MAX, Budget};
-use decompress::{Decompressor, Progress};
+use decompress::{Decompressor, Progress, corrupt};
+pub use snappy::unsnap;
 
 /// How long a sender may take for a whole request body.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);

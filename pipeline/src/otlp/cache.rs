@@ -5,22 +5,11 @@
 //! first where it followed last time, then by its hash, and only then is it read.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use hashbrown::HashTable;
 
 use super::single::Single;
+use crate::cache::{Room, Table, Weight};
 use crate::metric::{Metric, Resource, Scope};
 use crate::series::Series;
-
-/// Whatever was not asked for between so many sweeps is forgotten.
-const UNUSED_SWEEPS_MAX: u32 = 5;
-
-/// Stands for no slot.
-pub(super) const NONE: u32 = u32::MAX;
-
-/// The slot of what there was no room to remember.
-const ASIDE: u32 = 0;
 
 /// What one shard of a decoder remembers.
 #[derive(Debug)]
@@ -31,13 +20,6 @@ pub(super) struct Cache {
     pub(super) series: Table<KnownSeries>,
     room: Arc<Room>,
     last_id: u64,
-}
-
-/// How much all shards together may remember.
-#[derive(Debug)]
-pub(super) struct Room {
-    used_bytes: AtomicUsize,
-    max_bytes: usize,
 }
 
 /// What some bytes meant in the context of what is around them.
@@ -89,43 +71,6 @@ pub(super) struct KnownSeries {
     pub(super) series: Series,
 }
 
-/// Values found by a hash, forgotten when nobody asks for them.
-#[derive(Debug)]
-pub(super) struct Table<T> {
-    index: HashTable<u32>,
-    slots: Vec<Slot<T>>,
-    free: Vec<u32>,
-    generation: u32,
-}
-
-#[derive(Debug)]
-struct Slot<T> {
-    hash: u64,
-    /// The generation in which it was last asked for.
-    used: u32,
-    /// The slot that was asked for after this one, last time.
-    next: u32,
-    value: Option<T>,
-}
-
-impl Room {
-    pub(super) fn new(max_bytes: usize) -> Self {
-        Self { used_bytes: AtomicUsize::new(0), max_bytes }
-    }
-
-    fn take(&self, bytes: usize) -> bool {
-        self.used_bytes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(bytes).filter(|sum| *sum <= self.max_bytes)
-            })
-            .is_ok()
-    }
-
-    fn give_back(&self, bytes: usize) {
-        self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
 impl Cache {
     pub(super) fn new(room: Arc<Room>) -> Self {
         Self {
@@ -167,7 +112,7 @@ impl Cache {
     /// Remembers the message of a metric with one point, if there is room for it.
     pub(super) fn keep_single(&mut self, metric: u32, single: Single) {
         let context = self.metrics.get_mut(metric);
-        if context.value.single_patience == 0 || metric == ASIDE {
+        if context.value.single_patience == 0 || Table::<Context<MetricContext>>::is_aside(metric) {
             return;
         }
         context.value.single_patience -= 1;
@@ -186,15 +131,15 @@ impl Cache {
     /// What all shards together remember.
     #[cfg(test)]
     pub(super) fn used_bytes(&self) -> usize {
-        self.room.used_bytes.load(Ordering::Relaxed)
+        self.room.used_bytes()
     }
 
-    /// Forgets what was not asked for lately.
-    pub(super) fn sweep(&mut self) {
-        self.resources.sweep(&self.room);
-        self.scopes.sweep(&self.room);
-        self.metrics.sweep(&self.room);
-        self.series.sweep(&self.room);
+    /// Forgets what was not asked for between so many sweeps.
+    pub(super) fn sweep(&mut self, unused_sweeps_max: u32) {
+        self.resources.sweep(&self.room, unused_sweeps_max);
+        self.scopes.sweep(&self.room, unused_sweeps_max);
+        self.metrics.sweep(&self.room, unused_sweeps_max);
+        self.series.sweep(&self.room, unused_sweeps_max);
     }
 }
 
@@ -230,11 +175,6 @@ impl KnownSeries {
     }
 }
 
-/// What a remembered value takes, besides its slot.
-pub(super) trait Weight {
-    fn bytes(&self) -> usize;
-}
-
 impl<T: Extra> Weight for Context<T> {
     fn bytes(&self) -> usize {
         // What the context means is about as long as what it was written as.
@@ -262,126 +202,5 @@ impl Extra for MetricContext {
 impl Weight for KnownSeries {
     fn bytes(&self) -> usize {
         self.attributes.as_ref().map_or(0, |bytes| bytes.len())
-    }
-}
-
-impl<T> Default for Table<T> {
-    fn default() -> Self {
-        let aside = Slot { hash: 0, used: 0, next: NONE, value: None };
-        Self { index: HashTable::new(), slots: vec![aside], free: Vec::new(), generation: 0 }
-    }
-}
-
-impl<T: Weight> Table<T> {
-    /// Finds a value: where it followed `previous` last time, or by its hash.
-    ///
-    /// `Err` carries the hash under which [`Table::keep`] may remember it.
-    #[inline]
-    pub(super) fn find(
-        &mut self,
-        previous: u32,
-        hash: impl FnOnce() -> u64,
-        is: impl Fn(&T) -> bool,
-    ) -> Result<u32, u64> {
-        if let Some(predicted) = self.predicted(previous, &is) {
-            return Ok(predicted);
-        }
-        let hash = hash();
-        let slots = &mut self.slots;
-        let found = self.index.find(hash, |&index| {
-            let slot = &slots[index as usize];
-            slot.hash == hash && slot.value.as_ref().is_some_and(&is)
-        });
-        let Some(&index) = found else { return Err(hash) };
-        slots[index as usize].used = self.generation;
-        self.follow(previous, index);
-        Ok(index)
-    }
-
-    /// The value that followed `previous` last time; `None` where it is not what is wanted.
-    #[inline]
-    pub(super) fn predicted(&mut self, previous: u32, is: impl Fn(&T) -> bool) -> Option<u32> {
-        let predicted = self.slots.get(previous as usize)?.next;
-        let slot = self.slots.get_mut(predicted as usize)?;
-        if !slot.value.as_ref().is_some_and(is) {
-            return None;
-        }
-        slot.used = self.generation;
-        Some(predicted)
-    }
-
-    /// Notes that `index` was asked for after `previous`.
-    pub(super) fn follow(&mut self, previous: u32, index: u32) {
-        if let Some(slot) = self.slots.get_mut(previous as usize) {
-            slot.next = index;
-        }
-    }
-
-    /// Remembers a value if there is room for it; at least until the next one that finds no room.
-    fn keep(&mut self, hash: u64, value: T, room: &Room) -> u32 {
-        if !room.take(Self::weight(&value)) {
-            self.slots[ASIDE as usize].value = Some(value);
-            return ASIDE;
-        }
-        let slot = Slot { hash, used: self.generation, next: NONE, value: Some(value) };
-        let index = if let Some(index) = self.free.pop() {
-            self.slots[index as usize] = slot;
-            index
-        } else {
-            self.slots.push(slot);
-            (self.slots.len() - 1) as u32
-        };
-        let slots = &self.slots;
-        self.index.insert_unique(hash, index, |&index| slots[index as usize].hash);
-        index
-    }
-
-    /// What is in a slot that [`Table::find`] or [`Table::keep`] has just named.
-    #[inline]
-    pub(super) fn get(&self, index: u32) -> &T {
-        self.slots[index as usize].value.as_ref().expect("a slot just found is filled")
-    }
-
-    pub(super) fn get_mut(&mut self, index: u32) -> &mut T {
-        self.slots[index as usize].value.as_mut().expect("a slot just found is filled")
-    }
-
-    fn weight(value: &T) -> usize {
-        value.bytes() + size_of::<Slot<T>>() + 2 * size_of::<u32>()
-    }
-
-    fn sweep(&mut self, room: &Room) {
-        self.generation = self.generation.wrapping_add(1);
-        let (slots, free, generation) = (&mut self.slots, &mut self.free, self.generation);
-        slots[ASIDE as usize].value = None;
-        self.index.retain(|&mut index| {
-            let slot = &mut slots[index as usize];
-            if generation.wrapping_sub(slot.used) < UNUSED_SWEEPS_MAX {
-                return true;
-            }
-            if let Some(value) = slot.value.take() {
-                room.give_back(Self::weight(&value));
-            }
-            free.push(index);
-            false
-        });
-        self.shrink();
-    }
-
-    /// Gives memory back when most of it is no longer needed.
-    fn shrink(&mut self) {
-        if self.index.len() < self.index.capacity() / 4 {
-            let slots = &self.slots;
-            self.index.shrink_to_fit(|&index| slots[index as usize].hash);
-        }
-        while self.slots.len() > 1 && self.slots.last().is_some_and(|slot| slot.value.is_none()) {
-            self.slots.pop();
-        }
-        let length = self.slots.len();
-        self.free.retain(|&index| (index as usize) < length);
-        if length < self.slots.capacity() / 4 {
-            self.free.shrink_to_fit();
-            self.slots.shrink_to_fit();
-        }
     }
 }

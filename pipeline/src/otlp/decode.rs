@@ -17,7 +17,7 @@ use std::hash::BuildHasher;
 use std::sync::{Arc, PoisonError};
 
 use self::parts::Parts;
-use super::cache::{Cache, Context, Key, KnownSeries, MetricContext, NONE};
+use super::cache::{Cache, Context, Key, KnownSeries, MetricContext};
 use super::context::{merge, read_attributes, read_metric, read_resource, read_scope};
 use super::fault::Fault;
 use super::rejections::{Reason, Rejections};
@@ -25,6 +25,7 @@ use super::single::Single;
 use super::{Decoded, Decoder};
 use crate::attributes::{ATTRIBUTE_TAG, Attributes};
 use crate::batch::Batch;
+use crate::cache::NONE;
 use crate::metric::{Kind, Resource, Scope};
 use crate::point::Point;
 use crate::series::Series;

@@ -187,6 +187,26 @@ fn what_is_no_longer_sent_is_forgotten() {
 }
 
 #[test]
+fn when_memory_is_short_what_was_not_met_lately_is_forgotten_at_once() {
+    let registry = Arc::new(Registry::new(100));
+    let decoder = Decoder::new(registry.clone());
+    let send = |name: &str| {
+        let request = format!(
+            r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"{name}","gauge":{{"dataPoints":[{{"timeUnixNano":"1","asInt":"1"}}]}}}}]}}]}}]}}"#
+        );
+        decoder.decode_json(request.as_bytes()).unwrap();
+    };
+    ["a", "b", "c"].into_iter().for_each(send);
+    decoder.forget();
+    assert_eq!(registry.live(), 3);
+    send("b");
+    decoder.forget();
+    assert_eq!(registry.live(), 1);
+    decoder.forget();
+    assert_eq!(registry.live(), 0);
+}
+
+#[test]
 fn without_room_to_remember_points_are_still_read() {
     let mut decoder = decoder();
     decoder.shards = vec![std::sync::Mutex::new(super::Cache::new(Arc::new(super::Room::new(0))))].into();

@@ -106,10 +106,7 @@ impl Chain {
     pub(super) fn sweep_some(&mut self, stage: usize, from: usize) -> Option<usize> {
         match self.stages.get_mut(stage)? {
             Stage::Series(stage) => stage.remembered.sweep_some(from, SWEEP_STEP),
-            Stage::Batch { processor, .. } => {
-                processor.sweep();
-                None
-            }
+            Stage::Batch { processor, .. } => processor.sweep_some(from, SWEEP_STEP),
         }
     }
 }

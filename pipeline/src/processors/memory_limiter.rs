@@ -7,7 +7,7 @@ mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ::config::{Problems, Section};
@@ -48,18 +48,6 @@ const PAUSE: Duration = Duration::from_mins(1);
 /// Tells how many bytes are in use; `None` where that cannot be known.
 type Measure = fn() -> Option<u64>;
 
-/// How the memory stands to the limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Level {
-    /// Everything is taken.
-    Below,
-    /// Nothing is taken.
-    AboveSoft,
-    /// Nothing is taken, and what can be made again is forgotten.
-    AboveHard,
-}
-
 struct MemoryLimiter {
     id: String,
     limits: Limits,
@@ -69,7 +57,7 @@ struct MemoryLimiter {
     /// When it was last measured, in microseconds since the start, plus one; 0 is never.
     measured: AtomicU64,
     used_bytes: AtomicU64,
-    level: AtomicU8,
+    is_above: AtomicBool,
     said_above: Quiet,
     said_below: Quiet,
     said_unknown: Quiet,
@@ -95,7 +83,7 @@ impl MemoryLimiter {
             start: Instant::now(),
             measured: AtomicU64::new(0),
             used_bytes: AtomicU64::new(0),
-            level: AtomicU8::new(Level::Below as u8),
+            is_above: AtomicBool::new(false),
             said_above: Quiet::new(PAUSE),
             said_below: Quiet::new(PAUSE),
             said_unknown: Quiet::new(PAUSE),
@@ -105,8 +93,8 @@ impl MemoryLimiter {
         limiter
     }
 
-    /// The level by the last measurement, which is taken anew if it is too old.
-    fn level(&self) -> Level {
+    /// Whether the last measurement was above the limit; it is taken anew if it is too old.
+    fn is_above(&self) -> bool {
         let measured = self.measured.load(Ordering::Relaxed);
         let now = self.start.elapsed().as_micros() as u64 + 1;
         let is_old = measured == 0 || now.saturating_sub(measured) >= self.age_max.as_micros() as u64;
@@ -115,7 +103,7 @@ impl MemoryLimiter {
         if is_old && swap(now).is_ok() {
             self.look();
         }
-        Level::of(self.level.load(Ordering::Relaxed))
+        self.is_above.load(Ordering::Relaxed)
     }
 
     fn look(&self) {
@@ -127,34 +115,27 @@ impl MemoryLimiter {
             return;
         };
         self.used_bytes.store(used, Ordering::Relaxed);
-        let level = self.limits.level(used);
-        let was = Level::of(self.level.swap(level as u8, Ordering::Relaxed));
-        let (used_mib, limit_mib) = (used >> 20, self.limits.soft_bytes >> 20);
-        match (was, level) {
-            (Level::Below, Level::AboveSoft | Level::AboveHard) => {
-                if let Some(suppressed) = self.said_above.speak() {
-                    warn!(
-                        processor = self.id,
-                        used_mib, limit_mib, suppressed, "memory is above the limit; turning data away"
-                    );
-                }
+        let is_above = used > self.limits.taken_bytes;
+        let was_above = self.is_above.swap(is_above, Ordering::Relaxed);
+        let (processor, used_mib, limit_mib) = (&self.id, used >> 20, self.limits.taken_bytes >> 20);
+        if is_above && !was_above {
+            if let Some(suppressed) = self.said_above.speak() {
+                warn!(
+                    processor,
+                    used_mib, limit_mib, suppressed, "memory is above the limit; turning data away"
+                );
             }
-            (Level::AboveSoft | Level::AboveHard, Level::Below) => {
-                if let Some(suppressed) = self.said_below.speak() {
-                    info!(
-                        processor = self.id,
-                        used_mib, limit_mib, suppressed, "memory is below the limit again"
-                    );
-                }
+        } else if was_above && !is_above {
+            if let Some(suppressed) = self.said_below.speak() {
+                info!(processor, used_mib, limit_mib, suppressed, "memory is below the limit again");
             }
-            _ => {}
         }
     }
 }
 
 impl Gate for MemoryLimiter {
     fn admit(&self) -> Result<(), Refused> {
-        if self.level() == Level::Below {
+        if !self.is_above() {
             return Ok(());
         }
         let retry_after = Duration::from_secs_f64(rand::rng().random_range(RETRY_AFTER_SECONDS));
@@ -162,7 +143,7 @@ impl Gate for MemoryLimiter {
         let reason = format!(
             "`{}` takes nothing now: {used} MiB of memory are in use, and {} MiB are the limit",
             self.id,
-            self.limits.soft_bytes >> 20
+            self.limits.taken_bytes >> 20
         );
         Err(Refused { retry_after, reason })
     }
@@ -176,16 +157,11 @@ impl Gate for MemoryLimiter {
     }
 
     fn is_pressed(&self) -> bool {
-        self.level() == Level::AboveHard
+        self.is_above()
     }
-}
 
-impl Level {
-    fn of(number: u8) -> Self {
-        match number {
-            0 => Self::Below,
-            1 => Self::AboveSoft,
-            _ => Self::AboveHard,
-        }
+    /// What is being read when nothing more is taken must fit into the room that is left for it.
+    fn room_bytes(&self) -> Option<u64> {
+        Some(self.limits.room_bytes)
     }
 }

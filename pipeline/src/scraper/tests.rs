@@ -59,7 +59,7 @@ async fn a_scraper_that_panics_is_asked_again() {
 #[tokio::test(start_paused = true)]
 async fn nobody_is_asked_for_what_would_not_be_taken() {
     let sink = Sink::new();
-    sink.refuse(Some(Refused { retry_after: Duration::from_secs(1), reason: "as told".to_owned() }));
+    sink.shut(Some(Refused { retry_after: Duration::from_secs(1), reason: "as told".to_owned() }));
     let times = Arc::<Mutex<Vec<u64>>>::default();
     let scraper = Slow { milliseconds: vec![Some(1); 2], asked: times.clone() };
     let schedule = Schedule { interval: Duration::from_secs(1), first: Duration::ZERO };
@@ -67,8 +67,8 @@ async fn nobody_is_asked_for_what_would_not_be_taken() {
     let work = run(Box::new(scraper), schedule, Clock::starting_at(0), sink.output(), stop.clone());
     tokio::join!(work, async {
         tokio::time::sleep(Duration::from_millis(2500)).await;
-        sink.refuse(None);
-        tokio::time::sleep(Duration::from_millis(2000)).await;
+        sink.shut(None);
+        tokio::time::sleep(Duration::from_secs(2)).await;
         stop.cancel();
     });
     assert_eq!(times.lock().unwrap().iter().map(|at| at / 100).collect::<Vec<_>>(), [30, 40]);

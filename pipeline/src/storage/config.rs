@@ -229,3 +229,62 @@ impl Visitor<'_> for ModeVisitor {
         mode.map(Mode).ok_or_else(|| E::invalid_value(Unexpected::Str(value), &self))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(yaml: &str) -> Result<Config, String> {
+        let section = Section::from_yaml("extensions.file_storage", yaml).unwrap();
+        section.read().map_err(|problems: ::config::Problems| problems.to_string())
+    }
+
+    #[track_caller]
+    fn check_fsync(yaml: &str, expected: Fsync) {
+        assert_eq!(read(yaml).unwrap().fsync, expected, "{yaml}");
+    }
+
+    #[test]
+    fn the_collectors_files_are_read() {
+        check_fsync("{}", Fsync::Always);
+        check_fsync("fsync: true", Fsync::Always);
+        check_fsync("fsync: always", Fsync::Always);
+        check_fsync("fsync: interval", Fsync::Interval);
+        check_fsync("fsync: false", Fsync::Never);
+        check_fsync("fsync: never", Fsync::Never);
+        let yaml =
+            "{directory: /q, timeout: 5s, recreate: true, compaction: {on_start: true, directory: /tmp}}";
+        assert_eq!(read(yaml).unwrap().directory, "/q");
+        assert_eq!(read("directory_permissions: '0750'").unwrap().directory_permissions, Mode(0o750));
+        assert!(read("fsync: sometimes").unwrap_err().contains("`interval`"));
+        assert!(read("directory_permissions: '0999'").unwrap_err().contains("octal"));
+        assert!(read("directory_permissions: rwx").unwrap_err().contains("octal"));
+    }
+
+    #[track_caller]
+    fn check_problem(yaml: &str, expected: &str) {
+        let section = Section::from_yaml("extensions.file_storage", yaml).unwrap();
+        let problems: Vec<String> =
+            read(yaml).unwrap().problems(&section).iter().map(ToString::to_string).collect();
+        assert!(problems.len() == 1 && problems[0].contains(expected), "{problems:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_is_said_with_its_path() {
+        check_problem("directory: ''", "extensions.file_storage.directory: expected a folder");
+        check_problem("directory_permissions: '0770'", "directory_permissions: others may not write");
+        check_problem("directory_permissions: '0500'", "directory_permissions: with `0500`");
+        check_problem("max_size: 1000", "max_size: expected at least `1MiB`, got `1000`");
+        check_problem("segment_size: 2GiB", "segment_size: expected `128KiB` to `1GiB`");
+        check_problem("fsync_interval: 0", "fsync_interval: expected more than 0");
+    }
+
+    #[test]
+    fn what_is_shown_is_read_back() {
+        let config =
+            Config { fsync: Fsync::Interval, directory_permissions: Mode(0o750), ..Config::default() };
+        let section = Section::from_yaml("x", "{fsync: interval, directory_permissions: '0750'}").unwrap();
+        let shown = ::config::effective::<Config>(&section).unwrap();
+        assert_eq!(shown.deserialize::<Config>().unwrap(), config);
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{
     AsyncInstrument, AsyncInstrumentBuilder, Callback, Counter, InstrumentBuilder, InstrumentProvider, Meter,
-    ObservableGauge, SyncInstrument,
+    ObservableGauge, SyncInstrument, UpDownCounter,
 };
 
 type Gauges = Arc<Mutex<Vec<(String, Callback<u64>)>>>;
@@ -34,6 +34,12 @@ impl Ledger {
         self.sums.lock().unwrap().iter().filter(|(key, _)| key.starts_with(prefix)).map(|(_, sum)| sum).sum()
     }
 
+    /// What was counted under names that begin so, each by itself.
+    pub(crate) fn rows(&self, prefix: &str) -> BTreeMap<String, u64> {
+        let sums = self.sums.lock().unwrap();
+        sums.iter().filter(|(key, _)| key.starts_with(prefix)).map(|(key, sum)| (key.clone(), *sum)).collect()
+    }
+
     /// What the gauge shows now; `None` if nothing.
     pub(crate) fn gauge(&self, prefix: &str) -> Option<u64> {
         let seen = Sums::default();
@@ -48,14 +54,22 @@ impl Ledger {
 impl Row {
     fn add(&self, value: u64, attributes: &[KeyValue]) {
         let values: Vec<_> = attributes.iter().map(|pair| pair.value.to_string()).collect();
-        *self.sums.lock().unwrap().entry(format!("{}{{{}}}", self.name, values.join(","))).or_default() +=
-            value;
+        let mut sums = self.sums.lock().unwrap();
+        let sum = sums.entry(format!("{}{{{}}}", self.name, values.join(","))).or_default();
+        // What goes down is added as what wraps.
+        *sum = sum.wrapping_add(value);
     }
 }
 
 impl SyncInstrument<u64> for Row {
     fn measure(&self, value: u64, attributes: &[KeyValue]) {
         self.add(value, attributes);
+    }
+}
+
+impl SyncInstrument<i64> for Row {
+    fn measure(&self, value: i64, attributes: &[KeyValue]) {
+        self.add(value as u64, attributes);
     }
 }
 
@@ -68,6 +82,10 @@ impl AsyncInstrument<u64> for Row {
 impl InstrumentProvider for Ledger {
     fn u64_counter(&self, builder: InstrumentBuilder<'_, Counter<u64>>) -> Counter<u64> {
         Counter::new(Arc::new(Row { name: builder.name.to_string(), sums: self.sums.clone() }))
+    }
+
+    fn i64_up_down_counter(&self, builder: InstrumentBuilder<'_, UpDownCounter<i64>>) -> UpDownCounter<i64> {
+        UpDownCounter::new(Arc::new(Row { name: builder.name.to_string(), sums: self.sums.clone() }))
     }
 
     fn u64_observable_gauge(

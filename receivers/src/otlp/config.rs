@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use config::{ByteSize, Duration, Problem, Secret, Section};
-use http::{HeaderName, HeaderValue};
-use pipeline::net::body::{BUDGET_BYTES_MAX, Encoding};
-use pipeline::net::server::check_endpoint;
+use pipeline::net::body::Encoding;
 use pipeline::net::{Net, auth, server_tls};
 use serde::{Deserialize, Serialize};
 
-use super::cors::CorsConfig;
+use crate::serving::{CorsConfig, Extras, Transport, check_size, common_problems};
 
 /// What a request may hold, after decompression: what the protocol recommends.
 const REQUEST_MIB_MAX: u64 = 64;
@@ -79,13 +77,6 @@ pub(super) struct HttpConfig {
     write_timeout: Duration,
     idle_timeout: Duration,
     keep_alives_enabled: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Transport {
-    #[default]
-    Tcp,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -212,11 +203,6 @@ impl HttpConfig {
                 add(key, format!("expected a path such as `/v1/metrics`, got `{path}`"));
             }
         }
-        for (name, value) in &self.response_headers {
-            if HeaderName::try_from(name).is_err() || HeaderValue::try_from(value.reveal()).is_err() {
-                add("response_headers", format!("`{name}` or its value is no valid header"));
-            }
-        }
         for name in &self.compression_algorithms {
             if Encoding::parse(name).is_none() {
                 let message =
@@ -224,30 +210,6 @@ impl HttpConfig {
                 add("compression_algorithms", message);
             }
         }
-        if let Some(cors) = &self.cors {
-            cors.problems(&mut |key, message| add(&format!("cors.{key}"), message));
-        }
-    }
-}
-
-type Common<'a> = (&'a str, &'a Option<server_tls::Config>, &'a Option<auth::Config>);
-
-fn common_problems((endpoint, tls, auth): Common<'_>, net: &Net, add: &mut dyn FnMut(&str, String)) {
-    if let Err(message) = check_endpoint(endpoint) {
-        add("endpoint", message);
-    }
-    for (key, message) in tls.iter().flat_map(server_tls::Config::check) {
-        add(&format!("tls.{key}"), message);
-    }
-    if let Err(message) = auth::Config::find(auth.as_ref(), net) {
-        add("auth.authenticator", message);
-    }
-}
-
-/// One request must leave room for others.
-fn check_size(key: &str, bytes: usize, add: &mut dyn FnMut(&str, String)) {
-    if bytes > BUDGET_BYTES_MAX / 2 {
-        let (most, all) = (BUDGET_BYTES_MAX >> 21, BUDGET_BYTES_MAX >> 20);
-        add(key, format!("expected {most} MiB at most, because all requests together may hold {all} MiB"));
+        Extras::problems(&self.response_headers, self.cors.as_ref(), add);
     }
 }

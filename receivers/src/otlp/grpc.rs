@@ -86,6 +86,7 @@ impl Shared {
                 status(Code::Unimplemented, format!("there is no {path}; there is {EXPORT_METRICS}"))
             });
         }
+        self.intake.ready(&self.metrics)?;
         let message = self.read(request).await?;
         let partial_success = self.intake.take(message, Format::Protobuf, &self.metrics).await?;
         Ok(partial_success.encode())

@@ -16,8 +16,8 @@ use pipeline::telemetry::ReceiverMetrics;
 use tonic::Code;
 
 use super::config::HttpConfig;
-use super::cors::Cors;
 use super::intake::{Format, Intake, METRICS_ONLY, status, unreadable};
+use crate::serving::Extras;
 
 /// Answers `POST /v1/metrics`.
 pub(super) struct OtlpHttpService {
@@ -31,8 +31,7 @@ struct Shared {
     metrics_path: String,
     other_paths: [String; 2],
     encodings: Vec<Encoding>,
-    headers: HeaderMap,
-    cors: Option<Cors>,
+    extras: Extras,
 }
 
 /// An answer other than success.
@@ -56,10 +55,6 @@ impl OtlpHttpService {
         metrics: ReceiverMetrics,
         config: &HttpConfig,
     ) -> Result<Self, BoxError> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &config.response_headers {
-            headers.insert(HeaderName::try_from(name)?, HeaderValue::try_from(value.reveal())?);
-        }
         let shared = Shared {
             intake,
             metrics,
@@ -71,8 +66,7 @@ impl OtlpHttpService {
                 .iter()
                 .filter_map(|name| Encoding::parse(name))
                 .collect(),
-            headers,
-            cors: config.cors.as_ref().map(Cors::new),
+            extras: Extras::new(&config.response_headers, config.cors.as_ref())?,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -83,7 +77,7 @@ impl HttpService for OtlpHttpService {
         let shared = self.shared.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            if let Some(response) = shared.preflight(&parts) {
+            if let Some(response) = shared.extras.preflight(&parts) {
                 return response;
             }
             let format = Format::of(&parts.headers);
@@ -91,19 +85,19 @@ impl HttpService for OtlpHttpService {
                 Ok(partial_success) => success(&partial_success, format),
                 Err(failure) => failure.response(format),
             };
-            shared.dress(&parts, response)
+            shared.extras.dress(&parts, response)
         })
     }
 
     fn deny(&self, request: &Parts, denied: &Denied) -> Response<Body> {
         // A browser asks what it may send before it sends credentials.
-        if let Some(response) = self.shared.preflight(request) {
+        if let Some(response) = self.shared.extras.preflight(request) {
             return response;
         }
         let failure =
             Failure::new(StatusCode::UNAUTHORIZED, status(Code::Unauthenticated, denied.to_string()));
         let response = unauthorized(denied, failure.response(Format::of(&request.headers)));
-        self.shared.dress(request, response)
+        self.shared.extras.dress(request, response)
     }
 }
 
@@ -120,13 +114,17 @@ impl Shared {
             Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, status(Code::InvalidArgument, message))
         })?;
         let encoding = self.encoding(&parts.headers)?;
+        if let Err(status) = self.intake.ready(&self.metrics) {
+            // Many clients send all before they read, and take a closed connection for a reason to send it all
+            // again at once.
+            tokio::spawn(body::discard(body));
+            return Err(Failure::from(status));
+        }
         let received = body::receive(&mut body, encoding, self.body_bytes_max, self.intake.budget()).await;
         let body = match received {
             Ok(bytes) => bytes,
             Err(error) => {
                 if let BodyError::TooLarge { .. } = error {
-                    // Many clients send all before they read, and take a closed connection for a reason to
-                    // send it all again.
                     tokio::spawn(body::discard(body));
                 }
                 return Err(Failure::from(unreadable(&error)));
@@ -168,22 +166,6 @@ impl Shared {
                 Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, status(Code::InvalidArgument, message));
             Failure { header: Some(Header::AcceptEncoding), ..failure }
         })
-    }
-
-    fn preflight(&self, parts: &Parts) -> Option<Response<Body>> {
-        let response = self.cors.as_ref()?.preflight(&parts.method, &parts.headers)?;
-        Some(self.dress(parts, response))
-    }
-
-    /// Adds the headers that every response has.
-    fn dress(&self, parts: &Parts, mut response: Response<Body>) -> Response<Body> {
-        if let Some(cors) = &self.cors {
-            cors.allow(&parts.headers, response.headers_mut());
-        }
-        for (name, value) in &self.headers {
-            response.headers_mut().insert(name, value.clone());
-        }
-        response
     }
 }
 

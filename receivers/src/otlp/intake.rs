@@ -10,8 +10,7 @@ use pipeline::otlp::{DecodeError, Decoder, FieldViolation, PartialSuccess, Statu
 use pipeline::telemetry::ReceiverMetrics;
 use tonic::Code;
 
-/// What a sender is told to wait at least and at most.
-const RETRY_DELAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+use crate::serving::RETRY_DELAY;
 
 /// What is said of signals that are not metrics.
 pub(super) const METRICS_ONLY: &str = "this collector takes metrics only";
@@ -43,6 +42,24 @@ impl Intake {
     /// Forgets what belongs to series that are gone.
     pub(super) fn sweep(&self) {
         self.decoder.sweep();
+    }
+
+    /// Forgets all that was not needed lately, if memory is short.
+    pub(super) fn forget_if_pressed(&self) {
+        if self.output.is_pressed() {
+            self.decoder.forget();
+        }
+    }
+
+    /// Turns a request away before it is read, if it could not be taken.
+    ///
+    /// What has been read takes memory, many times its size on the wire, and what is refused then has cost the
+    /// work of decoding it.
+    pub(super) fn ready(&self, metrics: &ReceiverMetrics) -> Result<(), Status> {
+        self.output.ready().map_err(|refused| {
+            metrics.refused_request();
+            try_later(refused.reason, refused.retry_after)
+        })
     }
 
     /// Takes a request; returns when its points are in every exporter's queue, or why they are not.

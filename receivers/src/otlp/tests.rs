@@ -258,6 +258,27 @@ async fn a_full_queue_says_when_to_try_again() {
     fixture.stop().await;
 }
 
+#[tokio::test]
+async fn what_would_not_be_taken_is_not_read() {
+    let fixture = Fixture::small().await;
+    let shut = Refused { retry_after: Duration::from_secs(2), reason: String::from("no memory") };
+    fixture.sink.shut(Some(shut));
+    let status = fixture.client().await.export(one_point()).await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::Unavailable, "no memory"));
+    let retry = status.get_details_retry_info().unwrap().retry_delay;
+    assert_eq!(retry, Some(Duration::from_secs(2)));
+    // Neither that it is no request nor that it is too large has been seen.
+    for body in [b"garbage".to_vec(), vec![7; 8 << 20]] {
+        let answer = fixture.post("/v1/metrics", PROTOBUF, &body).await;
+        assert_eq!(answer.status, 503);
+        assert!(answer.head.contains("retry-after: 2\r\n"), "{}", answer.head);
+    }
+    fixture.sink.shut(None);
+    fixture.client().await.export(one_point()).await.unwrap();
+    assert_eq!(fixture.points(), 1);
+    fixture.stop().await;
+}
+
 /// Method, path, headers, body; code and message of the answer.
 type Case = (&'static str, &'static str, &'static str, &'static [u8], u16, &'static str);
 

@@ -254,17 +254,8 @@ impl Resolver {
         {
             return metric.clone();
         }
-        let otlp_kind = match kind {
-            Type::Counter => Kind::COUNTER,
-            Type::Gauge | Type::Unknown | Type::GaugeHistogram => Kind::Gauge,
-            Type::Info | Type::StateSet => {
-                Kind::Sum { temporality: Temporality::Cumulative, is_monotonic: false }
-            }
-            Type::Histogram => Kind::Histogram { temporality: Temporality::Cumulative },
-            Type::Summary => Kind::Summary,
-        };
         let mut metric =
-            Metric::new(name, family.unit.clone(), otlp_kind).with_description(family.help.clone());
+            Metric::new(name, family.unit.clone(), kind_of(kind)).with_description(family.help.clone());
         metric.metadata = Attributes::of_strings([("prometheus.type", kind.word())]);
         let metric = self.registry.metric(metric);
         self.metric = Some((kind, metric.clone()));
@@ -322,23 +313,10 @@ impl Resolver {
     }
 
     fn take_scope(&self, labels: &mut Pairs<'_>) -> Arc<Scope> {
-        if !labels.iter().any(|(name, _)| name.starts_with(SCOPE)) {
-            return self.scope.clone();
+        match take_scope(labels) {
+            Some(scope) => self.registry.scope(scope),
+            None => self.scope.clone(),
         }
-        let mut scope = Scope::default();
-        let mut attributes = Vec::new();
-        labels.retain(|(name, value)| {
-            let Some(key) = name.strip_prefix(SCOPE) else { return true };
-            match key {
-                "name" => value.as_ref().clone_into(&mut scope.name),
-                "version" => value.as_ref().clone_into(&mut scope.version),
-                "schema_url" => value.as_ref().clone_into(&mut scope.schema_url),
-                key => attributes.push((key.to_owned(), AnyValue::from(value.as_ref()))),
-            }
-            false
-        });
-        scope.attributes = Attributes::new(attributes);
-        self.registry.scope(scope)
     }
 
     /// Whether `target_info` with these labels is what we know already.
@@ -369,6 +347,40 @@ impl Resolver {
         self.resources.clear();
         self.last_resource = None;
     }
+}
+
+/// The kind of a metric of this type.
+pub(crate) fn kind_of(kind: Type) -> Kind {
+    match kind {
+        Type::Counter => Kind::COUNTER,
+        Type::Gauge | Type::Unknown | Type::GaugeHistogram => Kind::Gauge,
+        Type::Info | Type::StateSet => {
+            Kind::Sum { temporality: Temporality::Cumulative, is_monotonic: false }
+        }
+        Type::Histogram => Kind::Histogram { temporality: Temporality::Cumulative },
+        Type::Summary => Kind::Summary,
+    }
+}
+
+/// Takes the labels out that tell the scope; `None` where there are none.
+pub(crate) fn take_scope(labels: &mut Pairs<'_>) -> Option<Scope> {
+    if !labels.iter().any(|(name, _)| name.starts_with(SCOPE)) {
+        return None;
+    }
+    let mut scope = Scope::default();
+    let mut attributes = Vec::new();
+    labels.retain(|(name, value)| {
+        let Some(key) = name.strip_prefix(SCOPE) else { return true };
+        match key {
+            "name" => value.as_ref().clone_into(&mut scope.name),
+            "version" => value.as_ref().clone_into(&mut scope.version),
+            "schema_url" => value.as_ref().clone_into(&mut scope.schema_url),
+            key => attributes.push((key.to_owned(), AnyValue::from(value.as_ref()))),
+        }
+        false
+    });
+    scope.attributes = Attributes::new(attributes);
+    Some(scope)
 }
 
 fn has(labels: &Pairs<'_>, name: &str, value: &str) -> bool {

@@ -1,5 +1,6 @@
 //! The points of one scrape, as its lines give them.
 
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 
 use foldhash::HashMap;
@@ -226,10 +227,20 @@ impl<'a> Points<'a> {
 }
 
 fn convert(exemplar: &text::Exemplar<'_>) -> Exemplar {
+    let labels = exemplar.labels.iter().map(|label| (label.name.unescape(), label.value.unescape()));
+    let time_unix_nano = exemplar.timestamp.and_then(|time| u64::try_from(time).ok()).unwrap_or(0);
+    exemplar_of(labels, exemplar.value, time_unix_nano)
+}
+
+/// An exemplar with these labels; those that tell where it came from become ids.
+pub(crate) fn exemplar_of<'a>(
+    labels: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
+    value: f64,
+    time_unix_nano: u64,
+) -> Exemplar {
     let (mut trace_id, mut span_id) = (Vec::new(), Vec::new());
     let mut rest = Vec::new();
-    for label in &exemplar.labels {
-        let (name, value) = (label.name.unescape(), label.value.unescape());
+    for (name, value) in labels {
         match (name.as_ref(), decode_hex(&value)) {
             ("trace_id", Some(id)) if id.len() == 16 => trace_id = id,
             ("span_id", Some(id)) if id.len() == 8 => span_id = id,
@@ -238,8 +249,8 @@ fn convert(exemplar: &text::Exemplar<'_>) -> Exemplar {
     }
     Exemplar {
         attributes: Attributes::of_strings(rest.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))),
-        time_unix_nano: exemplar.timestamp.and_then(|time| u64::try_from(time).ok()).unwrap_or(0),
-        value: ExemplarValue::Double(exemplar.value),
+        time_unix_nano,
+        value: ExemplarValue::Double(value),
         trace_id,
         span_id,
     }

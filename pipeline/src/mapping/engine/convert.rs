@@ -1,5 +1,6 @@
 //! What an input's value becomes: a part of it, in the unit of the output.
 
+use crate::growth::number;
 use crate::mapping::compiled::{Input, Take, Valid};
 use crate::point::{ExponentialHistogram, Histogram, Value};
 
@@ -178,13 +179,5 @@ fn count_and_sum(value: &Value) -> Option<(u64, Option<f64>)> {
         Value::ExponentialHistogram(histogram) => Some((histogram.count, histogram.sum)),
         Value::Summary(summary) => Some((summary.count, Some(summary.sum))),
         Value::Empty | Value::Int(_) | Value::Double(_) => None,
-    }
-}
-
-pub(super) fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Int(value) => Some(*value as f64),
-        Value::Double(value) => Some(*value),
-        _ => None,
     }
 }

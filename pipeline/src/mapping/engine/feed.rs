@@ -3,7 +3,7 @@
 use super::groups::Turn;
 use super::liveness::NO_CHOICE;
 use super::plan::{Feed, Path, Target};
-use super::{Engine, convert, is_there};
+use super::{Engine, is_there};
 use crate::point::Point;
 use crate::series::Series;
 
@@ -80,7 +80,7 @@ impl Engine {
     }
 
     pub(super) fn hand_on(&mut self, rule: u32, point: &Point) {
-        let value = if point.is_stale() { None } else { convert::number(&point.value) };
+        let value = if point.is_stale() { None } else { crate::growth::number(&point.value) };
         for index in 0..self.rules.state(rule).operand_of.len() {
             let (of, side) = self.rules.state(rule).operand_of[index];
             self.operands.entry(of).or_default().put(side, &point.series, value);

@@ -311,13 +311,13 @@ fn combined<'a>(combine: Combine, values: impl Iterator<Item = &'a Value>) -> Op
     }
     match combine {
         Combine::Count => (count > 0).then_some(Value::Int(count)),
-        Combine::Mean => Some(Value::Double(super::convert::number(&result?)? / count as f64)),
+        Combine::Mean => Some(Value::Double(crate::growth::number(&result?)? / count as f64)),
         Combine::Sum | Combine::Min | Combine::Max => result,
     }
 }
 
 fn both(combine: Combine, left: Value, right: &Value) -> Option<Value> {
-    let (a, b) = (super::convert::number(&left)?, super::convert::number(right)?);
+    let (a, b) = (crate::growth::number(&left)?, crate::growth::number(right)?);
     Some(match combine {
         Combine::Count => left,
         Combine::Min => {

@@ -153,7 +153,7 @@ impl Member {
 
     /// The value of a gauge.
     pub(super) fn take_latest(&mut self, value: Option<Value>) {
-        let number = value.as_ref().and_then(super::convert::number);
+        let number = value.as_ref().and_then(crate::growth::number);
         if number.is_some_and(|number| number >= 1.0) {
             self.loud = Some(self.seen);
         }

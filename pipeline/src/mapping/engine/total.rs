@@ -1,7 +1,10 @@
 //! Sums that never go backwards: what a cumulative value has grown by, and how growth adds up.
 
-use super::exponential;
+use crate::growth::{exponential, grown};
 use crate::point::{Histogram, Value};
+
+/// A sum of exponential histograms whose buckets would be more is made coarser.
+const BUCKETS_MAX: i64 = 1024;
 
 /// What a value has grown by; all of it, where it has started anew meanwhile.
 pub(super) fn increase(now: &Value, before: Option<&Value>) -> Value {
@@ -14,40 +17,6 @@ fn at_least_zero(value: &Value) -> Value {
         Value::Double(number) => Value::Double(number.max(0.0)),
         other => other.clone(),
     }
-}
-
-fn grown(now: &Value, before: &Value) -> Option<Value> {
-    match (now, before) {
-        (Value::Int(now), Value::Int(before)) => {
-            (now >= before).then(|| Value::Int(now.saturating_sub(*before)))
-        }
-        (Value::Int(_) | Value::Double(_), Value::Int(_) | Value::Double(_)) => {
-            let (now, before) = (super::convert::number(now)?, super::convert::number(before)?);
-            (now >= before).then_some(Value::Double(now - before))
-        }
-        (Value::Histogram(now), Value::Histogram(before)) => {
-            Some(Value::Histogram(Box::new(histogram_grown(now, before)?)))
-        }
-        (Value::ExponentialHistogram(now), Value::ExponentialHistogram(before)) => {
-            Some(Value::ExponentialHistogram(Box::new(exponential::grown(now, before)?)))
-        }
-        _ => None,
-    }
-}
-
-fn histogram_grown(now: &Histogram, before: &Histogram) -> Option<Histogram> {
-    if now.bounds != before.bounds || now.bucket_counts.len() != before.bucket_counts.len() {
-        return None;
-    }
-    let counts = now.bucket_counts.iter().zip(&before.bucket_counts);
-    Some(Histogram {
-        count: now.count.checked_sub(before.count)?,
-        sum: now.sum.zip(before.sum).map(|(now, before)| now - before),
-        min: now.min,
-        max: now.max,
-        bounds: now.bounds.clone(),
-        bucket_counts: counts.map(|(now, before)| now.checked_sub(*before)).collect::<Option<_>>()?,
-    })
 }
 
 /// Whether a sum can go on with the growth of another source, and loses nothing by it.
@@ -72,12 +41,13 @@ pub(super) fn add(total: &mut Option<Value>, growth: Value) {
         (Value::Double(sum), Value::Double(growth)) => *sum += growth,
         (Value::Double(sum), Value::Int(growth)) => *sum += growth as f64,
         (sum @ Value::Int(_), Value::Double(growth)) => {
-            let before = super::convert::number(sum).unwrap_or_default();
+            let before = crate::growth::number(sum).unwrap_or_default();
             *sum = Value::Double(before + growth);
         }
         (Value::Histogram(sum), Value::Histogram(growth)) => add_histogram(sum, &growth),
         (Value::ExponentialHistogram(sum), Value::ExponentialHistogram(growth)) => {
-            exponential::add(sum, &growth);
+            // At the coarsest scale all that a double can be has room.
+            let _ = exponential::add(sum, &growth, BUCKETS_MAX);
         }
         _ => {}
     }

@@ -22,6 +22,8 @@ pub struct Budget {
 #[derive(Debug)]
 struct Shared {
     bytes_max: usize,
+    /// What several requests may hold; one alone may hold `bytes_max`.
+    together_max: AtomicUsize,
     held: AtomicUsize,
     released: Notify,
 }
@@ -40,7 +42,21 @@ pub(super) struct Exhausted;
 impl Budget {
     /// For all requests together.
     pub fn new(bytes_max: usize) -> Self {
-        Self { shared: Arc::new(Shared { bytes_max, held: AtomicUsize::new(0), released: Notify::new() }) }
+        let shared = Shared {
+            bytes_max,
+            together_max: AtomicUsize::new(bytes_max),
+            held: AtomicUsize::new(0),
+            released: Notify::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Bounds what several requests hold together, where memory is short; `None` is the bound it was made with.
+    ///
+    /// One request alone may hold more: it would be refused for ever.
+    pub fn limit(&self, bytes: Option<u64>) {
+        let bytes = bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.shared.together_max.store(bytes.min(self.shared.bytes_max), Ordering::Relaxed);
     }
 
     /// How many bytes are held now.
@@ -52,10 +68,13 @@ impl Budget {
         Claim { budget: self.clone(), bytes: 0 }
     }
 
-    fn try_take(&self, bytes: usize) -> bool {
-        let Shared { bytes_max, held, .. } = &*self.shared;
+    /// Takes `bytes` more for who has `own` already.
+    fn try_take(&self, bytes: usize, own: usize) -> bool {
+        let Shared { bytes_max, together_max, held, .. } = &*self.shared;
+        let together_max = together_max.load(Ordering::Relaxed);
         held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
-            held.checked_add(bytes).filter(|sum| sum <= bytes_max)
+            let max = if held == own { *bytes_max } else { together_max };
+            held.checked_add(bytes).filter(|sum| *sum <= max)
         })
         .is_ok()
     }
@@ -77,7 +96,7 @@ impl Claim {
         let deadline = Instant::now() + WAIT_MAX;
         loop {
             let released = self.budget.shared.released.notified();
-            if self.budget.try_take(more) {
+            if self.budget.try_take(more, self.bytes) {
                 self.bytes += more;
                 return Ok(());
             }

@@ -159,6 +159,6 @@ fn copy(input: &mut &[u8], output: &mut Vec<u8>) -> Progress {
     if rest.is_empty() { Progress::InputUsed } else { Progress::OutputFull }
 }
 
-fn corrupt(error: impl std::fmt::Display) -> BodyError {
+pub(super) fn corrupt(error: impl std::fmt::Display) -> BodyError {
     BodyError::Corrupt(error.to_string())
 }

@@ -190,6 +190,23 @@ fn the_budget_is_held_until_the_bytes_are_dropped() {
 }
 
 #[test]
+fn where_memory_is_short_large_requests_come_one_at_a_time() {
+    let budget = Budget::new(1 << 20);
+    budget.limit(Some(100 << 10));
+    let body = vec![7; 200 << 10];
+    wait(async {
+        let read = || receive(pieces(&body, 4096), Encoding::Identity, 1 << 20, &budget);
+        let first = read().await.unwrap();
+        assert!(matches!(read().await, Err(BodyError::Busy)));
+        drop(first);
+        drop(read().await.unwrap());
+        budget.limit(None);
+        let _first = read().await.unwrap();
+        read().await.unwrap();
+    });
+}
+
+#[test]
 fn a_request_waits_for_another_to_end() {
     let budget = Budget::new(100 << 10);
     let body = vec![7; 80 << 10];

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::SERVER;
+use http::header::{CONTENT_TYPE, SERVER};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -25,8 +25,8 @@ use super::activity::{Activity, HEAD_TIME_MAX, UnderWay, Watched};
 use super::listener::Listener;
 use super::text;
 use crate::component::BoxError;
-use crate::net::Body;
 use crate::net::client::PRODUCT;
+use crate::net::{Body, empty};
 
 /// What all headers of a request may have together; more is answered with 431.
 const HEADERS_BYTES_MAX: usize = 64 * 1024;
@@ -123,7 +123,7 @@ async fn answer(
     let under_way = activity.begin(request.version());
     let path = request.uri().path();
     let Some((route, token)) = listener.route(path) else {
-        return Ok(not_found(&listener, path));
+        return Ok(not_found(&listener, &request));
     };
     let denied = route.authenticator.as_ref().and_then(|auth| auth.check(request.headers()).err());
     let mut response = if let Some(denied) = denied {
@@ -140,13 +140,28 @@ async fn answer(
     Ok(response.map(|body| Tracked { body, _token: token, _under_way: under_way }.boxed_unsync()))
 }
 
-fn not_found(listener: &Listener, path: &str) -> Response<Body> {
+fn not_found(listener: &Listener, request: &Request<Incoming>) -> Response<Body> {
     if listener.stopped().is_cancelled() {
+        let content_type = request.headers().get(CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+        if content_type.starts_with(b"application/grpc") {
+            return stopping_grpc();
+        }
         return text(StatusCode::SERVICE_UNAVAILABLE, "stopping");
     }
+    let path = request.uri().path();
     let path: String = path.chars().take(100).collect();
     let known = listener.paths().join(", ");
     text(StatusCode::NOT_FOUND, format!("nothing is served at {path}; there is {known}"))
+}
+
+/// What a gRPC client takes for "try again": to some of them, a plain 503 is an error for good.
+fn stopping_grpc() -> Response<Body> {
+    let mut response = Response::new(empty());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from_static("14"));
+    headers.insert("grpc-message", HeaderValue::from_static("stopping"));
+    response
 }
 
 impl http_body::Body for Tracked {

@@ -3,9 +3,7 @@
 use ::config::{Duration, Problem, Problems, Section};
 use serde::{Deserialize, Serialize};
 
-use super::Level;
-
-/// Of a limit without a spike limit, what is kept free for what comes between two measurements.
+/// Of a limit without a spike limit, what is kept free for what is on its way when nothing more is taken.
 const SPIKE_PERCENT: u64 = 20;
 
 /// One of `limit_mib` and `limit_percentage` is needed, and `check_interval`.
@@ -14,13 +12,13 @@ const SPIKE_PERCENT: u64 = 20;
 pub(super) struct Config {
     /// How old a measurement may be; above a tenth of a second it is a tenth of a second. Above 0.
     pub(super) check_interval: Duration,
-    /// The hard limit; wins over `limit_percentage`.
+    /// What the process is to stay below; wins over `limit_percentage`.
     limit_mib: u64,
-    /// The soft limit is so much below the hard one; a fifth of it if not given. Below `limit_mib`.
+    /// So much below that, nothing is taken any more; a fifth of it if not given. Below `limit_mib`.
     spike_limit_mib: u64,
-    /// The hard limit, of what there is.
+    /// The same in hundredths of what there is.
     limit_percentage: u64,
-    /// The soft limit is so much of what there is below the hard one; a fifth of it if not given.
+    /// The same in hundredths of what there is; a fifth of `limit_percentage` if not given.
     spike_limit_percentage: u64,
     // Accepted and without effect: there is no garbage collector.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,27 +31,17 @@ pub(super) struct Config {
     max_gc_interval_when_hard_limited: Option<Duration>,
 }
 
-/// Above which use of memory what is done.
+/// What the keys come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
-    pub(super) soft_bytes: u64,
-    pub(super) hard_bytes: u64,
-}
-
-impl Limits {
-    pub(super) fn level(&self, used_bytes: u64) -> Level {
-        if used_bytes > self.hard_bytes {
-            Level::AboveHard
-        } else if used_bytes > self.soft_bytes {
-            Level::AboveSoft
-        } else {
-            Level::Below
-        }
-    }
+    /// Above so much in use nothing is taken.
+    pub(super) taken_bytes: u64,
+    /// What there is beyond that, for what is on its way.
+    pub(super) room_bytes: u64,
 }
 
 impl Config {
-    /// The limits in bytes, or all that is wrong; `total_bytes` says how much memory there is.
+    /// The limits, or all that is wrong; `total_bytes` says how much memory there is.
     pub(super) fn limits(
         &self,
         section: &Section,
@@ -63,7 +51,7 @@ impl Config {
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        let (hard_bytes, spike_bytes) = if self.limit_mib > 0 {
+        let (most_bytes, spike_bytes) = if self.limit_mib > 0 {
             (self.limit_mib << 20, self.spike_limit_mib << 20)
         } else {
             let total = total_bytes().ok_or_else(|| {
@@ -73,8 +61,8 @@ impl Config {
             let part = |percent: u64| (u128::from(total) * u128::from(percent) / 100) as u64;
             (part(self.limit_percentage), part(self.spike_limit_percentage))
         };
-        let spike_bytes = if spike_bytes == 0 { hard_bytes / 100 * SPIKE_PERCENT } else { spike_bytes };
-        Ok(Limits { soft_bytes: hard_bytes - spike_bytes, hard_bytes })
+        let spike_bytes = if spike_bytes == 0 { most_bytes / 100 * SPIKE_PERCENT } else { spike_bytes };
+        Ok(Limits { taken_bytes: most_bytes - spike_bytes, room_bytes: spike_bytes })
     }
 
     fn problems(&self, section: &Section) -> Vec<Problem> {

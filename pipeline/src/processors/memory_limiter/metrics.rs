@@ -60,13 +60,13 @@ pub(super) fn observe(meter: &Meter, limiter: &Arc<MemoryLimiter>) {
         }
     };
     meter
-        .u64_observable_gauge("inferometer_process_memory_limit")
+        .u64_observable_gauge("inferometer_process_memory_limit_bytes")
         .with_unit("By")
         .with_description("Memory above which data is turned away.")
-        .with_callback(observed(|limiter| Some(limiter.limits.soft_bytes)))
+        .with_callback(observed(|limiter| Some(limiter.limits.taken_bytes)))
         .build();
     meter
-        .u64_observable_gauge("inferometer_process_memory_used")
+        .u64_observable_gauge("inferometer_process_memory_used_bytes")
         .with_unit("By")
         .with_description("Memory in use that the kernel cannot take back.")
         .with_callback(observed(|limiter| (limiter.measure)()))

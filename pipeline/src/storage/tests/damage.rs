@@ -197,6 +197,26 @@ fn wrong_bits_cost_what_they_hit_and_nothing_else() {
 }
 
 #[test]
+fn whatever_is_in_a_file_is_read_as_it_is_read_again() {
+    let pristine = disk();
+    for seed in 0..2000 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut bytes = pristine.bytes(if seed % 4 == 0 { "readers/ana" } else { NAME });
+        for _ in 0..random.random_range(0..4) {
+            let at = random.random_range(0..bytes.len());
+            let end = bytes.len().min(at + random.random_range(1..200));
+            match random.random_range(0..4) {
+                0 => bytes.truncate(at.max(1)),
+                1 => random.fill(&mut bytes[at..end]),
+                2 => bytes[at..end].fill(0),
+                _ => bytes.extend_from_within(at..end),
+            }
+        }
+        super::super::fuzz::files(&bytes);
+    }
+}
+
+#[test]
 fn random_bytes_in_the_middle_are_passed_over() {
     for seed in 0..300 {
         let mut random = StdRng::seed_from_u64(seed);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::mapping::engine::convert::number;
+use crate::growth::number;
 use crate::point::Value;
 
 /// More would not make the rate better.

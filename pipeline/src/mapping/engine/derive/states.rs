@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::growth::number;
 use crate::mapping::compiled::{StateTest, States};
-use crate::mapping::engine::convert::number;
 use crate::mapping::engine::members::Member;
 use crate::series::Series;
 

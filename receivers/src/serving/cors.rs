@@ -14,7 +14,7 @@ const HEADERS: [&str; 4] = ["accept", "content-type", "origin", "x-requested-wit
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct CorsConfig {
+pub(crate) struct CorsConfig {
     /// `https://example.com`, `https://*.example.com`, or `*`.
     allowed_origins: Vec<String>,
     /// Beyond the usual ones; `*` for all.
@@ -26,12 +26,12 @@ pub(super) struct CorsConfig {
 
 /// What is answered to browsers.
 #[derive(Debug)]
-pub(super) struct Cors {
+pub(crate) struct Cors {
     config: CorsConfig,
 }
 
 impl CorsConfig {
-    pub(super) fn problems(&self, add: &mut dyn FnMut(&str, String)) {
+    pub(crate) fn problems(&self, add: &mut dyn FnMut(&str, String)) {
         for origin in &self.allowed_origins {
             if origin.matches('*').count() > 1 {
                 add("allowed_origins", format!("expected one `*` at most, got `{origin}`"));
@@ -50,12 +50,12 @@ impl CorsConfig {
 }
 
 impl Cors {
-    pub(super) fn new(config: &CorsConfig) -> Self {
+    pub(crate) fn new(config: &CorsConfig) -> Self {
         Self { config: config.clone() }
     }
 
     /// The answer to a browser that asks what it may send; `None` where the request is none of these.
-    pub(super) fn preflight(&self, method: &Method, headers: &HeaderMap) -> Option<Response<Body>> {
+    pub(crate) fn preflight(&self, method: &Method, headers: &HeaderMap) -> Option<Response<Body>> {
         let is_preflight = method == Method::OPTIONS
             && headers.contains_key(ORIGIN)
             && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
@@ -83,7 +83,7 @@ impl Cors {
     }
 
     /// Adds what lets the page of an allowed origin see the response.
-    pub(super) fn allow(&self, request: &HeaderMap, response: &mut HeaderMap) {
+    pub(crate) fn allow(&self, request: &HeaderMap, response: &mut HeaderMap) {
         response.append(VARY, HeaderValue::from_static("Origin"));
         let Some(origin) = self.allowed_origin(request) else { return };
         response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());

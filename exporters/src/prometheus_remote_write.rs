@@ -1,0 +1,380 @@
+//! Pushes metrics to Prometheus and what speaks its protocol, with Remote Write 1.0 or 2.0.
+//!
+//! ```yaml
+//! exporters:
+//!   prometheus_remote_write:
+//!     endpoint: http://prometheus:9090/api/v1/write
+//! ```
+//!
+//! A batch becomes a [`plan`]: which points go out, under which names, in which order. Names and labels are
+//! those of the pull exporter, rendered once a series and kept in the [`memory`]. The plan is written as a
+//! [`message`] of either version, compressed and posted. What was sent is remembered only when it was taken,
+//! so a batch that is tried again is the same request again.
+
+mod answer;
+mod attempts;
+mod bodies;
+mod config;
+mod forms;
+mod memory;
+mod message;
+mod metadata;
+mod native;
+mod negotiation;
+mod plan;
+mod rendered;
+mod symbols;
+mod targets;
+mod v1;
+mod v2;
+mod wire;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use ::config::{ByteSize, Problems, Section, Value};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pipeline::component::{
+    BoxError, BuiltExporter, Context, Delivery, Entry, ExportError, Exporter, ExporterEntry, Receipt,
+};
+use pipeline::{Batch, Quiet, delivery};
+use tracing::warn;
+
+use crate::otlp_http::endpoint;
+use crate::push::TooLarge;
+use crate::push::answer::Answer;
+use crate::push::compression::INLINE_SIZE_MAX;
+use crate::push::post::Post;
+use crate::push::preset::{Preset, Way};
+use answer::Verdict;
+use attempts::Attempts;
+pub use bodies::RemoteWriteBodies;
+use config::{Config, Destination, Http};
+use memory::Memory;
+use metadata::Metadata;
+use negotiation::{Format, Negotiation};
+use plan::Plan;
+
+pub(crate) const ENTRY: ExporterEntry = Entry {
+    name: "prometheus_remote_write",
+    aliases: &["prometheusremotewrite"],
+    about: "Pushes metrics with Prometheus Remote Write.",
+    example: "endpoint: http://prometheus:9090/api/v1/write\nexternal_labels: {cluster: lab}\n",
+    effective,
+    build,
+};
+
+/// The least time between two lines about the same.
+const LINE_PAUSE: Duration = Duration::from_mins(1);
+
+/// An answer longer than this is not read; its status says enough.
+const RESPONSE_SIZE_MAX: ByteSize = ByteSize::mib(1);
+
+/// Says how often the same request was sent before.
+static RETRY_ATTEMPT: HeaderName = HeaderName::from_static("retry-attempt");
+
+static VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
+
+/// What a request holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Counts {
+    samples: u64,
+    histograms: u64,
+    exemplars: u64,
+}
+
+/// What became of an attempt in one format.
+enum Attempt {
+    Taken(Receipt),
+    /// The other side does not know the format.
+    UnknownFormat {
+        reason: String,
+    },
+}
+
+struct RemoteWrite {
+    id: String,
+    post: Post,
+    memory: Arc<Memory>,
+    negotiation: Negotiation,
+    attempts: Attempts,
+    metadata: Option<Metadata>,
+    body_size_max: ByteSize,
+    too_large: TooLarge,
+    parallelism: usize,
+    points_per_request: usize,
+    /// What a point took lately, in bytes of a message, rounded up.
+    point_size: AtomicUsize,
+    said: Said,
+}
+
+/// When the log last told of points that are not there.
+struct Said {
+    unsupported: Quiet,
+    out_of_order: Quiet,
+    refused: Quiet,
+}
+
+fn effective(section: &Section) -> Result<Value, Problems> {
+    let section = Preset::under(section, Way::RemoteWrite)?;
+    let value = ::config::effective::<Config>(&section)?;
+    let preset = section.read::<Config>()?.preset;
+    Ok(Preset::complete(preset, value, Way::RemoteWrite))
+}
+
+fn build(section: &Section, context: &Context) -> Result<BuiltExporter, Problems> {
+    let section = Preset::under(section, Way::RemoteWrite)?;
+    section.build(|config| made(&config, &section, context))
+}
+
+fn made(config: &Config, section: &Section, context: &Context) -> Result<BuiltExporter, Problems> {
+    let (exporter, delivery) = made_of(config, section, context)?;
+    Ok(BuiltExporter { exporter: Arc::new(exporter), delivery: Delivery::Queued(delivery) })
+}
+
+fn made_of(
+    config: &Config,
+    section: &Section,
+    context: &Context,
+) -> Result<(RemoteWrite, delivery::Config), Problems> {
+    let mut problems = config.problems(section);
+    let (http, place) = config.connection();
+    let destination = http.build(place, section, context).map_err(|found| problems.extend(found));
+    if let (Some(preset), Ok(Destination { headers, authenticator, .. })) = (config.preset, &destination)
+        && let Some(message) =
+            preset.unauthorized(authenticator.is_some() || headers.contains_key(AUTHORIZATION))
+    {
+        problems.push(section.problem("auth", message));
+    }
+    let Some(destination) = destination.ok().filter(|_| problems.is_empty()) else {
+        return Err(Problems(problems));
+    };
+    let delivery = delivery::Config {
+        sending_queue: config.queue(),
+        retry_on_failure: config.retry(),
+        timeout: http.timeout,
+    };
+    Ok((RemoteWrite::new(config, http, destination, context), delivery))
+}
+
+impl RemoteWrite {
+    fn new(config: &Config, http: Http, destination: Destination, context: &Context) -> Self {
+        let external = config.external_labels.iter().map(|(name, value)| (name.clone(), value.clone()));
+        Self {
+            id: context.id.clone(),
+            post: Post {
+                url: destination.url,
+                headers: destination.headers,
+                tls: http.tls,
+                authenticator: destination.authenticator,
+                response_size_max: RESPONSE_SIZE_MAX,
+                clock: context.clock.clone(),
+                client: OnceLock::new(),
+            },
+            memory: Arc::new(Memory::new(config.rules(), external.collect(), config.forms())),
+            negotiation: Negotiation::new(&context.id, config.format()),
+            attempts: Attempts::default(),
+            metadata: config.send_metadata.then(Metadata::default),
+            body_size_max: config.max_batch_size_bytes,
+            too_large: config.when_too_large,
+            parallelism: config.parallelism(),
+            points_per_request: config.max_samples_per_send,
+            point_size: AtomicUsize::new(0),
+            said: Said {
+                unsupported: Quiet::new(LINE_PAUSE),
+                out_of_order: Quiet::new(LINE_PAUSE),
+                refused: Quiet::new(LINE_PAUSE),
+            },
+        }
+    }
+
+    async fn send(&self, batch: &Batch) -> Result<Receipt, ExportError> {
+        let format = self.negotiation.format();
+        match self.attempt(batch, format).await? {
+            Attempt::Taken(receipt) => Ok(receipt),
+            Attempt::UnknownFormat { reason } => {
+                self.negotiation.fall_back(&reason);
+                match self.attempt(batch, Format::V1).await? {
+                    Attempt::Taken(receipt) => Ok(receipt),
+                    Attempt::UnknownFormat { reason } => Err(ExportError::Drop { reason }),
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, batch: &Batch, format: Format) -> Result<Attempt, ExportError> {
+        let mut plan = Plan::new(&self.memory, batch, format);
+        if plan.is_empty() {
+            self.tell(&plan);
+            return Ok(Attempt::Taken(plan.mark_sent()));
+        }
+        let (body, counts) = self.write(&plan, batch)?;
+        // Before the points: once they are taken nothing may keep the attempt from ending.
+        if let (Format::V1, Some(metadata)) = (format, &self.metadata) {
+            metadata.send(&self.id, &self.post, &self.memory).await;
+        }
+        match self.post_once(body, (format, counts)).await? {
+            Verdict::Failed(error) => {
+                if matches!(error, ExportError::Bad { .. }) {
+                    plan.give_up_targets();
+                }
+                Err(error)
+            }
+            Verdict::UnknownFormat { reason } => Ok(Attempt::UnknownFormat { reason }),
+            Verdict::Taken => {
+                self.tell(&plan);
+                self.confirm(format);
+                Ok(Attempt::Taken(plan.mark_sent()))
+            }
+            Verdict::PartlyTaken { refused, reason } => {
+                self.tell(&plan);
+                if let Some(unsaid) = self.said.refused.speak() {
+                    warn!(
+                        exporter = self.id,
+                        refused, reason, unsaid, "the other side did not take every sample"
+                    );
+                }
+                // What is refused is told in samples; a point is not refused more than once.
+                let rejected = refused.min(plan.entries.len() as u64);
+                self.confirm(format);
+                Ok(Attempt::Taken(Receipt { rejected, ..plan.mark_sent() }))
+            }
+        }
+    }
+
+    async fn post_once(
+        &self,
+        body: Vec<u8>,
+        (format, counts): (Format, Counts),
+    ) -> Result<Verdict, ExportError> {
+        let body = compress(body).await?;
+        let (request, attempts) = self.attempts.begin(&body);
+        let mut headers = headers(format);
+        if attempts > 0 {
+            headers.insert(RETRY_ATTEMPT.clone(), HeaderValue::from(attempts));
+        }
+        let response = self.post.send(body, headers).await?;
+        let (head, text) = self.post.explanation(response).await;
+        let answer = Answer { status: head.status, headers: &head.headers, body: &text };
+        let verdict = answer::judge(&answer, (format, counts), self.too_large, self.post.now());
+        if !matches!(verdict, Verdict::Failed(ExportError::Retry { .. })) {
+            self.attempts.settle(request);
+        }
+        Ok(verdict)
+    }
+
+    fn write(&self, plan: &Plan, batch: &Batch) -> Result<(Vec<u8>, Counts), ExportError> {
+        let points = plan.entries.len();
+        let forms = self.memory.forms;
+        let (body, counts) = match plan.format {
+            Format::V1 => {
+                let mut request = v1::Request::with_capacity(points);
+                message::write(plan, forms, batch, &mut request);
+                let counts = request.counts;
+                (request.finish(), counts)
+            }
+            Format::V2 => {
+                let mut request = v2::Request::with_capacity(points);
+                message::write(plan, forms, batch, &mut request);
+                let counts = request.counts;
+                (request.finish(), counts)
+            }
+        };
+        self.point_size.store(body.len().div_ceil(points), Ordering::Relaxed);
+        if body.len() as u64 > self.body_size_max.0 {
+            let (size, max) = (body.len(), self.body_size_max);
+            let reason = format!("request of {size} bytes is larger than `max_batch_size_bytes`, {max}");
+            return Err(ExportError::Split { reason });
+        }
+        Ok((body, counts))
+    }
+
+    /// Notes that the other side knows the format.
+    fn confirm(&self, format: Format) {
+        if format == Format::V2 {
+            self.negotiation.confirm();
+        }
+    }
+
+    /// Says which points are left out, now and then.
+    fn tell(&self, plan: &Plan) {
+        if let Some((reason, series)) = &plan.first_unsupported
+            && let Some(unsaid) = self.said.unsupported.speak()
+        {
+            let (reason, metric) = (reason.text(), crate::push::printable(&series.metric().name));
+            let points = plan.receipt.unsupported;
+            warn!(exporter = self.id, points, metric, reason, unsaid, "points have no form in Remote Write");
+        }
+        if let Some(series) = &plan.first_out_of_order
+            && let Some(unsaid) = self.said.out_of_order.speak()
+        {
+            let metric = crate::push::printable(&series.metric().name);
+            let points = plan.receipt.out_of_order;
+            warn!(
+                exporter = self.id,
+                points, metric, unsaid, "points are not newer than what was sent under their name and labels"
+            );
+        }
+    }
+}
+
+/// The headers of a request with points.
+fn headers(format: Format) -> HeaderMap {
+    HeaderMap::from_iter([
+        (CONTENT_TYPE, format.content_type()),
+        (CONTENT_ENCODING, HeaderValue::from_static("snappy")),
+        (VERSION.clone(), format.version()),
+    ])
+}
+
+/// Compresses a body as the protocol has it, a block without frames; a long one on a thread of its own.
+async fn compress(body: Vec<u8>) -> Result<Bytes, ExportError> {
+    let is_long = body.len() > INLINE_SIZE_MAX;
+    let compress = move || snap::raw::Encoder::new().compress_vec(&body);
+    let failed = |error: &dyn std::fmt::Display| ExportError::Drop {
+        reason: format!("cannot compress the request: {error}"),
+    };
+    let compressed = if is_long {
+        tokio::task::spawn_blocking(compress).await.map_err(|error| failed(&error))?
+    } else {
+        compress()
+    };
+    compressed.map(Bytes::from).map_err(|error| failed(&error))
+}
+
+impl Exporter for RemoteWrite {
+    fn start(&self) -> BoxFuture<'_, Result<Vec<String>, BoxError>> {
+        Box::pin(async {
+            self.post.start()?;
+            Ok(vec![format!("Remote Write to {}", endpoint::shown(&self.post.url))])
+        })
+    }
+
+    fn export<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<Receipt, ExportError>> {
+        Box::pin(self.send(batch))
+    }
+
+    /// As many as keep requests below the wanted number of points, and below half the largest size.
+    fn parts(&self, points: usize) -> usize {
+        let size = self.point_size.load(Ordering::Relaxed).max(1);
+        let fitting = usize::try_from(self.body_size_max.0 / 2).unwrap_or(usize::MAX) / size;
+        points.div_ceil(self.points_per_request.min(fitting.max(1))).clamp(1, self.parallelism)
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+impl std::fmt::Debug for RemoteWrite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteWrite").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! What is remembered of each series: how it is rendered, and up to when it was sent.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use pipeline::{PerSeries, Resource, Series};
+use tokio::time::Instant;
+
+use super::Format;
+use super::forms::Forms;
+use super::plan::Reason;
+use super::rendered::{Family, Layout, Order, Part, Rendered};
+use super::targets::Targets;
+use crate::prometheus::escaping::Escaping;
+use crate::prometheus::identity::{Identity, MetricType, Rules, is_literal};
+use crate::prometheus::labels::Labels;
+use crate::prometheus::stored::ByBounds;
+
+/// The name of the series that tells of a resource.
+pub(super) const TARGET_INFO: &str = "target_info";
+
+/// The least time between two rounds through what is remembered.
+const ROUND_PAUSE: Duration = Duration::from_mins(1);
+
+/// Series looked at while others wait.
+const SWEEP_COUNT: usize = 4096;
+
+/// Everything that requests are made from besides the points.
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub(super) rules: Rules,
+    /// Put on every series that has no such label.
+    pub(super) external: Vec<(String, String)>,
+    pub(super) forms: Forms,
+    state: Mutex<State>,
+}
+
+/// The part that changes, under one lock that is held for a plan.
+#[derive(Debug)]
+pub(super) struct State {
+    series: PerSeries<Slots>,
+    /// By name and labels, a format each.
+    identities: [Identities; 2],
+    families: HashMap<(Box<str>, MetricType), Weak<Family>>,
+    pub(super) layouts: ByBounds<Layout>,
+    pub(super) targets: Targets,
+    /// Counts plans.
+    pub(super) plans: u32,
+    sweep_from: usize,
+    rested: Instant,
+    /// Whether a series is left out because of another, which may end.
+    has_conflicts: bool,
+}
+
+type Slots = [Slot; 2];
+
+/// How a series is written in one format.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Slot {
+    #[default]
+    Unknown,
+    Rendered(Arc<Rendered>),
+    Left(Reason),
+}
+
+static UNKNOWN: Slot = Slot::Unknown;
+
+/// Who has which name and labels.
+#[derive(Debug, Default)]
+struct Identities {
+    by_hash: HashMap<u64, Vec<Weak<Rendered>>>,
+    hasher: foldhash::fast::RandomState,
+}
+
+impl Memory {
+    pub(super) fn new(rules: Rules, external: Vec<(String, String)>, forms: Forms) -> Self {
+        let state = State {
+            series: PerSeries::default(),
+            identities: Default::default(),
+            families: HashMap::new(),
+            layouts: ByBounds::default(),
+            targets: Targets::default(),
+            plans: 0,
+            sweep_from: 0,
+            rested: Instant::now(),
+            has_conflicts: false,
+        };
+        Self { rules, external, forms, state: Mutex::new(state) }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the series is written, found once.
+    #[inline]
+    pub(super) fn slot<'a>(&self, state: &'a mut State, series: &Series, format: Format) -> &'a Slot {
+        let is_known =
+            state.series.get(series).is_some_and(|slots| !matches!(slots[format as usize], Slot::Unknown));
+        if !is_known {
+            let slot = self.render(state, series, format);
+            state.has_conflicts |= matches!(slot, Slot::Left(Reason::TypeConflict));
+            state.series.get_or_insert_with(series, Slots::default)[format as usize] = slot;
+        }
+        state.series.get(series).map_or(&UNKNOWN, |slots| &slots[format as usize])
+    }
+
+    fn render(&self, state: &mut State, series: &Series, format: Format) -> Slot {
+        let Some(mut identity) = self.rules.identify(series, format.escaping()) else {
+            return Slot::Left(Reason::Unnamed);
+        };
+        self.add_external(&mut identity.labels, format.escaping());
+        // Under other names it is the same series: what was sent is not forgotten with the format.
+        let order = match state.series.get(series) {
+            Some([Slot::Rendered(rendered), _] | [_, Slot::Rendered(rendered)]) => rendered.order.clone(),
+            _ => Arc::new(Order::new()),
+        };
+        let family = state.family(&identity, &series.metric().description);
+        let rendered = Arc::new(Rendered::new(family, &identity.labels, order));
+        let ours = self.rules.has_target_info && !is_literal(series.metric());
+        if ours && rendered.family.name(Part::Whole) == TARGET_INFO {
+            return Slot::Left(Reason::TypeConflict);
+        }
+        let parts = self.forms.parts(series.metric().kind, format);
+        match state.identities[format as usize].claim(&rendered, parts) {
+            Ok(rendered) => Slot::Rendered(rendered),
+            Err(reason) => Slot::Left(reason),
+        }
+    }
+
+    fn add_external(&self, labels: &mut Labels, escaping: Escaping) {
+        for (name, value) in &self.external {
+            labels.entry(self.rules.labels.name(name, escaping)).or_insert_with(|| value.clone());
+        }
+    }
+
+    /// The `target_info` of a resource, with the job and instance it is of; `None` where it has none.
+    pub(super) fn render_target(
+        &self,
+        state: &mut State,
+        resource: &Resource,
+        format: Format,
+    ) -> Option<(Arc<Rendered>, Labels)> {
+        let mut labels = self.rules.labels.of_target(resource, format.escaping())?;
+        let mut target = labels.clone();
+        target.retain(|name, _| name == "job" || name == "instance");
+        self.add_external(&mut labels, format.escaping());
+        let identity = Identity {
+            family: TARGET_INFO.to_owned(),
+            metric_type: MetricType::Gauge,
+            unit: String::new(),
+            labels: Labels::new(),
+        };
+        let family = state.family(&identity, "Target metadata");
+        Some((Arc::new(Rendered::new(family, &labels, Arc::new(Order::new()))), target))
+    }
+}
+
+impl State {
+    fn family(&mut self, identity: &Identity, help: &str) -> Arc<Family> {
+        let key = (identity.family.as_str().into(), identity.metric_type);
+        if let Some(family) = self.families.get(&key).and_then(Weak::upgrade) {
+            return family;
+        }
+        let family = Arc::new(Family::new(&identity.family, identity.metric_type, &identity.unit, help));
+        if self.families.len() == self.families.capacity() {
+            self.families.retain(|_, family| family.strong_count() > 0);
+        }
+        self.families.insert(key, Arc::downgrade(&family));
+        family
+    }
+
+    /// The families that series live of, in the order of their names.
+    pub(super) fn living_families(&self) -> Vec<Arc<Family>> {
+        let mut families: Vec<_> = self.families.values().filter_map(Weak::upgrade).collect();
+        families.sort_by(|left, right| left.name(Part::Whole).cmp(right.name(Part::Whole)));
+        families
+    }
+
+    /// Forgets, a part at a time, what belongs to series that are gone.
+    pub(super) fn sweep(&mut self) {
+        if self.sweep_from == 0 && self.rested.elapsed() < ROUND_PAUSE {
+            return;
+        }
+        self.sweep_from = self.series.sweep_some(self.sweep_from, SWEEP_COUNT).unwrap_or(0);
+        if self.sweep_from == 0 {
+            self.rested = Instant::now();
+            self.targets.sweep();
+            if std::mem::take(&mut self.has_conflicts) {
+                self.forget_conflicts();
+            }
+        }
+    }
+
+    /// Lets those that were left out because of others try again.
+    fn forget_conflicts(&mut self) {
+        for slot in self.series.values_mut().flatten() {
+            if matches!(slot, Slot::Left(Reason::TypeConflict)) {
+                *slot = Slot::Unknown;
+            }
+        }
+    }
+}
+
+impl Identities {
+    /// Gives the one that has the name and labels, which may be another series'; or says why none can.
+    fn claim(&mut self, rendered: &Arc<Rendered>, parts: &[Part]) -> Result<Arc<Rendered>, Reason> {
+        let hashes: Vec<u64> = parts.iter().map(|part| self.hash(rendered, *part)).collect();
+        for (hash, part) in hashes.iter().zip(parts) {
+            let others = self.by_hash.get(hash).into_iter().flatten().filter_map(Weak::upgrade);
+            for other in others.filter(|other| other.has_labels_of(rendered)) {
+                if other.family.metric_type == rendered.family.metric_type
+                    && other.family.name(Part::Whole) == rendered.family.name(Part::Whole)
+                {
+                    return Ok(other);
+                }
+                let name = rendered.family.name(*part);
+                if other.family.parts().iter().any(|part| other.family.name(*part) == name) {
+                    return Err(Reason::TypeConflict);
+                }
+            }
+        }
+        if self.by_hash.len() == self.by_hash.capacity() {
+            self.by_hash.retain(|_, holders| {
+                holders.retain(|holder| holder.strong_count() > 0);
+                !holders.is_empty()
+            });
+        }
+        for hash in hashes {
+            self.by_hash.entry(hash).or_default().push(Arc::downgrade(rendered));
+        }
+        Ok(rendered.clone())
+    }
+
+    fn hash(&self, rendered: &Rendered, part: Part) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        rendered.family.name(part).hash(&mut hasher);
+        rendered.labels().hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl Order {
+    pub(super) fn sent_ms(&self) -> i64 {
+        self.sent_ms.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn mark_sent(&self, time_ms: i64) {
+        self.sent_ms.fetch_max(time_ms, Ordering::Relaxed);
+    }
+}

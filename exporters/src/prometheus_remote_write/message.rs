@@ -1,0 +1,323 @@
+//! From a plan to a message: what each point says, whichever version carries it.
+
+use std::sync::Arc;
+
+use pipeline::point::{ExemplarValue, Exemplars};
+use pipeline::{Batch, Kind, Point, Value};
+
+use super::forms::{Form, Forms};
+use super::native::{Native, STALE};
+use super::plan::{Entry, Plan, milliseconds};
+use super::rendered::{Layout, Part, Rendered};
+use crate::prometheus::{exemplar, exponential, stored};
+
+/// A request that is being written.
+pub(super) trait Message<'a> {
+    /// Adds a series with samples, at least one, in the order of their times.
+    fn samples(&mut self, name: Name<'a>, samples: &[Sample], exemplars: &[Exemplar]);
+
+    /// Adds a series with histograms, at least one, in the order of their times.
+    fn histograms(&mut self, name: Name<'a>, histograms: &[Native], exemplars: &[Exemplar]);
+}
+
+/// A series of a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Name<'a> {
+    pub(super) rendered: &'a Rendered,
+    pub(super) part: Part,
+    /// The value of `le` or `quantile`.
+    pub(super) extra: Option<&'a str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sample {
+    pub(super) value: f64,
+    pub(super) time_ms: i64,
+    /// When counting started; 0 where unknown.
+    pub(super) start_ms: i64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Exemplar {
+    /// Sorted by name.
+    pub(super) labels: Vec<(String, String)>,
+    pub(super) value: f64,
+    pub(super) time_ms: i64,
+}
+
+/// A point as a classic histogram or a summary: what each of its series says.
+struct Classic<'a> {
+    point: &'a Point,
+    layout: Option<&'a Arc<Layout>>,
+    /// A count a bound, each with those below it; or the value of each quantile.
+    values: Vec<f64>,
+    /// `None` where it is not known.
+    sum: Option<f64>,
+    count: f64,
+    time_ms: i64,
+    start_ms: i64,
+}
+
+/// Writes everything that is planned.
+pub(super) fn write<'a>(plan: &'a Plan, forms: Forms, batch: &'a Batch, message: &mut impl Message<'a>) {
+    let mut writer = Writer { plan, forms, batch, samples: Vec::new(), exemplars: Vec::new() };
+    for entries in plan.entries.chunk_by(|left, right| left.item == right.item) {
+        writer.write_item(entries, message);
+    }
+    for told in &plan.targets.told {
+        let value = if told.is_stale { STALE } else { 1.0 };
+        let name = Name { rendered: &told.info, part: Part::Whole, extra: None };
+        message.samples(name, &[Sample { value, time_ms: told.time_ms, start_ms: 0 }], &[]);
+    }
+}
+
+struct Writer<'a> {
+    plan: &'a Plan,
+    forms: Forms,
+    batch: &'a Batch,
+    // Kept for their memory.
+    samples: Vec<Sample>,
+    exemplars: Vec<Exemplar>,
+}
+
+impl<'a> Writer<'a> {
+    fn point(&self, entry: &Entry) -> &'a Point {
+        &self.batch.as_slice()[entry.point as usize]
+    }
+
+    fn write_item(&mut self, entries: &'a [Entry], message: &mut impl Message<'a>) {
+        let rendered = self.plan.items[entries[0].item as usize].as_ref();
+        let kind = self.point(&entries[0]).series.metric().kind;
+        match self.forms.of(kind, self.plan.format) {
+            Some(Form::Sample) => self.write_samples(rendered, entries, kind, message),
+            Some(Form::Classic) => self.write_classic(rendered, entries, message),
+            Some(Form::Native) if matches!(kind, Kind::ExponentialHistogram { .. }) => {
+                self.write_native(rendered, entries, message);
+            }
+            // What has no native form goes out in the classic one.
+            Some(form @ (Form::Native | Form::Both)) => {
+                let is_alike = |left: &Entry, right: &Entry| self.is_native(left) == self.is_native(right);
+                let runs: Vec<_> = entries.chunk_by(is_alike).collect();
+                for entries in runs {
+                    let is_native = self.is_native(&entries[0]);
+                    if is_native {
+                        self.write_native(rendered, entries, message);
+                    }
+                    if !is_native || form == Form::Both {
+                        self.write_classic(rendered, entries, message);
+                    }
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Whether a histogram with explicit bounds has a native form.
+    fn is_native(&self, entry: &Entry) -> bool {
+        let point = self.point(entry);
+        match &point.value {
+            _ if point.is_stale() => true,
+            Value::Histogram(histogram) => Native::of_explicit(histogram).is_some(),
+            _ => false,
+        }
+    }
+
+    fn write_samples(
+        &mut self,
+        rendered: &'a Rendered,
+        entries: &[Entry],
+        kind: Kind,
+        message: &mut impl Message<'a>,
+    ) {
+        let is_counter = matches!(kind, Kind::Sum { is_monotonic: true, .. });
+        self.samples.clear();
+        self.exemplars.clear();
+        for entry in entries {
+            let point = self.point(entry);
+            let value = match point.value {
+                _ if point.is_stale() => STALE,
+                Value::Int(value) => value as f64,
+                Value::Double(value) => value,
+                _ => continue,
+            };
+            let start_ms = if is_counter { start_ms(point) } else { 0 };
+            self.samples.push(Sample { value, time_ms: entry.time_ms, start_ms });
+            if is_counter && self.forms.has_exemplars {
+                add_exemplars(&mut self.exemplars, point, |_| true);
+            }
+        }
+        sort(&mut self.exemplars);
+        let name = Name { rendered, part: Part::Whole, extra: None };
+        message.samples(name, &self.samples, &self.exemplars);
+    }
+
+    fn write_native(&mut self, rendered: &'a Rendered, entries: &[Entry], message: &mut impl Message<'a>) {
+        self.exemplars.clear();
+        let mut histograms = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let point = self.point(entry);
+            let native = match &point.value {
+                _ if point.is_stale() => Some(Native::stale()),
+                Value::ExponentialHistogram(histogram) => Native::of_exponential(histogram),
+                Value::Histogram(histogram) => Native::of_explicit(histogram),
+                _ => None,
+            };
+            histograms.extend(native.map(|native| native.at(entry.time_ms, start_ms(point))));
+            if self.forms.has_exemplars {
+                add_exemplars(&mut self.exemplars, point, |_| true);
+            }
+        }
+        sort(&mut self.exemplars);
+        let name = Name { rendered, part: Part::Whole, extra: None };
+        message.histograms(name, &histograms, &self.exemplars);
+    }
+
+    /// Each bucket's series with all its points, as long as the bounds stay.
+    fn write_classic(
+        &mut self,
+        rendered: &'a Rendered,
+        entries: &'a [Entry],
+        message: &mut impl Message<'a>,
+    ) {
+        let points: Vec<_> = entries.iter().map(|entry| Classic::new(self.point(entry), entry)).collect();
+        for points in points.chunk_by(|left, right| same(left.layout, right.layout)) {
+            self.write_parts(rendered, points, message);
+        }
+    }
+
+    fn write_parts(
+        &mut self,
+        rendered: &'a Rendered,
+        points: &[Classic<'a>],
+        message: &mut impl Message<'a>,
+    ) {
+        let is_summary = points[0].point.series.metric().kind == Kind::Summary;
+        let part = if is_summary { Part::Whole } else { Part::Bucket };
+        let layout = points[0].layout;
+        let mut below = f64::NEG_INFINITY;
+        for (index, (bound, text)) in layout.iter().flat_map(|layout| layout.pairs()).enumerate() {
+            if !is_summary && bound == f64::INFINITY {
+                break;
+            }
+            let name = Name { rendered, part, extra: Some(text) };
+            self.write_part((name, Some((below, bound))), points, |point| Some(point.values[index]), message);
+            below = bound;
+        }
+        if !is_summary {
+            let name = Name { rendered, part, extra: Some("+Inf") };
+            self.write_part((name, Some((below, f64::INFINITY))), points, |point| Some(point.count), message);
+        }
+        let plain = |part| (Name { rendered, part, extra: None }, None);
+        self.write_part(plain(Part::Sum), points, |point| point.sum, message);
+        self.write_part(plain(Part::Count), points, |point| Some(point.count), message);
+    }
+
+    /// One series of them; `within` says which exemplars belong to it.
+    fn write_part(
+        &mut self,
+        (name, within): (Name<'a>, Option<(f64, f64)>),
+        points: &[Classic<'a>],
+        value: impl Fn(&Classic<'a>) -> Option<f64>,
+        message: &mut impl Message<'a>,
+    ) {
+        self.samples.clear();
+        self.exemplars.clear();
+        for point in points {
+            let Some(value) = value(point) else { continue };
+            self.samples.push(Sample { value, time_ms: point.time_ms, start_ms: point.start_ms });
+            if let Some((below, bound)) = within
+                && name.part == Part::Bucket
+                && self.forms.has_exemplars
+            {
+                let is_last = bound == f64::INFINITY;
+                add_exemplars(&mut self.exemplars, point.point, |value| {
+                    (value > below || below == f64::NEG_INFINITY) && value <= bound
+                        || is_last && value.is_nan()
+                });
+            }
+        }
+        sort(&mut self.exemplars);
+        if !self.samples.is_empty() {
+            message.samples(name, &self.samples, &self.exemplars);
+        }
+    }
+}
+
+impl<'a> Classic<'a> {
+    fn new(point: &'a Point, entry: &'a Entry) -> Self {
+        let layout = entry.layout.as_ref();
+        let bounds = layout.map_or(0, |layout| layout.values.len());
+        let (values, sum, count) = match &point.value {
+            _ if point.is_stale() => (vec![STALE; bounds], Some(STALE), STALE),
+            Value::Histogram(histogram) => {
+                let counts = histogram.bucket_counts.iter().copied();
+                (cumulative(counts).take(bounds).collect(), histogram.sum, stored::total(histogram) as f64)
+            }
+            Value::ExponentialHistogram(histogram) => {
+                let histogram = exponential::bounded(histogram);
+                let buckets = exponential::classic(&histogram);
+                let counts = buckets.iter().map(|(_, count)| *count);
+                let total = exponential::total(&histogram).max(histogram.count);
+                (cumulative(counts).collect(), histogram.sum, total as f64)
+            }
+            Value::Summary(summary) => {
+                let values = summary.quantiles.iter().map(|(_, value)| *value).collect();
+                (values, Some(summary.sum), summary.count as f64)
+            }
+            _ => (Vec::new(), None, 0.0),
+        };
+        Self { point, layout, values, sum, count, time_ms: entry.time_ms, start_ms: start_ms(point) }
+    }
+}
+
+impl Layout {
+    fn pairs(&self) -> impl Iterator<Item = (f64, &str)> {
+        self.values.iter().copied().zip(self.texts.iter().map(AsRef::as_ref))
+    }
+}
+
+fn same(left: Option<&Arc<Layout>>, right: Option<&Arc<Layout>>) -> bool {
+    left.map(Arc::as_ptr) == right.map(Arc::as_ptr)
+}
+
+fn cumulative(counts: impl Iterator<Item = u64>) -> impl Iterator<Item = f64> {
+    counts.scan(0_u64, |total, count| {
+        *total = total.saturating_add(count);
+        Some(*total as f64)
+    })
+}
+
+/// When counting started; not after the point, and not zero where it is known.
+fn start_ms(point: &Point) -> i64 {
+    let start_ms = milliseconds(point.start_unix_nano);
+    match point.start_unix_nano {
+        0 => 0,
+        _ if start_ms > milliseconds(point.time_unix_nano) => 0,
+        _ => start_ms.max(1),
+    }
+}
+
+fn add_exemplars(list: &mut Vec<Exemplar>, point: &Point, is_wanted: impl Fn(f64) -> bool) {
+    if point.exemplars == Exemplars::NONE {
+        return;
+    }
+    for exemplar in point.exemplars.iter() {
+        let value = match exemplar.value {
+            ExemplarValue::Int(value) => value as f64,
+            ExemplarValue::Double(value) => value,
+        };
+        if is_wanted(value) {
+            let time = exemplar.time_unix_nano;
+            // Zero would say that there is none.
+            let time_ms = milliseconds(if time == 0 { point.time_unix_nano } else { time }).max(1);
+            let mut labels = exemplar::labels(exemplar);
+            labels.retain(|(_, value)| !value.is_empty());
+            labels.sort();
+            list.push(Exemplar { labels, value, time_ms });
+        }
+    }
+}
+
+fn sort(exemplars: &mut [Exemplar]) {
+    exemplars.sort_by_key(|exemplar| exemplar.time_ms);
+}

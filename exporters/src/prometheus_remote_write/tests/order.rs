@@ -1,0 +1,126 @@
+//! In which order points go out, which do not, and when resources are told.
+
+use prost::Message;
+
+use super::bodies::check;
+use super::messages::{WriteRequest, text1};
+use super::*;
+
+#[test]
+fn points_of_a_series_are_sent_in_the_order_of_their_times() {
+    let input = "gauge a = 3 @3000000000\ngauge b = 1 @1000000000\ngauge a = 1 @1000000000\ngauge a = 2 @2000000000\n\
+                 gauge a = 9 @2000000000";
+    let receipt = check("", input, "{__name__=\"a\"} 1@1000 2@2000 3@3000\n{__name__=\"b\"} 1@1000\n");
+    assert_eq!(receipt, Receipt { out_of_order: 1, ..Receipt::default() });
+}
+
+#[test]
+fn what_is_not_newer_than_what_was_sent_is_left_out() {
+    let exporter = exporter("");
+    let batch = points("gauge a = 1 @1000000000\ngauge b = 1 @1000000000");
+    let (first, ..) = body(&exporter, &batch, Format::V1);
+    // An attempt that failed is the same again.
+    let (again, _, receipt) = body(&exporter, &batch, Format::V1);
+    assert_eq!((first, receipt), (again, Receipt::default()));
+    assert_eq!(Plan::new(&exporter.memory, &batch, Format::V1).mark_sent(), Receipt::default());
+    let plan = Plan::new(&exporter.memory, &batch, Format::V1);
+    assert!(plan.is_empty());
+    assert_eq!(plan.mark_sent(), Receipt { out_of_order: 2, ..Receipt::default() });
+    // Also in the other format, as it is the same series.
+    assert!(Plan::new(&exporter.memory, &batch, Format::V2).is_empty());
+    let newer: Batch = batch
+        .iter()
+        .map(|point| pipeline::Point { time_unix_nano: point.time_unix_nano + 1_000_000, ..point.clone() })
+        .collect();
+    assert_eq!(Plan::new(&exporter.memory, &newer, Format::V1).entries.len(), 2);
+}
+
+#[test]
+fn two_series_of_one_name_are_one_and_types_do_not_mix() {
+    // Both are `a_b`, so the second point is not newer.
+    let receipt =
+        check("", "gauge a.b = 1 @1000000000\ngauge a_b = 2 @1000000000", "{__name__=\"a_b\"} 1@1000\n");
+    assert_eq!(receipt, Receipt { out_of_order: 1, ..Receipt::default() });
+    let receipt = check(
+        "",
+        "gauge h_count = 1 @1000000000\nhistogram h = count 3 @1000000000\nhistogram h{a=\"b\"} = count 3 @1000000000",
+        "{__name__=\"h_count\"} 1@1000\n{__name__=\"h_bucket\",a=\"b\",le=\"+Inf\"} 3@1000\n\
+         {__name__=\"h_count\",a=\"b\"} 3@1000\n",
+    );
+    assert_eq!(receipt, Receipt { unsupported: 1, ..Receipt::default() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_metric_that_was_left_out_for_another_comes_when_that_has_ended() {
+    let exporter = exporter("");
+    let registry = Registry::new(10);
+    let parse = |text: &str| notation::parse(text, &registry).unwrap();
+    let unsupported = |batch: &Batch| Plan::new(&exporter.memory, batch, Format::V1).mark_sent().unsupported;
+    let gauge = parse("gauge h_count = 1 @1000000000");
+    let histogram = |time: u64| parse(&format!("histogram h = count 3 @{time}000000000"));
+    let first = histogram(1);
+    assert_eq!([unsupported(&gauge), unsupported(&first)], [0, 1]);
+    drop(gauge);
+    tokio::time::advance(Duration::from_mins(1)).await;
+    // This plan finds the gauge gone.
+    unsupported(&histogram(2));
+    assert_eq!(unsupported(&histogram(3)), 0);
+}
+
+#[test]
+fn a_resource_is_told_once_a_minute_and_in_one_request_at_a_time() {
+    let exporter = exporter("target_info: {enabled: true}\nexternal_labels: {cluster: lab}");
+    let batch = |seconds: u64| {
+        points(&format!(
+            "resource {{service.name=\"vllm\",host.name=\"h\"}}\ngauge a = 1 @{0}000000000\ngauge b = 1 @{1}000000000",
+            seconds - 1,
+            seconds
+        ))
+    };
+    let told =
+        |plan: &Plan| plan.targets.told.iter().map(|told| (told.time_ms, told.is_stale)).collect::<Vec<_>>();
+    let first = batch(100);
+    let (body, ..) = body(&exporter, &first, Format::V1);
+    let text = text1(&WriteRequest::decode(&*body).unwrap());
+    let info = "{__name__=\"target_info\",cluster=\"lab\",host_name=\"h\",job=\"vllm\"} 1@100000\n";
+    assert!(text.ends_with(info), "{text}");
+    // It failed, so it is told again; and not by two requests at once.
+    let plan = Plan::new(&exporter.memory, &first, Format::V1);
+    assert_eq!(told(&plan), [(100_000, false)]);
+    assert_eq!(told(&Plan::new(&exporter.memory, &batch(101), Format::V1)), []);
+    plan.mark_sent();
+    assert_eq!(told(&Plan::new(&exporter.memory, &batch(159), Format::V1)), []);
+    assert_eq!(told(&Plan::new(&exporter.memory, &batch(160), Format::V1)), [(160_000, false)]);
+    // Never back in time, even where nothing is known of an attempt.
+    assert_eq!(told(&Plan::new(&exporter.memory, &batch(159), Format::V1)), []);
+}
+
+#[test]
+fn of_two_resources_of_one_target_the_newer_is_told_and_the_other_ended() {
+    let exporter = exporter("target_info: {enabled: true}");
+    let registry = Registry::new(10);
+    let batch = |version: &str, seconds: u64| {
+        let text = format!(
+            "resource {{service.name=\"a\",service.version=\"{version}\"}}\ngauge a = 1 @{seconds}000000000"
+        );
+        notation::parse(&text, &registry).unwrap()
+    };
+    let told = |batch: &Batch| {
+        let plan = Plan::new(&exporter.memory, batch, Format::V1);
+        let told: Vec<_> = plan.targets.told.iter().map(|told| (told.time_ms, told.is_stale)).collect();
+        plan.mark_sent();
+        told
+    };
+    let (one, two) = (batch("1", 100), batch("2", 110));
+    let at = |batch: &Batch, seconds: u64| -> Batch {
+        batch
+            .iter()
+            .map(|point| pipeline::Point { time_unix_nano: seconds * 1_000_000_000, ..point.clone() })
+            .collect()
+    };
+    assert_eq!(told(&one), [(100_000, false)]);
+    assert_eq!(told(&two), [(110_000, true), (110_000, false)]);
+    assert_eq!(told(&at(&one, 200)), []);
+    assert_eq!(told(&at(&two, 201)), [(201_000, false)]);
+    assert_eq!(told(&at(&one, 502)), [(502_000, true), (502_000, false)]);
+}

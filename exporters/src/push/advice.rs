@@ -1,0 +1,82 @@
+//! What a person can do about what a backend says; its own words seldom tell.
+
+use http::StatusCode;
+
+/// Texts of backends, in lower case, and what would help.
+const ADVICE: &[(&[&str], &str)] = &[
+    (
+        &["temporality"],
+        "it takes no delta temporality: put the `delta_to_cumulative` processor before this exporter",
+    ),
+    (
+        &["out of order", "out-of-order", "too old", "too-old", "out of bounds"],
+        "it has later points of these series: let it take old ones (`out_of_order_time_window`), and let each \
+         sender have a `service.instance.id` of its own",
+    ),
+    (
+        &["duplicate sample", "duplicate-timestamp"],
+        "two senders push the same series: give each a `service.instance.id` of its own",
+    ),
+    (&["no org id"], "it wants to know the tenant: add `headers: {X-Scope-OrgID: ...}`"),
+    (
+        &["max-series-per-user", "max-series-per-metric"],
+        "its limit on series is reached: raise it or send fewer",
+    ),
+    (&["label-name", "label-value", "label names per series"], "its limits on labels are passed"),
+    (&["unsupported compression", "unsupported content-encoding"], "set `compression: gzip`"),
+    (
+        &["unsupported content type", "unsupported content-type", "json encoding isn't supported"],
+        "set `encoding: proto`",
+    ),
+];
+
+/// What would help against what was said, where that is known.
+pub(crate) fn advice(text: &str) -> Option<&'static str> {
+    let text = text.to_lowercase();
+    let known = ADVICE.iter().find(|(words, _)| words.iter().any(|word| text.contains(word)));
+    known.map(|(_, advice)| *advice)
+}
+
+/// What would help against a status, whatever was said.
+pub(crate) fn advice_on_status(status: StatusCode) -> Option<&'static str> {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Some("see `auth.authenticator`: the credentials are missing, wrong, or may not write metrics")
+        }
+        StatusCode::NOT_FOUND => Some("see the path of `endpoint`, or name the backend with `preset`"),
+        _ => None,
+    }
+}
+
+/// What Prometheus says about points with a status that would be tried again, in lower case.
+const ABOUT_POINTS: &[&str] = &[
+    "temporality",
+    "out of order",
+    "out of bounds",
+    "too old",
+    "duplicate sample",
+    "invalid label",
+    "invalid metric",
+    "normalization for",
+    "cannot convert",
+    "unsupported metric",
+    "unsupported exemplar",
+];
+
+/// Whether a text is about what points are, whatever status it comes with: sent again, they would be the same.
+pub(crate) fn is_about_points(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ABOUT_POINTS.iter().any(|words| text.contains(words))
+}
+
+/// Whether a text says that the request is too large, as VictoriaMetrics and the OpenTelemetry Collector do with a 400.
+pub(crate) fn is_about_size(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["too big data size", "request body too large"].iter().any(|words| text.contains(words))
+}
+
+/// Whether a text is about the form of the request: no part of it would be taken.
+pub(crate) fn is_about_form(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["unsupported co", "encoding isn't supported", "no org id"].iter().any(|words| text.contains(words))
+}

@@ -1,0 +1,190 @@
+//! Backends that answer, and do not like what they are sent.
+
+use std::time::Duration;
+
+use tonic::Code;
+
+use super::{Doubles, Fault, Kind, Loss, NONE, Setup};
+use crate::backend::Behaviour;
+use crate::http_backend::Answer;
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "unavailable",
+        does: "gRPC backend answers UNAVAILABLE",
+        inject: |scene| {
+            Box::pin(async move {
+                scene.behave(Behaviour::Refuse(Code::Unavailable));
+                scene.last(3.0, 30.0).await;
+                scene.behave(Behaviour::Accept);
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "unavailable-70-of-100",
+        does: "gRPC backend answers 70 of 100 requests UNAVAILABLE",
+        inject: |scene| {
+            Box::pin(async move {
+                scene.behave(Behaviour::RefusePercent(70));
+                scene.last(4.0, 60.0).await;
+                scene.behave(Behaviour::Accept);
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "status-503",
+        does: "HTTP backend answers 503",
+        setup: || Setup::new(Kind::Http),
+        inject: |scene| {
+            Box::pin(async move {
+                scene.answer(Answer::Status(503, String::new()));
+                scene.last(3.0, 30.0).await;
+                scene.answer(Answer::Accept);
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "status-429",
+        does: "HTTP backend answers 429 and no time",
+        setup: || Setup::new(Kind::Http),
+        inject: |scene| {
+            Box::pin(async move {
+                scene.answer(Answer::Status(429, String::new()));
+                scene.last(3.0, 30.0).await;
+                scene.answer(Answer::Accept);
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "status-429-retry-after",
+        does: "HTTP backend answers 429 and `Retry-After: 3`, and is asked nothing for 3 seconds",
+        setup: || Setup::new(Kind::Http),
+        inject: |scene| {
+            Box::pin(async move {
+                scene.answer(Answer::Status(429, String::from("Retry-After: 3\r\n")));
+                keeps_a_pause(scene).await;
+                scene.answer(Answer::Accept);
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "exhausted",
+        does: "gRPC backend answers RESOURCE_EXHAUSTED without a time, which the protocol says is for good",
+        loss: Loss::Counted(&["permanent"]),
+        inject: |scene| {
+            Box::pin(async move {
+                scene.behave(Behaviour::Exhausted(None));
+                scene.last(1.0, 10.0).await;
+                scene.behave(Behaviour::Accept);
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "exhausted-retry-info",
+        does: "gRPC backend answers RESOURCE_EXHAUSTED and a pause of 3 seconds, and is asked nothing meanwhile",
+        inject: |scene| {
+            Box::pin(async move {
+                scene.behave(Behaviour::Exhausted(Some(Duration::from_secs(3))));
+                keeps_a_pause(scene).await;
+                scene.behave(Behaviour::Accept);
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "status-500",
+        does: "HTTP backend answers 500, which the protocol says is for good",
+        loss: Loss::Counted(&["permanent"]),
+        setup: || Setup::new(Kind::Http),
+        inject: |scene| {
+            Box::pin(async move {
+                scene.answer(Answer::Status(500, String::new()));
+                scene.last(1.0, 10.0).await;
+                scene.answer(Answer::Accept);
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "poison-http",
+        does: "HTTP backend answers 400 to requests with one of some bad points",
+        loss: Loss::Poison,
+        setup: || Setup::new(Kind::Http),
+        inject: |scene| {
+            Box::pin(async move {
+                scene.answer(Answer::RefusePoison);
+                scene.last(3.0, 30.0).await;
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "poison-grpc",
+        does: "gRPC backend answers INVALID_ARGUMENT to requests with one of some bad points",
+        loss: Loss::Poison,
+        inject: |scene| {
+            Box::pin(async move {
+                scene.behave(Behaviour::RefusePoison);
+                scene.last(3.0, 30.0).await;
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "answers-lost-grpc",
+        does: "gRPC backend takes everything, and never answers 10 of 100 requests",
+        doubles: Doubles::LostAnswers,
+        inject: |scene| {
+            Box::pin(async move {
+                scene.behave(Behaviour::LoseAnswers(10));
+                scene.last(3.0, 30.0).await;
+                scene.behave(Behaviour::Accept);
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "answers-lost-http",
+        does: "HTTP backend takes everything, and hangs up on 10 of 100 requests without an answer",
+        doubles: Doubles::LostAnswers,
+        setup: || Setup::new(Kind::Http),
+        inject: |scene| {
+            Box::pin(async move {
+                scene.answer(Answer::LoseAnswers(10));
+                scene.last(3.0, 30.0).await;
+                scene.answer(Answer::Accept);
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+];
+
+/// Waits for the first refusal; the next must not come before the three seconds it asks for are over.
+async fn keeps_a_pause(scene: &mut super::Scene) {
+    let before = scene.requests();
+    scene.until("a request", |scene| scene.requests() > before).await;
+    // What was under way is still refused.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let during = scene.requests();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let asked = scene.requests() - during;
+    scene.expect(asked == 0, &format!("{asked} requests in a pause that was asked for"));
+}

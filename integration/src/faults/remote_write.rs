@@ -1,0 +1,97 @@
+//! Backends that take remote write.
+
+use super::{Doubles, Fault, Kind, Loss, NONE, Setup};
+use crate::http_backend::Answer;
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "remote-write-500",
+        does: "remote write backend answers 500",
+        setup: || Setup::new(Kind::RemoteWrite),
+        inject: |scene| {
+            Box::pin(async move {
+                scene.answer(Answer::Status(500, String::new()));
+                scene.last(3.0, 30.0).await;
+                scene.answer(Answer::Accept);
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "remote-write-429",
+        does: "remote write backend answers 429 and `Retry-After: 1`",
+        setup: || Setup::new(Kind::RemoteWrite),
+        inject: |scene| {
+            Box::pin(async move {
+                scene.answer(Answer::Status(429, String::from("Retry-After: 1\r\n")));
+                scene.last(3.0, 30.0).await;
+                scene.answer(Answer::Accept);
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "remote-write-refused",
+        does: "remote write connections are refused",
+        doubles: Doubles::UnderWay,
+        setup: || Setup::new(Kind::RemoteWrite),
+        inject: |scene| {
+            Box::pin(async move {
+                scene.breaks += 1;
+                scene.gate.shut().await;
+                scene.last(3.0, 30.0).await;
+                scene.gate.reopen().await;
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "remote-write-poison",
+        does: "remote write backend answers 400 to requests with one of some bad points",
+        loss: Loss::Poison,
+        setup: || Setup::new(Kind::RemoteWrite),
+        inject: |scene| {
+            Box::pin(async move {
+                scene.answer(Answer::RefusePoison);
+                scene.last(3.0, 30.0).await;
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "remote-write-answers-lost",
+        does: "remote write backend takes everything, and hangs up on 10 of 100 requests without an answer",
+        doubles: Doubles::LostAnswers,
+        setup: || Setup::new(Kind::RemoteWrite),
+        inject: |scene| {
+            Box::pin(async move {
+                scene.answer(Answer::LoseAnswers(10));
+                scene.last(3.0, 30.0).await;
+                scene.answer(Answer::Accept);
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "remote-write-kill",
+        does: "kill -9 in the middle of an outage of a remote write backend",
+        setup: || Setup::stored(Kind::RemoteWrite),
+        inject: |scene| {
+            Box::pin(async move {
+                scene.answer(Answer::Status(503, String::new()));
+                scene.last(2.0, 20.0).await;
+                scene.kill().await;
+                scene.start().await;
+                scene.last(1.0, 15.0).await;
+                scene.answer(Answer::Accept);
+                Ok(())
+            })
+        },
+        ..NONE
+    },
+];

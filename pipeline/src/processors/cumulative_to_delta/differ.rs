@@ -1,0 +1,136 @@
+//! What one point of a cumulative stream becomes, from what is remembered of the one before.
+
+use serde::{Deserialize, Serialize};
+
+use crate::growth::{grown, have_same_buckets, without_extremes};
+use crate::point::{Point, Value};
+use crate::processors::streams::{Report, is_negative, unusable};
+
+/// What is made of the first point of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum InitialValue {
+    /// It goes on where all of it was counted since the processor began.
+    Auto,
+    /// It goes on, whatever it counted before.
+    Keep,
+    /// It is only what the next one is compared with.
+    Drop,
+}
+
+pub(super) struct Differ {
+    pub(super) initial_value: InitialValue,
+    /// When the processor began.
+    pub(super) begun_unix_nano: u64,
+}
+
+/// The last point of a stream.
+pub(super) struct Last {
+    start_unix_nano: u64,
+    time_unix_nano: u64,
+    value: Value,
+}
+
+/// What was counted between two points.
+enum Growth {
+    Since(Value),
+    /// Counting was started anew, so all of it.
+    Restarted(&'static str),
+    /// Nobody can tell, for this reason.
+    Unknown(&'static str),
+}
+
+impl Differ {
+    /// Makes a delta of the point; `false` where there is none.
+    pub(super) fn convert(&self, point: &mut Point, last: &mut Option<Last>, report: &mut Report) -> bool {
+        if let Some(reason) = unusable(&point.value) {
+            report.dropped(reason);
+            return false;
+        }
+        if point.start_unix_nano > point.time_unix_nano {
+            point.start_unix_nano = 0;
+        }
+        let Some(last) = last else {
+            *last = Some(Last::of(point));
+            if !self.keeps_first(point) {
+                report.dropped("first");
+                return false;
+            }
+            return true;
+        };
+        if point.time_unix_nano <= last.time_unix_nano {
+            let is_again = point.time_unix_nano == last.time_unix_nano;
+            report.dropped(if is_again { "duplicate" } else { "out_of_order" });
+            return false;
+        }
+        let growth = growth(point, last);
+        let start = last.time_unix_nano;
+        last.start_unix_nano = point.start_unix_nano;
+        last.time_unix_nano = point.time_unix_nano;
+        let own_start = std::mem::replace(&mut point.start_unix_nano, start);
+        match growth {
+            Growth::Since(value) => last.value = std::mem::replace(&mut point.value, value),
+            Growth::Restarted(reason) => {
+                report.reset(reason);
+                last.value.clone_from(&point.value);
+                // Not before the last point: what was counted until then has been told.
+                point.start_unix_nano = own_start.max(start);
+            }
+            Growth::Unknown(reason) => {
+                report.dropped(reason);
+                last.value.clone_from(&point.value);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn keeps_first(&self, point: &Point) -> bool {
+        match self.initial_value {
+            InitialValue::Keep => true,
+            InitialValue::Drop => false,
+            // A start that is the time says that nobody knows it.
+            InitialValue::Auto => {
+                point.start_unix_nano >= self.begun_unix_nano
+                    && point.start_unix_nano < point.time_unix_nano
+                    && point.start_unix_nano > 0
+            }
+        }
+    }
+}
+
+impl Last {
+    fn of(point: &Point) -> Self {
+        Self {
+            start_unix_nano: point.start_unix_nano,
+            time_unix_nano: point.time_unix_nano,
+            value: point.value.clone(),
+        }
+    }
+}
+
+fn growth(point: &Point, last: &Last) -> Growth {
+    let start = point.start_unix_nano;
+    // A start that only moves a little is that of a source that is not sure of it.
+    if start >= last.time_unix_nano && start > last.start_unix_nano {
+        return Growth::Restarted("start");
+    }
+    match (&point.value, &last.value) {
+        (Value::Histogram(now), Value::Histogram(before)) => {
+            if now.count < before.count {
+                return Growth::Restarted("value");
+            }
+            if !have_same_buckets(now, before) {
+                return Growth::Unknown("bounds_changed");
+            }
+        }
+        (Value::Int(_) | Value::Double(_), Value::Int(_) | Value::Double(_))
+        | (Value::ExponentialHistogram(_), Value::ExponentialHistogram(_)) => {}
+        _ => return Growth::Unknown("type_changed"),
+    }
+    match grown(&point.value, &last.value) {
+        Some(value) => Growth::Since(without_extremes(value)),
+        None if is_negative(&point.value) => Growth::Unknown("negative"),
+        None => Growth::Restarted("value"),
+    }
+}
