@@ -73,3 +73,49 @@ impl Merging {
         self.rules.get(exporter).map(|rule| &rule.config)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use config::{Document, Sources};
+    use pipeline::component::Delivery;
+
+    use super::*;
+    use crate::commands::checking_context;
+
+    const FILE: &str = "
+receivers: {otlp: {protocols: {grpc: {}}}}
+processors:
+  batch: {timeout: 1s, send_batch_size: 10}
+  batch/other: {send_batch_size: 20}
+exporters:
+  otlp_http/a: {endpoint: 'http://127.0.0.1:1'}
+  otlp_http/b: {endpoint: 'http://127.0.0.1:1', sending_queue: {batch: {min_size: 7}}}
+  otlp_http/c: {endpoint: 'http://127.0.0.1:1'}
+service:
+  pipelines:
+    metrics/first: {receivers: [otlp], processors: [batch], exporters: [otlp_http/a, otlp_http/b]}
+    metrics/second: {receivers: [otlp], processors: [batch/other], exporters: [otlp_http/a]}
+    metrics/third: {receivers: [otlp], exporters: [otlp_http/c]}
+";
+
+    #[test]
+    fn the_first_pipeline_in_the_file_says_how_its_exporters_merge_unless_they_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.yaml");
+        std::fs::write(&path, FILE).unwrap();
+        let document = Document::load(&Sources { files: vec![path], ..Sources::default() }).unwrap();
+        let (plan, problems) = Plan::new(&document);
+        assert!(problems.is_empty(), "{problems:?}");
+        let context = checking_context();
+        let merging = Merging::of(&plan, &context).unwrap();
+        let mut sizes = Vec::new();
+        for part in &plan.exporters {
+            let mut delivery = (part.entry.build)(&part.section, &context).unwrap().delivery;
+            merging.rule(&part.id).into_iter().for_each(|rule| delivery.merge(rule));
+            let Delivery::Queued(delivery) = delivery else { panic!("it has a queue") };
+            sizes.push(delivery.sending_queue.batch.map(|batch| batch.min_size));
+        }
+        assert_eq!(sizes, [Some(10), Some(7), None]);
+        assert_eq!(merging, Merging::of(&plan, &context).unwrap());
+    }
+}
