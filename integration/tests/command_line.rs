@@ -281,7 +281,7 @@ fn the_usual_file_of_an_opentelemetry_collector_is_taken_as_it_is() {
     check(&["validate", "--config", "a.yaml"], &[("a.yaml", STOCK)], 0, &["configuration is valid"]);
     let bad = STOCK.replace("    check_interval: 1s\n", "").replace("max_size: 2048", "max_size: 10");
     let expected = [
-        "a.yaml:11:3: processors.memory_limiter.check_interval: expected more than `0s`; write `check_interval: 1s`",
+        "a.yaml:10:3: processors.memory_limiter.check_interval: expected more than `0s`; write `check_interval: 1s`",
         "processors.batch.send_batch_max_size: expected `0` for no limit or at least `send_batch_size`, which is `1024`, got \
          `10`",
     ];

@@ -133,7 +133,7 @@ async fn burst(address: &str) {
     });
     let mut statuses = Vec::new();
     for post in posts.collect::<Vec<_>>() {
-        statuses.push(post.await.unwrap());
+        statuses.push(post.await.expect("a post ends"));
     }
     // A connection that is closed while it is written to has the status 0.
     assert!(statuses.iter().all(|status| [0, 400, 503].contains(status)), "{statuses:?}");
