@@ -19,6 +19,15 @@ use integration::{Backend, Behaviour, Collector, Gate, Load, Target, wait_until}
 const SAMPLE: Duration = Duration::from_secs(10);
 const MINUTE: u64 = 60;
 
+/// What the collector is among.
+struct World {
+    backend: Backend,
+    gate: Gate,
+    target: Target,
+    collector: Collector,
+    configs: [String; 2],
+}
+
 /// What is watched, once each [`SAMPLE`].
 struct Sample {
     seconds: u64,
@@ -37,11 +46,12 @@ async fn main() {
     let mut file = arguments.next().map(|path| std::fs::File::create(path).expect("FILE can be written"));
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let backend = Backend::start(Behaviour::Accept).await;
-    let mut gate = Gate::open(&backend.address).await;
+    let gate = Gate::open(&backend.address).await;
     let target = Target::start(exposition(0)).await;
     let configs = ["a", "b"].map(|label| configuration(&gate, &target, folder.path(), label));
-    let mut collector = Collector::start(&configs[0]).await;
+    let collector = Collector::start(&configs[0]).await;
     let endpoint = format!("http://{}", collector.address("gRPC on "));
+    let mut world = World { backend, gate, target, collector, configs };
     let sources = tokio::spawn(load(endpoint, seconds));
 
     let header = "seconds,memory_kib,descriptors,threads,queued,live_series,disk_kib";
@@ -53,13 +63,14 @@ async fn main() {
     while start.elapsed().as_secs() < seconds {
         interval.tick().await;
         let elapsed = start.elapsed().as_secs();
-        disturb(elapsed, &mut gate, &backend, &target, &collector, &configs).await;
-        let sample = Sample::take(elapsed, &collector, folder.path()).await;
+        world.disturb(elapsed).await;
+        let sample = Sample::take(elapsed, &world.collector, folder.path()).await;
         if let Some(file) = &mut file {
             writeln!(file, "{}", sample.line()).expect("FILE can be written");
         }
         samples.push(sample);
     }
+    let World { backend, mut gate, mut collector, .. } = world;
     if gate.is_shut() {
         gate.reopen().await;
     }
@@ -90,30 +101,28 @@ async fn load(endpoint: String, seconds: u64) -> Vec<integration::Ledger> {
     ledgers
 }
 
-/// What happens at this second, to the next [`SAMPLE`].
-async fn disturb(
-    seconds: u64,
-    gate: &mut Gate,
-    backend: &Backend,
-    target: &Target,
-    collector: &Collector,
-    configs: &[String; 2],
-) {
-    let step = SAMPLE.as_secs();
-    let comes =
-        |period: u64, at: u64| (seconds % (period * MINUTE)).abs_diff(at * MINUTE) < step && seconds > step;
-    match seconds % (5 * MINUTE) / step {
-        24 if !gate.is_shut() => gate.shut().await,
-        27 if gate.is_shut() => gate.reopen().await,
-        _ => {}
-    }
-    let refuses = seconds % (7 * MINUTE) >= 6 * MINUTE;
-    backend.behave(if refuses { Behaviour::RefusePercent(70) } else { Behaviour::Accept });
-    if comes(1, 0) {
-        target.serve(200, "Content-Type: text/plain; version=0.0.4\r\n", exposition(seconds / MINUTE));
-    }
-    if comes(10, 5) {
-        collector.reload(&configs[(seconds / (10 * MINUTE) + 1) as usize % 2]).await;
+impl World {
+    /// What happens at this second, to the next [`SAMPLE`].
+    async fn disturb(&mut self, seconds: u64) {
+        let step = SAMPLE.as_secs();
+        let comes = |period: u64, at: u64| {
+            (seconds % (period * MINUTE)).abs_diff(at * MINUTE) < step && seconds > step
+        };
+        match seconds % (5 * MINUTE) / step {
+            24 if !self.gate.is_shut() => self.gate.shut().await,
+            27 if self.gate.is_shut() => self.gate.reopen().await,
+            _ => {}
+        }
+        let refuses = seconds % (7 * MINUTE) >= 6 * MINUTE;
+        self.backend.behave(if refuses { Behaviour::RefusePercent(70) } else { Behaviour::Accept });
+        if comes(1, 0) {
+            let headers = "Content-Type: text/plain; version=0.0.4\r\n";
+            self.target.serve(200, headers, exposition(seconds / MINUTE));
+        }
+        if comes(10, 5) {
+            let turn = seconds / (10 * MINUTE) + 1;
+            self.collector.reload(&self.configs[turn as usize % 2]).await;
+        }
     }
 }
 
