@@ -14,7 +14,8 @@ use super::load::Load;
 use super::parcel::Piece;
 use super::queue::{Queue, State};
 use super::size::Size;
-use crate::storage::{Backlog, Sequence};
+use super::spool::Left;
+use crate::storage::Sequence;
 
 /// What waits in memory is no more than this, by an estimate, unless it is a single batch.
 const LOADED_BYTES_MAX: u64 = 16 << 20;
@@ -187,36 +188,55 @@ impl Queue {
         self.to_load.notify_one();
     }
 
+    /// The record could not be written. Returns how many points are lost with it: none, unless the queue has ended.
+    pub(super) fn lose(&self, record: &Recorded) -> u64 {
+        let mut state = self.state();
+        record.lose();
+        let lost = if state.has_ended { record.open_points().min(state.counts.held.points) } else { 0 };
+        state.counts.held.points -= lost;
+        state.counts.dropped += lost;
+        self.publish(&state);
+        drop(state);
+        self.to_load.notify_one();
+        lost
+    }
+
     /// Nothing is read until [`Queue::inherit`].
     pub(super) fn hold_back(&self) {
         self.state().on_disk.is_held_back = true;
-    }
-
-    /// The records that are not known to be on disk.
-    pub(super) fn unwritten(&self) -> Vec<Sequence> {
-        let state = self.state();
-        let claims = state.on_disk.unwritten.values().filter_map(|unwritten| unwritten.claim.as_ref());
-        claims.map(|claim| claim.record().sequence()).collect()
     }
 
     pub(super) fn is_held_back(&self) -> bool {
         self.state().on_disk.is_held_back
     }
 
-    /// All that the reader has not settled is for this queue. What is on disk already of what it was given itself is
-    /// part of that; `holds` says of a record whether it is.
-    pub(super) fn inherit(&self, backlog: Backlog, holds: impl Fn(Sequence) -> bool) {
+    /// What was handed to the queue and may be in the log; asked while nothing is added to it.
+    pub(super) fn recorded(&self) -> Size {
+        let on_disk = &self.state().on_disk;
+        on_disk.size.without(on_disk.in_memory(|unwritten| unwritten.claim.is_none()))
+    }
+
+    /// What is left is for this queue, but for what of it was handed to the queue itself: of `recorded` that is what is
+    /// in the log, and `holds` says which of the records are that are not known to be.
+    pub(super) fn inherit(&self, left: Left, recorded: Size, holds: impl Fn(Sequence) -> bool) {
         let mut state = self.state();
-        let own = state.on_disk.size;
-        let unrecorded = state.on_disk.in_memory(|unwritten| {
-            unwritten.claim.as_ref().is_none_or(|claim| !holds(claim.record().sequence()))
+        if state.has_ended {
+            return;
+        }
+        let failed = state.on_disk.in_memory(|unwritten| {
+            let sequence = unwritten.claim.as_ref().map(|claim| claim.record().sequence());
+            sequence.is_some_and(|sequence| sequence <= left.up_to && !holds(sequence))
         });
-        let all = Size { requests: backlog.records, points: backlog.points, bytes: backlog.bytes };
-        let inherited = all.without(own.without(unrecorded));
+        let all =
+            Size { requests: left.backlog.records, points: left.backlog.points, bytes: left.backlog.bytes };
+        let inherited = all.without(recorded.without(failed));
         state.counts.accepted += inherited.points;
         state.counts.held += inherited;
         state.on_disk.size += inherited;
         state.on_disk.next = 0;
+        if state.on_disk.last == Sequence::MAX {
+            state.on_disk.last = left.up_to;
+        }
         state.on_disk.is_held_back = false;
         self.publish(&state);
         drop(state);
