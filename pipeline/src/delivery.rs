@@ -5,6 +5,7 @@
 
 mod backoff;
 mod bisect;
+mod bound;
 mod circuit;
 mod claim;
 mod config;

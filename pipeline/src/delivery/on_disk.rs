@@ -4,6 +4,8 @@
 //! forgotten until what is before them has been worked off: then they are read back. All that is kept of them is
 //! how much they are, and where in the log they begin.
 
+mod handover;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,7 +16,6 @@ use super::load::Load;
 use super::parcel::Piece;
 use super::queue::{Queue, State};
 use super::size::Size;
-use super::spool::Left;
 use crate::storage::Sequence;
 
 /// What waits in memory is no more than this, by an estimate, unless it is a single batch.
@@ -199,48 +200,6 @@ impl Queue {
         drop(state);
         self.to_load.notify_one();
         lost
-    }
-
-    /// Nothing is read until [`Queue::inherit`].
-    pub(super) fn hold_back(&self) {
-        self.state().on_disk.is_held_back = true;
-    }
-
-    pub(super) fn is_held_back(&self) -> bool {
-        self.state().on_disk.is_held_back
-    }
-
-    /// What was handed to the queue and may be in the log; asked while nothing is added to it.
-    pub(super) fn recorded(&self) -> Size {
-        let on_disk = &self.state().on_disk;
-        on_disk.size.without(on_disk.in_memory(|unwritten| unwritten.claim.is_none()))
-    }
-
-    /// What is left is for this queue, but for what of it was handed to the queue itself: of `recorded` that is what is
-    /// in the log, and `holds` says which of the records are that are not known to be.
-    pub(super) fn inherit(&self, left: Left, recorded: Size, holds: impl Fn(Sequence) -> bool) {
-        let mut state = self.state();
-        if state.has_ended {
-            return;
-        }
-        let failed = state.on_disk.in_memory(|unwritten| {
-            let sequence = unwritten.claim.as_ref().map(|claim| claim.record().sequence());
-            sequence.is_some_and(|sequence| sequence <= left.up_to && !holds(sequence))
-        });
-        let all =
-            Size { requests: left.backlog.records, points: left.backlog.points, bytes: left.backlog.bytes };
-        let inherited = all.without(recorded.without(failed));
-        state.counts.accepted += inherited.points;
-        state.counts.held += inherited;
-        state.on_disk.size += inherited;
-        state.on_disk.next = 0;
-        if state.on_disk.last == Sequence::MAX {
-            state.on_disk.last = left.up_to;
-        }
-        state.on_disk.is_held_back = false;
-        self.publish(&state);
-        drop(state);
-        self.wake();
     }
 
     /// Where to read on, if anything is to be read now.

@@ -1,5 +1,7 @@
 //! A reload hands a queue on: nothing is lost, and nothing is sent twice.
 
+use std::sync::atomic::AtomicBool;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -59,8 +61,8 @@ async fn an_heir_that_ends_first_leaves_everything_on_disk() {
 
 /// What the reloads of one run have in common.
 struct Reloads {
-    current: std::sync::Mutex<Arc<Outbox>>,
-    is_over: std::sync::atomic::AtomicBool,
+    current: Mutex<Arc<Outbox>>,
+    is_over: AtomicBool,
 }
 
 impl Reloads {
@@ -72,7 +74,7 @@ impl Reloads {
 /// Sends batches of a resource of its own, each as often as it is refused; returns how many points.
 async fn send(reloads: Arc<Reloads>, sender: i64, mut random: Random) -> i64 {
     let mut next = sender * 1_000_000;
-    while !reloads.is_over.load(std::sync::atomic::Ordering::Relaxed) {
+    while !reloads.is_over.load(Ordering::Relaxed) {
         let batch: Batch = points(&format!("sender {sender}"), next..next + 5).into_iter().collect();
         if record(&[&reloads.outbox()], batch).await.is_ok() {
             next += 5;
@@ -106,10 +108,7 @@ async fn reload_under_load(seed: u64) {
         (0..10_000).map(|_| [Act::Take, Act::TakeAfter(1), Act::TakeAfter(3)][random.below(3) as usize]);
     let exporter = Scripted::new(script.collect::<Vec<_>>(), Act::Take);
     let first = start_in(&context, &exporter, persistent(), None).await;
-    let reloads = Arc::new(Reloads {
-        current: std::sync::Mutex::new(first),
-        is_over: std::sync::atomic::AtomicBool::new(false),
-    });
+    let reloads = Arc::new(Reloads { current: Mutex::new(first), is_over: AtomicBool::new(false) });
     let senders: Vec<_> = (0..8)
         .map(|sender| {
             tokio::task::spawn_local(send(reloads.clone(), sender, Random(seed * 100 + sender as u64)))
@@ -126,7 +125,7 @@ async fn reload_under_load(seed: u64) {
         changes.push(tokio::task::spawn_local(async move { new.take_over(&old, after(60)).await }));
     }
     tokio::time::sleep(Duration::from_millis(random.below(10))).await;
-    reloads.is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    reloads.is_over.store(true, Ordering::Relaxed);
     let mut expected = Vec::new();
     for (sender, task) in senders.into_iter().enumerate() {
         let start = sender as i64 * 1_000_000;
