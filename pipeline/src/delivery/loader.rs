@@ -46,9 +46,12 @@ impl Loader {
         let mut pressure = self.reader.pressure();
         let mut decoding = None;
         loop {
-            let asked = *pressure.borrow_and_update();
-            if let Some(asked) = asked {
-                self.give_up(asked).await;
+            // Before the place is handed on, it is for the outbox before.
+            if !self.dispatch.queue.is_held_back() {
+                let asked = *pressure.borrow_and_update();
+                if let Some(asked) = asked {
+                    self.give_up(asked).await;
+                }
             }
             if self.load_some(&mut decoding).await {
                 continue;

@@ -151,6 +151,11 @@ impl Segment {
         self.holds.iter().any(|hold| hold.slot == slot && hold.backlog.records > 0)
     }
 
+    /// How much a reader holds.
+    pub(super) fn backlog(&self, slot: Slot) -> Backlog {
+        self.holds.iter().find(|hold| hold.slot == slot).map(|hold| hold.backlog).unwrap_or_default()
+    }
+
     /// How many records are held, once for each reader.
     pub(super) fn held(&self) -> u64 {
         self.held

@@ -13,7 +13,7 @@ use super::disk::Disk;
 use super::levels::{Levels, observe};
 use super::state::{Command, Pending, State};
 use super::writer::Writer;
-use super::{Append, Backlog, Reader, Unwritable, recover};
+use super::{Append, Backlog, Reader, Sequence, Unwritable, recover};
 use crate::batch::Batch;
 use crate::clock::Clock;
 use crate::component::BoxError;
@@ -133,6 +133,19 @@ impl Log {
     /// order in which they are in the log.
     pub fn order(&self) -> MutexGuard<'_, ()> {
         self.shared.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last record that was added, and what ends when the fate of all up to it is known: they are written or have
+    /// failed, and what readers have settled before the call is settled.
+    pub fn caught_up(&self) -> (Sequence, impl Future<Output = ()> + Send + use<>) {
+        let (answer, answered) = oneshot::channel();
+        let mut state = self.shared.state();
+        let last = state.last;
+        state.queue.push(Command::Tell(answer));
+        drop(state);
+        self.shared.wake();
+        // A writer that has stopped knows of all that it will ever do.
+        (last, async move { drop(answered.await) })
     }
 
     /// Adds a record for these readers, behind all that were added before.

@@ -79,6 +79,11 @@ impl Reader {
         self.log.shared.state().places[self.slot].backlog
     }
 
+    /// The same, of the records up to and with this one.
+    pub fn backlog_until(&self, last: Sequence) -> Backlog {
+        self.log.shared.state().backlog_until(self.slot, last)
+    }
+
     /// How long ago the oldest record was written that is not settled.
     pub fn oldest_age(&self) -> Option<Duration> {
         let state = self.log.shared.state();

@@ -48,6 +48,8 @@ pub(super) enum Command {
     Append(Pending),
     /// Of a record that is not written yet.
     Settle(Slot, Sequence),
+    /// To answer when all before it is done.
+    Tell(oneshot::Sender<()>),
 }
 
 /// A record that is to be written.
@@ -197,6 +199,21 @@ impl State {
             }
         }
         points
+    }
+
+    /// What a reader holds up to this record.
+    pub(super) fn backlog_until(&self, slot: Slot, last: Sequence) -> Backlog {
+        let mut backlog = Backlog::default();
+        for segment in &self.segments {
+            if segment.last <= last {
+                backlog += segment.backlog(slot);
+                continue;
+            }
+            let held = segment.held_by(slot, 0).take_while(|entry| entry.sequence <= last);
+            held.for_each(|entry| backlog += entry.backlog());
+            break;
+        }
+        backlog
     }
 
     /// The first record that a reader holds.

@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Upkeep {
     asked: Option<Asked>,
+    /// Up to here readers have given up what they will: the rest is being sent. To ask for it anew each time there is
+    /// no room would keep senders waiting.
+    begun: Sequence,
     /// The readers without an exporter that were spoken of.
     said: HashSet<Slot>,
 }
@@ -63,7 +66,6 @@ impl Upkeep {
             let segments = state.segments.iter().filter(|segment| segment.last <= up_to);
             segments.map(super::index::Segment::held).sum::<u64>()
         };
-        let mut begun = 0;
         if let Some(asked) = &mut self.asked {
             let left = held(asked.up_to);
             if left < asked.held {
@@ -74,10 +76,10 @@ impl Upkeep {
                 return;
             }
             // What is left is being sent; the next may be free sooner.
-            begun = asked.up_to;
+            self.begun = asked.up_to;
         }
-        let next = state.segments.iter().find(|segment| segment.last > begun && !segment.is_active);
-        let up_to = next.map_or(begun, |segment| segment.last);
+        let next = state.segments.iter().find(|segment| segment.last > self.begun && !segment.is_active);
+        let up_to = next.map_or(self.begun, |segment| segment.last);
         self.asked = Some(Asked { up_to, at: now, held: held(up_to) });
         ask(state, up_to, "storage_full");
     }

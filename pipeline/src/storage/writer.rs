@@ -118,7 +118,7 @@ impl Writer {
     }
 
     fn write(&mut self, commands: Vec<Command>) {
-        let (mut settled, mut last) = (Vec::new(), 0);
+        let (mut settled, mut told, mut last) = (Vec::new(), Vec::new(), 0);
         for command in commands {
             match command {
                 Command::Append(pending) => {
@@ -126,6 +126,7 @@ impl Writer {
                     self.add(pending);
                 }
                 Command::Settle(slot, sequence) => settled.push((slot, sequence)),
+                Command::Tell(answer) => told.push(answer),
             }
         }
         self.flush(self.buffer.len());
@@ -136,6 +137,10 @@ impl Writer {
                 state.settle(slot, sequence);
             }
             self.tell_room(&mut state);
+        }
+        for answer in told {
+            // Whoever asked may have gone away.
+            let _ = answer.send(());
         }
     }
 

@@ -96,6 +96,9 @@ fn what_is_being_sent_is_passed_over_after_a_while() {
     (first + 1..=second).for_each(|sequence| ana.settle(sequence));
     eventually(|| offer(&rig, 1000, &ana).is_ok());
     assert_eq!(sequences(&ana)[0], 1);
+    // No time passes before more is asked for when it is full again.
+    fill(&rig, &ana);
+    eventually(|| asked(&pressure).is_some_and(|(up_to, _)| up_to > second));
 }
 
 #[test]
