@@ -326,3 +326,19 @@ fn all_readable(reader: &Reader) -> Vec<Record> {
     }
     records
 }
+
+#[test]
+fn a_disk_that_hangs_does_not_keep_the_log_from_being_dropped() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    rig.add(1, &[&ana]).unwrap();
+    eventually(|| rig.disk.is_idle());
+    rig.disk.hold_syncs();
+    let append = rig.log.append(&batch(2, 0), &[&ana]);
+    drop(ana);
+    let disk = rig.disk.clone();
+    drop(rig);
+    // It comes back later, and what was added is written then.
+    disk.release_syncs();
+    assert_eq!(wait(append.written), Ok(()));
+}
