@@ -147,11 +147,12 @@ impl Default for Points {
     }
 }
 
-/// Divides a batch into so many, or fewer: all points of a series are in one, in their order.
-pub(super) fn divide(batch: Arc<Batch>, parts: usize) -> Vec<Batch> {
+/// Divides a batch into so many, or fewer: all points of a series, or of a stream, are in one, in their order.
+pub(super) fn divide(batch: Arc<Batch>, streams: Option<Vec<usize>>, parts: usize) -> Vec<Batch> {
+    let streams = streams.unwrap_or_default();
     let mut divided: Vec<Batch> = (0..parts).map(|_| Batch::with_capacity(batch.len() / parts + 1)).collect();
-    for point in Arc::unwrap_or_clone(batch) {
-        let part = point.series.slot() % parts;
+    for (index, point) in Arc::unwrap_or_clone(batch).into_iter().enumerate() {
+        let part = streams.get(index).copied().unwrap_or_else(|| point.series.slot()) % parts;
         divided[part].push(point);
     }
     divided.retain(|part| !part.is_empty());
