@@ -158,3 +158,20 @@ pub(super) fn divide(batch: Arc<Batch>, streams: Option<Vec<usize>>, parts: usiz
     divided.retain(|part| !part.is_empty());
     divided
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::scripted::points;
+
+    #[test]
+    fn a_stream_is_in_one_part_and_without_streams_a_series_is() {
+        let batch = Arc::new([points("a", 0..3), points("b", 3..5)].concat().into_iter().collect::<Batch>());
+        let sizes = |streams| divide(batch.clone(), streams, 2).iter().map(Batch::len).collect::<Vec<_>>();
+        assert_eq!(sizes(Some(vec![7; 5])), [5]);
+        assert_eq!(sizes(Some(vec![0, 1, 0, 1, 0])), [3, 2]);
+        assert_eq!(sizes(None).iter().sum::<usize>(), 5);
+        // A list that is too short leaves the others to their series.
+        assert_eq!(sizes(Some(Vec::new())), sizes(None));
+    }
+}
