@@ -60,8 +60,9 @@ impl Collector {
         self.merging = merging;
         (self.pipelines, self.lasting) = (pipelines, lasting);
         let changed = self.change_receivers(same_extensions).await;
-        self.retired.retain(|retired| !retired.work.is_finished());
+        // Those that have ended, too, as they may have ended only just now.
         self.hand_on_retired(&old_outboxes);
+        self.retired.retain(|retired| !retired.work.is_finished());
         for (id, outbox) in old_outboxes {
             if !kept.contains(&id) {
                 let heir = self.outboxes.get(&id).cloned();
@@ -81,8 +82,12 @@ impl Collector {
     /// Lets exporters that are named again go on with what those before them leave on disk.
     fn hand_on_retired(&mut self, replaced: &HashMap<String, Arc<Outbox>>) {
         let returned = self.retired.iter().rev().filter(|retired| !replaced.contains_key(&retired.id));
-        let mut handed_on = Vec::new();
+        let (mut handed_on, mut seen) = (Vec::new(), HashSet::new());
         for retired in returned {
+            // The last of a name; those before it are handed on to it.
+            if !seen.insert(&retired.id) {
+                continue;
+            }
             if let Some(heir) = self.outboxes.get(&retired.id).filter(|heir| heir.is_heir_of(&retired.outbox))
             {
                 let (id, outbox) = (retired.id.clone(), retired.outbox.clone());

@@ -7,7 +7,6 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_proto::tonic::metrics::v1::{Exemplar, exemplar, metric};
-use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use tokio::time::sleep;
 use tonic::Code;
@@ -73,11 +72,7 @@ impl Surge {
             interval: Duration::ZERO,
         };
         for number in 0..self.requests {
-            let mut request = heavy(load.request(number * self.points_per_request), self.point_bytes);
-            for resource in &mut request.resource_metrics {
-                let attributes = vec![attribute("service.instance.id", &ledger.source)];
-                resource.resource = Some(Resource { attributes, ..Resource::default() });
-            }
+            let request = heavy(load.request(number * self.points_per_request), self.point_bytes);
             while let Some(has_time) = sender.send(&request).await {
                 let refusals = if has_time { &refusals.with_time } else { &refusals.without_time };
                 refusals.fetch_add(1, Ordering::Relaxed);

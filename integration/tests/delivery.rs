@@ -145,7 +145,7 @@ async fn a_black_hole_does_not_hold_up_the_pull_endpoint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_poison_batch_is_dropped_once_and_counted() {
+async fn what_the_backend_calls_bad_is_dropped_and_counted_after_a_bounded_search() {
     let backend = Backend::start(Behaviour::Refuse(Code::InvalidArgument)).await;
     let collector = Collector::start(&config(&backend, "{batch: {flush_timeout: 10ms, min_size: 1}}")).await;
     load(&collector, 1, 0).run().await;
@@ -154,7 +154,7 @@ async fn a_poison_batch_is_dropped_once_and_counted() {
         collector.own_sample("otelcol_exporter_send_failed_metric_points", &labels).await == Some(100.0)
     };
     wait_until("100 points counted as failed", dropped, || collector.log()).await;
-    assert_eq!(backend.requests(), 1);
+    assert!(backend.requests() <= 1 + 64, "{} requests for one batch", backend.requests());
     backend.behave(Behaviour::Accept);
     let behind = Load { source: String::from("b"), ..load(&collector, 1, 0) }.run().await;
     let taken = || async { backend.distinct() == 100 };

@@ -19,8 +19,7 @@ processors:
 exporters:
   otlp_grpc:
     endpoint: http://{}
-    timeout: 1m
-    sending_queue: {{queue_size: 100000000, sizer: items, batch: {{flush_timeout: 10ms, min_size: 1, max_size: 200}}}}
+    sending_queue: {{queue_size: 100000000, sizer: items}}
     retry_on_failure: {{initial_interval: 100ms, max_interval: 500ms, max_elapsed_time: 0}}
 service:
   limits: {{live_series_max: {live_series_max}}}

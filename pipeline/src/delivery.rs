@@ -5,6 +5,7 @@
 
 mod backoff;
 mod bisect;
+mod bound;
 mod circuit;
 mod claim;
 mod config;
@@ -34,6 +35,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 pub use self::config::{BatchConfig, BatchSizer, QueueConfig, RetryConfig, Sizer};
 pub(crate) use self::dispatch::message_of;
@@ -48,9 +50,9 @@ use self::dispatch::Dispatch;
 use self::journal::Journal;
 use self::loader::Loader;
 use self::queue::Queue;
-use self::spool::Spool;
+use self::size::Size;
+use self::spool::{Left, Spool};
 use crate::component::{BoxError, BuiltExporter, Context, Delivery};
-use crate::storage::Backlog;
 use crate::telemetry::{ExporterMetrics, QueueLevels};
 
 /// How far from each other senders come back that were refused together.
@@ -80,6 +82,8 @@ pub struct Outbox {
     spool: Option<Spool>,
     /// It shares the place of the outbox that it replaces, and reads nothing before that has ended.
     is_heir: bool,
+    /// Cancelled when nobody before has the place any more.
+    has_inherited: CancellationToken,
     consumers: Mutex<JoinSet<()>>,
     loader: Mutex<JoinSet<()>>,
     drained: tokio::sync::Mutex<Option<Drained>>,
@@ -142,9 +146,9 @@ impl Outbox {
             journal: Journal::new(&context.id),
         });
         let (mut loader, mut is_heir) = (JoinSet::new(), false);
-        let spool = place.map(|(spool, backlog)| {
-            notes.extend(begin(&dispatch, backlog));
-            is_heir = backlog.is_none();
+        let spool = place.map(|(spool, left)| {
+            notes.extend(begin(&dispatch, left));
+            is_heir = left.is_none();
             let (registry, clock) = (context.registry.clone(), context.clock.clone());
             loader.extend(
                 spool
@@ -153,6 +157,10 @@ impl Outbox {
             );
             spool
         });
+        let has_inherited = CancellationToken::new();
+        if !is_heir {
+            has_inherited.cancel();
+        }
         let mut consumers = JoinSet::new();
         if manner != Manner::Direct {
             for _ in 0..config.sending_queue.num_consumers.max(1) {
@@ -165,6 +173,7 @@ impl Outbox {
             dispatch,
             spool,
             is_heir,
+            has_inherited,
             consumers: Mutex::new(consumers),
             loader: Mutex::new(loader),
             drained: tokio::sync::Mutex::default(),
@@ -187,24 +196,25 @@ async fn open(
     context: &Context,
     storage: &str,
     old: Option<&Outbox>,
-) -> Result<(Spool, Option<Backlog>), BoxError> {
+) -> Result<(Spool, Option<Left>), BoxError> {
     let log = context.storages.open(storage, &context.meter, &context.clock).await?;
     let shared = old.and_then(|old| Spool::succeed(old.spool.as_ref()?, &log));
     if let Some(spool) = shared {
         return Ok((spool, None));
     }
-    let (spool, backlog) = Spool::open(log, &context.id)?;
-    Ok((spool, Some(backlog)))
+    let (spool, left) = Spool::open(log, &context.id).await?;
+    Ok((spool, Some(left)))
 }
 
 /// Takes what is left on disk into the accounts, or waits for another outbox to end first.
-fn begin(dispatch: &Dispatch, backlog: Option<Backlog>) -> Option<String> {
-    let Some(backlog) = backlog else {
+fn begin(dispatch: &Dispatch, left: Option<Left>) -> Option<String> {
+    let Some(left) = left else {
         dispatch.queue.hold_back();
         return None;
     };
-    dispatch.queue.inherit(backlog, |_| false);
-    (backlog.points > 0).then(|| format!("{} points wait on disk from before", backlog.points))
+    dispatch.queue.inherit(left, Size::default(), |_| false);
+    let points = left.backlog.points;
+    (points > 0).then(|| format!("{points} points wait on disk from before"))
 }
 
 impl Manner {

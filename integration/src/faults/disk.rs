@@ -194,8 +194,8 @@ fn flip(scene: &mut Scene) -> Result<(), Skip> {
     let mut file =
         OpenOptions::new().read(true).write(true).open(&segment).expect("a segment can be written");
     for _ in 0..3 {
-        // Neither the head of the file nor the last record.
-        let place = scene.draw(1_024..=end - 2_048);
+        // Where nothing is delivered yet, but not the last record.
+        let place = scene.draw(end - end / 3..=end - 2_048);
         let mut byte = [0];
         file.seek(SeekFrom::Start(place)).and_then(|_| file.read_exact(&mut byte)).expect("it can be read");
         byte[0] ^= 0x55;

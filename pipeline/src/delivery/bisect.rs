@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// So often a request may be halved; each time is two more requests. One bad point of 8192 is found with 13.
+/// So often a request may be halved before anything of it was good; each time is two more requests.
 const HALVINGS_MAX: u32 = 32;
+
+/// What is good is worth more effort: enough to find one bad point in so many, wherever they lie.
+const POINTS_A_BAD_ONE: usize = 256;
 
 /// Halved so often without one good half, a request was not bad because of some of its points.
 const HALVINGS_IN_VAIN: u32 = 8;
@@ -25,6 +28,7 @@ pub(super) struct Suspicion {
 pub(super) struct Search<'a> {
     suspicion: &'a Suspicion,
     halvings: u32,
+    halvings_max: u32,
     /// Nothing of late was good: the first half stands for all.
     is_sample: bool,
     found_good: bool,
@@ -40,10 +44,17 @@ pub(super) enum Verdict {
 }
 
 impl Suspicion {
-    pub(super) fn search(&self) -> Search<'_> {
+    /// For a request of so many points.
+    pub(super) fn search(&self, points: usize) -> Search<'_> {
         let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
         let is_sample = until.is_some_and(|until| until > Instant::now());
-        Search { suspicion: self, halvings: 0, is_sample, found_good: false }
+        Search {
+            suspicion: self,
+            halvings: 0,
+            halvings_max: halvings_max(points),
+            is_sample,
+            found_good: false,
+        }
     }
 }
 
@@ -60,12 +71,19 @@ impl Search<'_> {
         if self.is_sample && self.halvings > 0 {
             return Verdict::DropAll;
         }
-        if points <= 1 || self.halvings == HALVINGS_MAX {
+        let halvings_max = if self.found_good { self.halvings_max } else { HALVINGS_MAX };
+        if points <= 1 || self.halvings >= halvings_max {
             return Verdict::Drop;
         }
         self.halvings += 1;
         Verdict::Halve
     }
+}
+
+/// Finding a bad point takes a halving for each time its request can be halved.
+fn halvings_max(points: usize) -> u32 {
+    let (levels, bad) = (points.max(1).ilog2() + 1, points / POINTS_A_BAD_ONE + 1);
+    levels.saturating_mul(u32::try_from(bad).unwrap_or(u32::MAX)).max(HALVINGS_MAX)
 }
 
 impl Drop for Search<'_> {

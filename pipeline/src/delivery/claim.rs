@@ -51,6 +51,11 @@ impl Recorded {
         self.is_lost.store(true, Ordering::Relaxed);
     }
 
+    /// How many of its points are not decided.
+    pub(super) fn open_points(&self) -> u64 {
+        self.open_points.load(Ordering::Acquire)
+    }
+
     pub(super) fn is_lost(&self) -> bool {
         self.is_lost.load(Ordering::Relaxed)
     }

@@ -27,6 +27,12 @@ const DRAIN_WAIT_MAX: Duration = Duration::from_secs(1);
 /// A wait the other side asks for that is longer than this is taken for a mistake.
 const THROTTLE_MAX: Duration = Duration::from_hours(1);
 
+/// A request that got no answer in time so often in a row is sent in halves, if it is large.
+const LATE_MAX: u32 = 2;
+
+/// What was answered in such a part of the timeout was no effort.
+const QUICK: u32 = 4;
+
 /// What the consumers of one outbox share.
 pub(super) struct Dispatch {
     pub(super) exporter: Arc<dyn Exporter>,
@@ -62,6 +68,8 @@ enum Fate {
     Bad {
         reason: String,
     },
+    /// Again no answer in time, and it is large.
+    Slow,
     /// Not decided: it is on disk, and another will send it.
     Left,
 }
@@ -108,29 +116,34 @@ impl Dispatch {
     /// Returns when it is decided what becomes of each point, or is left to another.
     async fn deliver_part(&self, batch: Arc<Batch>) -> End {
         let mut end = End::default();
-        let mut search = self.suspicion.search();
-        // A stack: the front half of a batch that was split lies on top.
-        let mut parts = vec![batch];
-        while let Some(part) = parts.pop() {
-            let (cause, reason) = match self.try_until_decided(&part).await {
+        let mut search = self.suspicion.search(batch.len());
+        // A stack: the front half of a batch that was split lies on top. With until when it is tried, once it was.
+        let mut parts = vec![(batch, None)];
+        while let Some((part, mut deadline)) = parts.pop() {
+            let (cause, reason) = match self.try_until_decided(&part, &mut deadline).await {
                 Fate::Delivered(receipt) => {
                     search.good();
                     self.delivered(&part, receipt);
                     continue;
                 }
                 Fate::Left => return End { is_left: true, ..end },
+                Fate::Slow => {
+                    // It may have been taken all the same, so its time goes on.
+                    parts.extend(halves(part).map(|half| (half, deadline)));
+                    continue;
+                }
                 Fate::Split { .. } if part.len() > 1 => {
-                    parts.extend(halves(part));
+                    parts.extend(halves(part).map(|half| (half, None)));
                     continue;
                 }
                 Fate::Bad { reason } => match search.bad(part.len()) {
                     Verdict::Halve => {
-                        parts.extend(halves(part));
+                        parts.extend(halves(part).map(|half| (half, None)));
                         continue;
                     }
                     Verdict::Drop => (Cause::Permanent, reason),
                     Verdict::DropAll => {
-                        for other in parts.drain(..) {
+                        for (other, _) in parts.drain(..) {
                             self.lose(&other, Cause::Permanent, &reason);
                         }
                         (Cause::Permanent, reason)
@@ -157,25 +170,31 @@ impl Dispatch {
         self.queue.settle(Size { points: 0, ..size }, 0);
     }
 
-    async fn try_until_decided(&self, batch: &Batch) -> Fate {
+    async fn try_until_decided(&self, batch: &Batch, deadline: &mut Option<Instant>) -> Fate {
         let mut backoff = Backoff::new(&self.retry);
-        let mut deadline = None;
-        let mut reason = String::new();
+        let (mut reason, mut late) = (String::new(), 0);
         for attempt in 0_u64.. {
             let pass = tokio::select! {
                 biased;
                 () = self.queue.leaving.cancelled() => return Fate::Left,
-                pass = self.circuit.pass(deadline) => pass,
+                pass = self.circuit.pass(*deadline) => pass,
             };
             let Some(pass) = pass else { break };
-            if attempt == 0 {
-                let elapsed_max = self.retry.elapsed_max(self.persists);
-                deadline = elapsed_max.map(|max| Instant::now() + max);
-            } else {
+            if attempt > 0 {
                 self.metrics.retried();
+            } else if deadline.is_none() {
+                let elapsed_max = self.retry.elapsed_max(self.persists);
+                *deadline = elapsed_max.map(|max| Instant::now() + max);
             }
+            let began = Instant::now();
             let outcome = self.attempt(batch).await;
+            let is_late = !self.timeout.is_zero() && began.elapsed() >= self.timeout;
+            let is_large = is_late && self.queue.too_slow(batch);
+            late = if is_late { late + 1 } else { 0 };
             let Err(ExportError::Retry { after, reason: failure }) = outcome else {
+                if outcome.is_ok() && began.elapsed() < self.timeout / QUICK {
+                    self.queue.quick(batch);
+                }
                 pass.answered();
                 return Fate::of(outcome);
             };
@@ -200,6 +219,9 @@ impl Dispatch {
             self.journal.retry(&reason, pause);
             if let Wait::Own(pause) = wait {
                 self.pause(pause).await;
+            }
+            if is_large && late >= LATE_MAX {
+                return Fate::Slow;
             }
         }
         Fate::Dropped { cause: Cause::Exhausted, reason }

@@ -1,6 +1,5 @@
 //! The end of an outbox: everything is sent, or given up and counted, or left on disk for the next.
 
-use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -9,8 +8,7 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::Outbox;
-use super::spool::Spool;
-use crate::storage::Sequence;
+use super::spool::{Left, Spool};
 
 /// How long an exporter may take to close what it opened.
 const STOP_MAX: Duration = Duration::from_secs(2);
@@ -43,24 +41,31 @@ impl Outbox {
         if !self.is_heir_of(old) {
             return old.drain(deadline).await;
         }
+        // However this ends: who waits behind this one goes on.
+        let _has_inherited = self.has_inherited.clone().drop_guard();
         let drained = old.end(deadline, true).await;
-        let queue = &self.dispatch.queue;
-        if let Some((spool, reader)) = self.spool.as_ref().and_then(|spool| Some((spool, spool.reader()?))) {
-            // Nothing is appended meanwhile, but what was may still be on its way to the disk.
-            let _order = spool.log().order();
-            let mut backlog = reader.backlog();
-            loop {
-                let written: HashSet<Sequence> =
-                    queue.unwritten().into_iter().filter(|sequence| reader.holds(*sequence)).collect();
-                let again = reader.backlog();
-                if again == backlog {
-                    queue.inherit(backlog, |sequence| written.contains(&sequence));
-                    break;
-                }
-                backlog = again;
-            }
+        // What was before that one may still be sending; it has no later deadline.
+        let _ = tokio::time::timeout_at(deadline + 2 * STOP_MAX, old.has_inherited.cancelled()).await;
+        if let Some(spool) = self.spool.as_ref().filter(|_| self.dispatch.queue.is_held_back()) {
+            self.inherit(spool).await;
         }
         Drained { waiting: 0, ..drained }
+    }
+
+    /// Goes on with what is on disk. Nobody else settles or adds anything in this place any more.
+    async fn inherit(&self, spool: &Spool) {
+        let queue = &self.dispatch.queue;
+        let Some(reader) = spool.reader() else { return };
+        let (recorded, (up_to, caught_up)) = {
+            // So both are of the same moment.
+            let _order = spool.log().order();
+            (queue.recorded(), spool.log().caught_up())
+        };
+        // Records and what was settled of them may still be on their way to the disk. What is added meanwhile comes
+        // behind, and by way of this outbox alone.
+        caught_up.await;
+        let left = Left { up_to, backlog: reader.backlog_until(up_to) };
+        queue.inherit(left, recorded, |sequence| reader.holds(sequence));
     }
 
     /// Whether this outbox is to go on with what the other leaves on disk.

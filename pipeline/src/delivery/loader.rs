@@ -46,9 +46,12 @@ impl Loader {
         let mut pressure = self.reader.pressure();
         let mut decoding = None;
         loop {
-            let asked = *pressure.borrow_and_update();
-            if let Some(asked) = asked {
-                self.give_up(asked).await;
+            // Before the place is handed on, it is for the outbox before.
+            if !self.dispatch.queue.is_held_back() {
+                let asked = *pressure.borrow_and_update();
+                if let Some(asked) = asked {
+                    self.give_up(asked).await;
+                }
             }
             if self.load_some(&mut decoding).await {
                 continue;
@@ -138,9 +141,9 @@ impl Loader {
             let records = match self.reader.read(next, READ_BYTES).await {
                 Ok(records) => records,
                 Err(error) => {
+                    // What loads next meets the same error, waits, and gives the rest up when it is asked again.
                     self.dispatch.journal.unreadable(&*error);
-                    tokio::time::sleep(READ_PAUSE).await;
-                    continue;
+                    break;
                 }
             };
             let records = self.up_to(asked.up_to, &records);

@@ -4,6 +4,8 @@
 //! forgotten until what is before them has been worked off: then they are read back. All that is kept of them is
 //! how much they are, and where in the log they begin.
 
+mod handover;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use super::load::Load;
 use super::parcel::Piece;
 use super::queue::{Queue, State};
 use super::size::Size;
-use crate::storage::{Backlog, Sequence};
+use crate::storage::Sequence;
 
 /// What waits in memory is no more than this, by an estimate, unless it is a single batch.
 const LOADED_BYTES_MAX: u64 = 16 << 20;
@@ -187,40 +189,17 @@ impl Queue {
         self.to_load.notify_one();
     }
 
-    /// Nothing is read until [`Queue::inherit`].
-    pub(super) fn hold_back(&self) {
-        self.state().on_disk.is_held_back = true;
-    }
-
-    /// The records that are not known to be on disk.
-    pub(super) fn unwritten(&self) -> Vec<Sequence> {
-        let state = self.state();
-        let claims = state.on_disk.unwritten.values().filter_map(|unwritten| unwritten.claim.as_ref());
-        claims.map(|claim| claim.record().sequence()).collect()
-    }
-
-    pub(super) fn is_held_back(&self) -> bool {
-        self.state().on_disk.is_held_back
-    }
-
-    /// All that the reader has not settled is for this queue. What is on disk already of what it was given itself is
-    /// part of that; `holds` says of a record whether it is.
-    pub(super) fn inherit(&self, backlog: Backlog, holds: impl Fn(Sequence) -> bool) {
+    /// The record could not be written. Returns how many points are lost with it: none, unless the queue has ended.
+    pub(super) fn lose(&self, record: &Recorded) -> u64 {
         let mut state = self.state();
-        let own = state.on_disk.size;
-        let unrecorded = state.on_disk.in_memory(|unwritten| {
-            unwritten.claim.as_ref().is_none_or(|claim| !holds(claim.record().sequence()))
-        });
-        let all = Size { requests: backlog.records, points: backlog.points, bytes: backlog.bytes };
-        let inherited = all.without(own.without(unrecorded));
-        state.counts.accepted += inherited.points;
-        state.counts.held += inherited;
-        state.on_disk.size += inherited;
-        state.on_disk.next = 0;
-        state.on_disk.is_held_back = false;
+        record.lose();
+        let lost = if state.has_ended { record.open_points().min(state.counts.held.points) } else { 0 };
+        state.counts.held.points -= lost;
+        state.counts.dropped += lost;
         self.publish(&state);
         drop(state);
-        self.wake();
+        self.to_load.notify_one();
+        lost
     }
 
     /// Where to read on, if anything is to be read now.

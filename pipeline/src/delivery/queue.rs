@@ -248,6 +248,21 @@ impl Queue {
         Next::Do(choice)
     }
 
+    /// A request got no answer in time. Returns whether it was larger than what is now sent in one.
+    pub(super) fn too_slow(&self, batch: &Batch) -> bool {
+        let mut state = self.state();
+        state.waiting.bound.narrow();
+        batch.len() > 1 && state.waiting.bound.is_passed(Size::of(batch, true))
+    }
+
+    /// A request was answered quickly.
+    pub(super) fn quick(&self, batch: &Batch) {
+        let mut state = self.state();
+        if state.waiting.bound.is_narrow() {
+            state.waiting.bound.widen(Size::of(batch, true));
+        }
+    }
+
     /// The fate of points is decided: they are held no more.
     pub(super) fn settle(&self, size: Size, delivered: u64) {
         let mut state = self.state();

@@ -35,6 +35,8 @@ pub(crate) enum Act {
     /// Takes it, and leaves so many out for want of a form, and so many for being late.
     LeaveOut(u64, u64),
     Hang,
+    /// Answers nothing to more points than this.
+    HangAbove(usize),
     Panic,
 }
 
@@ -107,7 +109,7 @@ impl Exporter for Scripted {
             let values: Vec<_> = batch.iter().map(value_of).collect();
             let was_taken = match act {
                 Act::Take | Act::TakeAfter(_) | Act::Reject(_) | Act::LeaveOut(..) => true,
-                Act::AtMost(most) => batch.len() <= most,
+                Act::AtMost(most) | Act::HangAbove(most) => batch.len() <= most,
                 Act::BadAt(divisor) => values.iter().all(|value| value % divisor != 0),
                 _ => false,
             };
@@ -126,6 +128,7 @@ impl Exporter for Scripted {
                 Act::BadAt(_) if !was_taken => return Err(ExportError::Bad { reason: reason() }),
                 Act::Drop => return Err(ExportError::Drop { reason: reason() }),
                 Act::Hang => std::future::pending().await,
+                Act::HangAbove(_) if !was_taken => std::future::pending().await,
                 Act::TakeAfter(milliseconds) => {
                     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
                 }

@@ -9,14 +9,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::bound::Bound;
 use super::config::{BatchConfig, BatchSizer, QueueConfig, Sizer};
 use super::parcel::{Parcel, Piece};
 use super::resources::Resources;
 use super::size::Size;
-
-/// What goes along because it would have to wait makes a request no larger than this, in points, where
-/// `batch.max_size` does not say otherwise.
-const JOINED_POINTS_MAX: u64 = 8192;
 
 /// So many pieces that cannot go yet are looked past for one that can.
 const SKIPPED_MAX: usize = 64;
@@ -46,6 +43,7 @@ pub(super) struct Waiting {
     size: Size,
     /// The resources of what is under way.
     busy: Resources,
+    pub(super) bound: Bound,
 }
 
 /// What a consumer does next.
@@ -78,6 +76,11 @@ impl Merging {
             BatchSizer::Items => size.points,
             BatchSizer::Bytes => size.bytes,
         }
+    }
+
+    /// Whether a request of so much need not wait for more.
+    fn is_enough(&self, size: Size, bound: Bound) -> bool {
+        self.measured(size) >= self.min_size || self.max_size == 0 && bound.is_reached(size)
     }
 
     /// How much more a request may hold.
@@ -143,7 +146,7 @@ impl Waiting {
             let due = front.since + merging.flush_timeout;
             let now = Instant::now();
             // Mostly this is enough to know, and costs nothing.
-            if now < due && merging.measured(self.size) < merging.min_size {
+            if now < due && !merging.is_enough(self.size, self.bound) {
                 return Choice::WaitUntil(due);
             }
             match self.due(merging) {
@@ -171,7 +174,7 @@ impl Waiting {
             }
             let oldest = *oldest.get_or_insert(piece.since);
             size += piece.size;
-            if merging.measured(size) >= merging.min_size {
+            if merging.is_enough(size, self.bound) {
                 return Some(oldest);
             }
         }
@@ -186,7 +189,7 @@ impl Waiting {
         while skipped.len() < SKIPPED_MAX {
             let Some(piece) = self.pieces.pop_front() else { break };
             let must_wait = piece.runs.meet(&self.busy) || piece.runs.meet(&blocked);
-            let rest = if must_wait { Some(piece) } else { rule.add(&mut parcel, piece) };
+            let rest = if must_wait { Some(piece) } else { rule.add(&mut parcel, piece, self.bound) };
             let Some(piece) = rest else { continue };
             if rule.is_alone {
                 self.pieces.push_front(piece);
@@ -208,17 +211,21 @@ impl Waiting {
 
 impl Rule {
     /// Adds the piece to the request, or the front of it; returns what is left for later.
-    fn add(&self, parcel: &mut Parcel, mut piece: Piece) -> Option<Piece> {
+    fn add(&self, parcel: &mut Parcel, mut piece: Piece, bound: Bound) -> Option<Piece> {
         let is_first = parcel.size.points == 0;
         let is_enough = match &self.batch {
             Some(merging) => merging.measured(parcel.size) >= merging.min_size,
             None => true,
         };
-        if !is_first && is_enough {
-            // From here on only what would have to wait for this request.
-            let max_size = self.batch.as_ref().map_or(0, |merging| merging.max_size);
-            let is_within = max_size > 0 || parcel.size.points + piece.size.points <= JOINED_POINTS_MAX;
-            if self.is_alone || !is_within || !piece.runs.meet(&parcel.resources) {
+        if !is_first {
+            let has_limit = self.batch.as_ref().is_some_and(|merging| merging.max_size > 0);
+            let mut total = parcel.size;
+            total += piece.size;
+            // Up to `min_size` it is a person who says how many points; how many bytes they are is another matter.
+            let is_over = if is_enough { bound.is_passed(total) } else { bound.is_too_much(total) };
+            // Enough: from here on only what would have to wait for this request.
+            let stays_out = is_enough && (self.is_alone || !piece.runs.meet(&parcel.resources));
+            if stays_out || !has_limit && is_over {
                 return Some(piece);
             }
         }

@@ -23,6 +23,16 @@ pub(super) struct Spool {
     log: Arc<Log>,
     // None once the outbox has ended, so that another may take the place.
     reader: Mutex<Option<Arc<Reader>>>,
+    /// The same for all outboxes that have the place after each other.
+    place: Arc<()>,
+}
+
+/// What of a place is not settled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left {
+    /// As far as this was looked at.
+    pub(super) up_to: Sequence,
+    pub(super) backlog: Backlog,
 }
 
 /// Batches that are being written, until they are as safe as the storage makes them.
@@ -39,20 +49,23 @@ type Queues = SmallVec<[(Arc<Outbox>, Arc<Recorded>, u64); 4]>;
 
 impl Spool {
     /// Takes the place of the exporter with this id; what is not settled is for it.
-    pub(super) fn open(log: Arc<Log>, exporter: &str) -> Result<(Self, Backlog), BoxError> {
-        let (reader, backlog) = log.reader(exporter)?;
-        Ok((Self { log, reader: Mutex::new(Some(Arc::new(reader))) }, backlog))
+    pub(super) async fn open(log: Arc<Log>, exporter: &str) -> Result<(Self, Left), BoxError> {
+        let (reader, _) = log.reader(exporter)?;
+        let (up_to, caught_up) = log.caught_up();
+        caught_up.await;
+        let left = Left { up_to, backlog: reader.backlog_until(up_to) };
+        Ok((Self { log, reader: Mutex::new(Some(Arc::new(reader))), place: Arc::default() }, left))
     }
 
     /// Shares the place of an outbox that is to be replaced, if it is in this log.
     pub(super) fn succeed(old: &Self, log: &Arc<Log>) -> Option<Self> {
         let reader = old.reader().filter(|_| Arc::ptr_eq(&old.log, log))?;
-        Some(Self { log: log.clone(), reader: Mutex::new(Some(reader)) })
+        Some(Self { log: log.clone(), reader: Mutex::new(Some(reader)), place: old.place.clone() })
     }
 
-    /// Whether both are the same place, and nobody has let go of it.
+    /// Whether the other has the same place, or had it.
     pub(super) fn has_place_of(&self, other: &Self) -> bool {
-        self.reader().zip(other.reader()).is_some_and(|(own, other)| Arc::ptr_eq(&own, &other))
+        Arc::ptr_eq(&self.place, &other.place)
     }
 
     pub(super) fn log(&self) -> &Arc<Log> {
@@ -63,7 +76,9 @@ impl Spool {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// From here on nothing is appended for the outbox.
     pub(super) fn let_go(&self) {
+        let _order = self.log.order();
         self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
@@ -103,12 +118,12 @@ fn record(load: &Load, log: &Arc<Log>, permits: Vec<&mut Permit>) -> Option<Writ
         }
         return None;
     }
+    // No queue may hear of a later record first, and none may let go of its place meanwhile.
+    let order = log.order();
     let mut readers = Vec::with_capacity(permits.len());
     for permit in &permits {
         readers.extend(permit.outbox.spool.as_ref().and_then(Spool::reader));
     }
-    // No queue may hear of a later record first.
-    let order = log.order();
     let append = log.append(&load.batch, &readers.iter().map(Arc::as_ref).collect::<Vec<_>>());
     let mut queues = Queues::new();
     for permit in permits {
@@ -156,9 +171,11 @@ fn tell(queues: &Queues, sequence: Sequence, outcome: &Result<(), Unwritable>) {
         match outcome {
             Ok(()) => outbox.dispatch.queue.written(sequence),
             Err(unwritable) => {
-                record.lose();
-                outbox.dispatch.queue.to_load.notify_one();
                 outbox.unwritten(*points, &unwritable.reason);
+                let lost = outbox.dispatch.queue.lose(record);
+                if lost > 0 {
+                    outbox.dispatch.metrics.send_failed(lost, "shutdown");
+                }
             }
         }
     }

@@ -48,6 +48,8 @@ pub(super) enum Command {
     Append(Pending),
     /// Of a record that is not written yet.
     Settle(Slot, Sequence),
+    /// To answer when all before it is done.
+    Tell(oneshot::Sender<()>),
 }
 
 /// A record that is to be written.
@@ -71,8 +73,16 @@ pub(super) struct Place {
     /// What was settled and is not in the file.
     pub(super) dirty: Vec<(Sequence, Sequence)>,
     pub(super) pressure: watch::Sender<Option<GiveUp>>,
-    /// The record the disk has an error at, and since when.
-    pub(super) suspect: Option<(Sequence, Duration)>,
+    pub(super) suspect: Option<Suspect>,
+}
+
+/// A record the disk has an error at.
+pub(super) struct Suspect {
+    pub(super) file: String,
+    pub(super) sequence: Sequence,
+    pub(super) since: Duration,
+    /// It was waited for long enough.
+    pub(super) is_lost: bool,
 }
 
 /// What may still be written, as far as is known.
@@ -181,6 +191,17 @@ impl State {
         }
     }
 
+    /// Whether somebody holds something of a segment who is not here, and may yet come.
+    pub(super) fn is_awaited(&self, segment: &Segment, now: Duration) -> bool {
+        let mut holders = segment.holders().map(|slot| &self.places[slot]);
+        holders.any(|place| !place.is_claimed && !place.is_unclaimed(now))
+    }
+
+    /// Whether a segment would be free if readers that nobody claims let go of it.
+    pub(super) fn is_unclaimed(&self, segment: &Segment, now: Duration) -> bool {
+        !segment.is_active && segment.holders().all(|slot| self.places[slot].is_unclaimed(now))
+    }
+
     /// Lets go of what readers that nobody claims hold in a segment; how many points.
     pub(super) fn drop_unclaimed(&mut self, index: usize, now: Duration) -> u64 {
         let mut points = 0;
@@ -197,6 +218,21 @@ impl State {
             }
         }
         points
+    }
+
+    /// What a reader holds up to this record.
+    pub(super) fn backlog_until(&self, slot: Slot, last: Sequence) -> Backlog {
+        let mut backlog = Backlog::default();
+        for segment in &self.segments {
+            if segment.last <= last {
+                backlog += segment.backlog(slot);
+                continue;
+            }
+            let held = segment.held_by(slot, 0).take_while(|entry| entry.sequence <= last);
+            held.for_each(|entry| backlog += entry.backlog());
+            break;
+        }
+        backlog
     }
 
     /// The first record that a reader holds.

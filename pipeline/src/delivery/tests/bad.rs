@@ -24,8 +24,21 @@ async fn the_effort_is_bounded_and_what_was_not_found_is_dropped() {
     let end = outbox.drain(after(1)).await;
     assert_eq!(end.delivered + end.dropped, 8192);
     assert_eq!(exporter.taken().len() as u64, end.delivered);
-    assert!(exporter.requests().len() <= 65, "{}", exporter.requests().len());
+    assert!(exporter.requests().len() <= 1 + 2 * 14 * 33, "{}", exporter.requests().len());
     assert_eq!(failed(&ledger, "permanent"), end.dropped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn some_bad_points_in_a_large_request_cost_themselves() {
+    for every in [256, 397, 1000] {
+        let (exporter, ledger) = (Scripted::new([], Act::BadAt(every)), Ledger::default());
+        let outbox = start("x", &exporter, in_order(), &ledger).await;
+        push(&outbox, 1..8193).unwrap();
+        let bad = 8192 / every as u64;
+        assert_eq!(outbox.drain(after(1)).await, drained(8192 - bad, bad, 0), "one in {every}");
+        let expected: Vec<_> = (1..8193).filter(|value| value % every != 0).collect();
+        assert_eq!(exporter.taken(), expected);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -104,6 +104,76 @@ async fn what_waits_for_its_own_resource_is_merged_and_holds_up_no_other() {
     assert_eq!(outbox.drain(after(1)).await, drained(9, 0, 0));
 }
 
+/// Points of one resource, each of some 5 KiB.
+fn wide(values: std::ops::Range<i64>) -> Batch {
+    let registry = scripted::registry();
+    let resource = registry.resource(crate::Resource::default());
+    let metric = registry.metric(crate::Metric::new("wide", "", crate::Kind::Gauge));
+    let attributes = crate::Attributes::of_strings([("text", "x".repeat(5000).as_str())]);
+    let series = registry.series(&resource, &Arc::default(), &metric, attributes).unwrap();
+    values.map(|value| crate::Point::new(series.clone(), 1, crate::Value::Int(value))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_along_is_bounded_in_bytes_too() {
+    for merging in [None, Some(sizes(8192, 0)), Some(sizes(1, 0))] {
+        let (exporter, ledger) = (Scripted::new([Act::TakeAfter(1000)], Act::Take), Ledger::default());
+        let mut config = Config::default();
+        config.sending_queue.batch = merging.clone();
+        let outbox = start("x", &exporter, config, &ledger).await;
+        for first in 0..50 {
+            push_batch(&outbox, wide(first * 20..first * 20 + 20)).unwrap();
+        }
+        assert_eq!(outbox.drain(after(5)).await, drained(1000, 0, 0));
+        assert_eq!(exporter.taken(), (0..1000).collect::<Vec<_>>());
+        let most = exporter.sizes().into_iter().max();
+        assert_eq!(most, Some(200), "{merging:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_gets_no_answer_in_time_is_sent_in_smaller_requests() {
+    let (exporter, ledger) = (Scripted::new([], Act::HangAbove(700)), Ledger::default());
+    let mut config = Config::default();
+    config.retry_on_failure.max_elapsed_time = Some(::config::Duration::default());
+    let outbox = start("x", &exporter, config, &ledger).await;
+    exporter.hold(true);
+    for first in 0..200 {
+        push_batch(&outbox, batch_of(0, first * 100..first * 100 + 100)).unwrap();
+    }
+    exporter.hold(false);
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    assert_eq!(outbox.drain(after(60)).await, drained(20_000, 0, 0));
+    check_order(&exporter.taken(), 1, 20_000);
+    // Thirty for the first request, which was as large as can be; what came behind was small enough.
+    let late = exporter.requests().iter().filter(|request| !request.was_taken).count();
+    assert!((4..40).contains(&late), "{late}");
+    assert!(exporter.sizes().into_iter().max() > Some(400));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_without_answers_leaves_few_requests_behind() {
+    let script = std::iter::repeat_n(Act::Hang, 100);
+    let (exporter, ledger) = (Scripted::new(script, Act::Take), Ledger::default());
+    let mut config = Config::default();
+    config.retry_on_failure.max_elapsed_time = Some(::config::Duration::default());
+    let outbox = start("x", &exporter, config, &ledger).await;
+    push_batch(&outbox, batch_of(0, 0..8192)).unwrap();
+    tokio::time::sleep(Duration::from_hours(2)).await;
+    assert_eq!(outbox.drain(after(60)).await, drained(8192, 0, 0));
+    check_order(&exporter.taken(), 1, 8192);
+    assert!(exporter.sizes().len() <= 8, "{:?}", exporter.sizes());
+}
+
+#[tokio::test(start_paused = true)]
+async fn halves_of_what_was_late_have_no_time_of_their_own() {
+    let (exporter, ledger) = (Scripted::new([], Act::Hang), Ledger::default());
+    let outbox = start("x", &exporter, Config::default(), &ledger).await;
+    push_batch(&outbox, batch_of(0, 0..8192)).unwrap();
+    tokio::time::sleep(Duration::from_secs(310)).await;
+    assert_eq!(outbox.dispatch.queue.counts().dropped, 8192);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_is_cut_is_sent_piece_after_piece() {
     let (exporter, ledger) =

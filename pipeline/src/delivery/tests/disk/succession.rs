@@ -1,5 +1,7 @@
 //! A reload hands a queue on: nothing is lost, and nothing is sent twice.
 
+use std::sync::atomic::AtomicBool;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -55,4 +57,102 @@ async fn an_heir_that_ends_first_leaves_everything_on_disk() {
     let outbox = disk.start(&exporter, persistent(), &ledger).await;
     assert_eq!(outbox.drain(after(60)).await, drained(20, 0, 0));
     assert_eq!(exporter.taken(), (0..20).collect::<Vec<_>>());
+}
+
+/// What the reloads of one run have in common.
+struct Reloads {
+    current: Mutex<Arc<Outbox>>,
+    is_over: AtomicBool,
+}
+
+impl Reloads {
+    fn outbox(&self) -> Arc<Outbox> {
+        self.current.lock().unwrap().clone()
+    }
+}
+
+/// Sends batches of a resource of its own, each as often as it is refused; returns how many points.
+async fn send(reloads: Arc<Reloads>, sender: i64, mut random: Random) -> i64 {
+    let mut next = sender * 1_000_000;
+    while !reloads.is_over.load(Ordering::Relaxed) {
+        let batch: Batch = points(&format!("sender {sender}"), next..next + 5).into_iter().collect();
+        if record(&[&reloads.outbox()], batch).await.is_ok() {
+            next += 5;
+        }
+        match random.below(4) {
+            0 => tokio::time::sleep(Duration::from_millis(random.below(4))).await,
+            _ => tokio::task::yield_now().await,
+        }
+    }
+    next - sender * 1_000_000
+}
+
+/// A sequence of numbers that looks like chance.
+#[derive(Clone, Copy)]
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+/// Reloads under load at random moments, also before the last one has ended; everything arrives once, in order.
+async fn reload_under_load(seed: u64) {
+    let disk = Disk::new();
+    let ledger = Ledger::default();
+    let context = disk.context("x", &ledger);
+    let mut random = Random(seed);
+    let script =
+        (0..10_000).map(|_| [Act::Take, Act::TakeAfter(1), Act::TakeAfter(3)][random.below(3) as usize]);
+    let exporter = Scripted::new(script.collect::<Vec<_>>(), Act::Take);
+    let first = start_in(&context, &exporter, persistent(), None).await;
+    let reloads = Arc::new(Reloads { current: Mutex::new(first), is_over: AtomicBool::new(false) });
+    let senders: Vec<_> = (0..8)
+        .map(|sender| {
+            tokio::task::spawn_local(send(reloads.clone(), sender, Random(seed * 100 + sender as u64)))
+        })
+        .collect();
+    let (mut changes, mut all) = (Vec::new(), vec![reloads.outbox()]);
+    for _ in 0..12 {
+        tokio::time::sleep(Duration::from_millis(random.below(30))).await;
+        let old = reloads.outbox();
+        let new = start_in(&context, &exporter, persistent(), Some(&old)).await;
+        tokio::time::sleep(Duration::from_millis(random.below(3))).await;
+        *reloads.current.lock().unwrap() = new.clone();
+        all.push(new.clone());
+        changes.push(tokio::task::spawn_local(async move { new.take_over(&old, after(60)).await }));
+    }
+    tokio::time::sleep(Duration::from_millis(random.below(10))).await;
+    reloads.is_over.store(true, Ordering::Relaxed);
+    let mut expected = Vec::new();
+    for (sender, task) in senders.into_iter().enumerate() {
+        let start = sender as i64 * 1_000_000;
+        expected.extend(start..start + task.await.unwrap());
+    }
+    for change in changes {
+        let end = change.await.unwrap();
+        assert_eq!((end.undelivered, end.dropped), (0, 0), "seed {seed}");
+    }
+    let last = reloads.outbox();
+    until(|| held(&last) == 0).await;
+    assert_eq!(last.drain(after(60)).await.waiting, 0);
+    let mut taken = exporter.taken();
+    taken.sort_by_key(|value| value / 1_000_000);
+    assert_eq!(taken, expected, "seed {seed}");
+    assert_eq!((ledger.sum(SENT), ledger.sum(FAILED)), (expected.len() as u64, 0), "seed {seed}");
+    let delivered: u64 = all.iter().map(|outbox| outbox.dispatch.queue.counts().delivered).sum();
+    assert_eq!(delivered, expected.len() as u64, "seed {seed}");
+}
+
+#[tokio::test]
+async fn reloads_at_any_moment_lose_nothing_send_nothing_twice_and_keep_the_order() {
+    tokio::task::LocalSet::new()
+        .run_until(async {
+            for seed in 1..=20 {
+                reload_under_load(seed).await;
+            }
+        })
+        .await;
 }
