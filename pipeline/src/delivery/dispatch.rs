@@ -97,7 +97,9 @@ impl Dispatch {
         let parts = catch_unwind(AssertUnwindSafe(|| self.exporter.parts(batch.len()))).unwrap_or(1);
         let end = if parts > 1 {
             // Points of one series stay together, so each part has its own way and its own time.
-            let parts = divide(batch, parts).into_iter().map(|part| self.deliver_part(Arc::new(part)));
+            let streams = catch_unwind(AssertUnwindSafe(|| self.exporter.streams(&batch))).unwrap_or(None);
+            let parts =
+                divide(batch, streams, parts).into_iter().map(|part| self.deliver_part(Arc::new(part)));
             join_all(parts).await.into_iter().fold(End::default(), End::and)
         } else {
             self.deliver_part(batch).await
