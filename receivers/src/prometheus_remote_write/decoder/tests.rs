@@ -411,7 +411,7 @@ fn a_marker_that_was_not_taken_comes_with_the_next_request() {
     decoded(&decoder, Version::V1, &metadata(1, "c", ""));
     let changed = decoded(&decoder, Version::V1, &total(10));
     assert_eq!((changed.batch.len(), changed.written.samples, changed.markers.len()), (2, 1, 1));
-    decoder.owe(changed.markers);
+    assert_eq!(decoder.owe(changed.markers), 0);
     // A request that cannot be read changes nothing of that.
     let broken = [total(10), vec![0x0a, 9]].concat();
     assert_eq!(decoder.decode(Version::V1, &broken).unwrap_err().error, WireError::Truncated);
