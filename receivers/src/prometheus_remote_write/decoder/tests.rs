@@ -454,10 +454,15 @@ fn a_long_symbol_referred_to_again_and_again_is_bounded() {
 fn what_many_series_refer_to_is_bounded_together() {
     let long = "v".repeat(200 << 10);
     let request = |count: usize, is_new: bool| {
-        (0..count).fold(Request2::new(), |request, index| {
-            let index = if is_new { index } else { 0 };
-            request.series(&format!("__name__=m a={long} b={index}"), 0, samples(&[(1.0, 1)]))
-        })
+        let mut request = Request2::new();
+        let long = request.symbol(&long);
+        for index in 0..count {
+            let mut references = request.references("__name__=m");
+            let value = if is_new { index.to_string() } else { String::from("0") };
+            references.extend([request.symbol("a"), long, request.symbol("b"), request.symbol(&value)]);
+            request = request.raw(Message::new().packed(1, references).bytes(2, sample(1.0, 1)));
+        }
+        request
     };
     let decoder = decoder();
     let error = decoder.decode(Version::V2, &request(400, true).bytes()).unwrap_err().error;
