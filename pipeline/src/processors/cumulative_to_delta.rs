@@ -208,9 +208,9 @@ impl CumulativeToDelta {
             self.report.dropped("future");
             return false;
         }
-        let before = differ::Last::time(&stream.state);
+        let before = differ::Last::time(stream.state.as_ref());
         let goes_on = self.differ.convert(point, &mut stream.state, &mut self.report);
-        if differ::Last::time(&stream.state) != before {
+        if differ::Last::time(stream.state.as_ref()) != before {
             stream.heard(now);
         }
         goes_on

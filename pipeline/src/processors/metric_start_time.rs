@@ -133,9 +133,9 @@ impl ByStream {
                 is_kept
             }
             Found::Stream(stream) => {
-                let before = Origin::time(&stream.state);
+                let before = Origin::time(stream.state.as_ref());
                 let goes_on = self.first.start(point, &mut stream.state, &mut self.report);
-                if Origin::time(&stream.state) != before {
+                if Origin::time(stream.state.as_ref()) != before {
                     stream.heard(now);
                 }
                 goes_on

@@ -100,8 +100,8 @@ impl Differ {
 }
 
 impl Last {
-    pub(super) fn time(last: &Option<Self>) -> Option<u64> {
-        last.as_ref().map(|last| last.time_unix_nano)
+    pub(super) fn time(last: Option<&Self>) -> Option<u64> {
+        last.map(|last| last.time_unix_nano)
     }
 
     fn of(point: &Point) -> Self {

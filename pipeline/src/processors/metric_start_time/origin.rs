@@ -57,8 +57,8 @@ impl FirstPoint {
 }
 
 impl Origin {
-    pub(super) fn time(origin: &Option<Self>) -> Option<u64> {
-        origin.as_ref().map(|origin| origin.time_unix_nano)
+    pub(super) fn time(origin: Option<&Self>) -> Option<u64> {
+        origin.map(|origin| origin.time_unix_nano)
     }
 
     fn at(point: &Point, base: Option<Value>) -> Self {

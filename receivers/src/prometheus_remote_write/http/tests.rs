@@ -27,7 +27,7 @@ fn shared(output: Output) -> Arc<Shared> {
         metrics: ReceiverMetrics::new(&NoopMeterProvider::new().meter("test"), "test", "http"),
         body_bytes_max: 1 << 20,
         decoded_bytes_max: 1 << 20,
-        extras: Extras::new(&Default::default(), None).unwrap(),
+        extras: Extras::new(&std::collections::BTreeMap::default(), None).unwrap(),
     })
 }
 
