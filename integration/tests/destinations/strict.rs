@@ -57,8 +57,7 @@ async fn a_late_point_is_found_counted_and_shown_with_its_series() {
         push(&collector, &resource(&metrics)).await;
         wait_for(&backend, "good", 5.0, &collector).await;
         wait_for(&backend, "late", 2.0, &collector).await;
-        let reason = if partial_success { "rejected" } else { "permanent" };
-        wait_for_given_up(&collector, "otlp_http", reason, 1.0).await;
+        wait_for_given_up(&collector, "otlp_http", "rejected", 1.0).await;
         collector.wait_for_log("err-mimir-sample-out-of-order").await;
         collector.wait_for_log("__name__=late").await;
     }
