@@ -127,7 +127,6 @@ impl Loader {
         Loaded {
             record: Recorded::new(self.reader.clone(), record.sequence, points),
             points: record.points,
-            bytes: record.request.len() as u64,
             since: now.checked_sub(age).unwrap_or(now),
             load,
         }

@@ -32,6 +32,8 @@ const BATCH_BYTES: u64 = 512;
 pub(super) struct OnDisk {
     /// Records, their points, and about their bytes; those in `unwritten` included.
     size: Size,
+    /// What is in `unwritten`.
+    unwritten_size: Size,
     /// The first record that may be of it.
     next: Sequence,
     /// The last that was handed to the queue.
@@ -65,7 +67,6 @@ pub(super) struct Loaded {
     pub(super) record: Arc<Recorded>,
     /// What it had when it was written.
     pub(super) points: u64,
-    pub(super) bytes: u64,
     pub(super) since: Instant,
     /// What came of it; nothing where it cannot be read.
     pub(super) load: Option<Load>,
@@ -75,6 +76,7 @@ impl Default for OnDisk {
     fn default() -> Self {
         Self {
             size: Size::default(),
+            unwritten_size: Size::default(),
             next: 0,
             // Until a record is handed over, all there are came from an earlier life.
             last: Sequence::MAX,
@@ -109,6 +111,7 @@ impl OnDisk {
             self.next = claim.as_ref().map_or(self.seen + 1, |claim| claim.record().sequence());
         }
         self.size += load.size;
+        self.unwritten_size += load.size;
         self.unwritten.insert(key, Unwritten { load, claim });
     }
 
@@ -131,7 +134,19 @@ impl OnDisk {
         let entry = self.unwritten.first_entry().filter(|entry| *entry.key() < end)?;
         let unwritten = entry.remove();
         self.size -= unwritten.load.size;
+        self.unwritten_size -= unwritten.load.size;
         Some(unwritten)
+    }
+
+    /// A record of so many points comes back or is given up; returns what was counted for it.
+    ///
+    /// Its bytes are its share by points: what they were counted as, by an estimate or as they were found encoded at
+    /// the start, is not known of each, and so the last one leaves nothing over.
+    fn take_out(&mut self, points: u64) -> Size {
+        let written = self.size.without(self.unwritten_size);
+        let out = Size { requests: 1, ..written.share(points) }.min(written);
+        self.size -= out;
+        out
     }
 }
 
@@ -178,14 +193,18 @@ impl Queue {
     pub(super) fn has_memory_for(&self, size: Size) -> bool {
         let state = self.state();
         let mut total = state.waiting.size();
-        total += state.on_disk.in_memory(|_| true);
+        total += state.on_disk.unwritten_size;
         total += size;
         cost(total) <= LOADED_BYTES_MAX
     }
 
     /// The record is on disk.
     pub(super) fn written(&self, sequence: Sequence) {
-        self.state().on_disk.unwritten.remove(&(sequence, 0));
+        let mut state = self.state();
+        if let Some(unwritten) = state.on_disk.unwritten.remove(&(sequence, 0)) {
+            state.on_disk.unwritten_size -= unwritten.load.size;
+        }
+        drop(state);
         self.to_load.notify_one();
     }
 
@@ -210,7 +229,7 @@ impl Queue {
             return None;
         }
         let is_known = on_disk.unwritten.values().all(Unwritten::is_final);
-        let written = is_known.then(|| on_disk.size.without(on_disk.in_memory(|_| true)));
+        let written = is_known.then(|| on_disk.size.without(on_disk.unwritten_size));
         Some(Wanted { next: on_disk.next, written })
     }
 
@@ -332,14 +351,11 @@ impl State {
 
     /// A record comes back from the disk, or what is left of it.
     fn take_back(&mut self, loaded: Loaded) {
-        let Loaded { record, points, bytes, since, load } = loaded;
-        let was = Size { requests: 1, points, bytes }.min(self.on_disk.size);
-        self.on_disk.size -= was;
+        let Loaded { record, points, since, load } = loaded;
+        let was = self.on_disk.take_out(points);
         self.counts.held -= was;
         let came = load.as_ref().map_or(0, |load| load.size.points);
-        if let Some(mut load) = load.filter(|_| came > 0) {
-            // As it was counted before, so that what goes is what came.
-            load.size = Size { requests: 1, points: came, bytes: was.bytes };
+        if let Some(load) = load.filter(|_| came > 0) {
             self.counts.held += load.size;
             self.wait(load, Some(Tie::Record(record.claim())), Some(since));
         } else {

@@ -35,6 +35,8 @@ impl Queue {
         let all =
             Size { requests: left.backlog.records, points: left.backlog.points, bytes: left.backlog.bytes };
         let inherited = all.without(recorded.without(failed));
+        // What was found is as it is encoded, what was handed over is an estimate.
+        let inherited = Size { requests: inherited.requests, ..all.share(inherited.points) };
         state.counts.accepted += inherited.points;
         state.counts.held += inherited;
         state.on_disk.size += inherited;

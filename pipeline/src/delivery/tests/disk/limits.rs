@@ -128,3 +128,32 @@ async fn a_disk_that_takes_nothing_refuses_or_leaves_it_in_memory() {
         outbox.drain(after(60)).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_back_weighs_what_it_weighed_before() {
+    let disk = Disk::new();
+    let ledger = Ledger::default();
+    let context = disk.context("x", &ledger);
+    let mut config = persistent();
+    // Two points by the estimate. Encoded, each is several times as large, for its resource and metric.
+    let batch = BatchConfig { sizer: Some(BatchSizer::Bytes), ..sizes(60, 70) };
+    config.sending_queue.batch = Some(batch);
+    let exporter = Scripted::new([], Act::Take);
+    let old = start_in(&context, &exporter, config.clone(), None).await;
+    // What comes before its turn is on disk alone.
+    let new = start_in(&context, &exporter, config, Some(&old)).await;
+    for value in 0..60 {
+        record(&[&new], one(value..value + 1)).await.unwrap();
+    }
+    assert_eq!(new.dispatch.queue.counts().held.bytes, 60 * 30);
+    exporter.hold(true);
+    new.take_over(&old, after(60)).await;
+    until(|| new.dispatch.queue.has_nothing_on_disk()).await;
+    assert_eq!(new.dispatch.queue.counts().held, Size { requests: 60, points: 60, bytes: 60 * 30 });
+    exporter.hold(false);
+    until(|| held(&new) == 0).await;
+    assert!(exporter.sizes().iter().all(|size| *size <= 2), "{:?}", exporter.sizes());
+    assert_eq!(exporter.taken(), (0..60).collect::<Vec<_>>());
+    assert_eq!(new.drain(after(60)).await, drained(60, 0, 0));
+    assert_eq!(new.dispatch.queue.counts().held, Size::default());
+}
