@@ -33,6 +33,9 @@ const LATE_MAX: u32 = 2;
 /// What was answered in such a part of the timeout was no effort.
 const QUICK: u32 = 4;
 
+/// What is sent in its sender's turn has no number in the queue.
+const DIRECT: u64 = 0;
+
 /// What the consumers of one outbox share.
 pub(super) struct Dispatch {
     pub(super) exporter: Arc<dyn Exporter>,
@@ -92,15 +95,17 @@ impl Dispatch {
     }
 
     async fn deliver(&self, mut parcel: Parcel) {
+        let number = parcel.number;
         let batch = parcel.merge();
         // A panic of the exporter is an error of what it was asked for, no more.
         let parts = catch_unwind(AssertUnwindSafe(|| self.exporter.parts(batch.len()))).unwrap_or(1);
         let end = if parts > 1 {
             // Points of one series stay together, so each part has its own way and its own time.
-            let parts = divide(batch, parts).into_iter().map(|part| self.deliver_part(Arc::new(part)));
+            let parts =
+                divide(batch, parts).into_iter().map(|part| self.deliver_part(number, Arc::new(part)));
             join_all(parts).await.into_iter().fold(End::default(), End::and)
         } else {
-            self.deliver_part(batch).await
+            self.deliver_part(number, batch).await
         };
         if end.is_left {
             return;
@@ -112,7 +117,7 @@ impl Dispatch {
     }
 
     /// Returns when it is decided what becomes of each point, or is left to another.
-    async fn deliver_part(&self, batch: Arc<Batch>) -> End {
+    async fn deliver_part(&self, number: u64, batch: Arc<Batch>) -> End {
         let mut end = End::default();
         let mut search = self.suspicion.search(batch.len());
         // A stack: the front half of a batch that was split lies on top. With until when it is tried, once it was.
@@ -121,7 +126,7 @@ impl Dispatch {
             let (cause, reason) = match self.try_until_decided(&part, &mut deadline).await {
                 Fate::Delivered(receipt) => {
                     search.good();
-                    self.delivered(&part, receipt);
+                    self.delivered(number, &part, receipt);
                     continue;
                 }
                 Fate::Left => return End { is_left: true, ..end },
@@ -142,7 +147,7 @@ impl Dispatch {
                     Verdict::Drop => (Cause::Permanent, reason),
                     Verdict::DropAll => {
                         for (other, _) in parts.drain(..) {
-                            self.lose(&other, Cause::Permanent, &reason);
+                            self.lose(number, &other, Cause::Permanent, &reason);
                         }
                         (Cause::Permanent, reason)
                     }
@@ -151,7 +156,7 @@ impl Dispatch {
                 Fate::Dropped { cause, reason } => (cause, reason),
             };
             end.is_exhausted |= cause == Cause::Exhausted;
-            self.lose(&part, cause, &reason);
+            self.lose(number, &part, cause, &reason);
         }
         end
     }
@@ -162,8 +167,8 @@ impl Dispatch {
         let outcome = self.attempt(batch).await;
         std::mem::forget(cancelled);
         match outcome {
-            Ok(receipt) => self.delivered(batch, receipt),
-            Err(error) => self.lose(batch, Cause::Permanent, &error.to_string()),
+            Ok(receipt) => self.delivered(DIRECT, batch, receipt),
+            Err(error) => self.lose(DIRECT, batch, Cause::Permanent, &error.to_string()),
         }
         self.queue.settle(Size { points: 0, ..size }, 0);
     }
@@ -258,7 +263,7 @@ impl Dispatch {
         })
     }
 
-    fn delivered(&self, batch: &Batch, receipt: Receipt) {
+    fn delivered(&self, number: u64, batch: &Batch, receipt: Receipt) {
         let points = batch.len() as u64;
         let mut sent = points;
         let failures = [
@@ -276,14 +281,14 @@ impl Dispatch {
         }
         self.metrics.sent(sent);
         self.journal.works();
-        self.queue.settle(Size { points, ..Size::default() }, sent);
+        self.queue.settle_of(number, points, sent);
     }
 
-    fn lose(&self, batch: &Batch, cause: Cause, reason: &str) {
+    fn lose(&self, number: u64, batch: &Batch, cause: Cause, reason: &str) {
         let points = batch.len() as u64;
         self.metrics.send_failed(points, cause.word());
         self.journal.lost(cause, points, reason, batch.iter().next());
-        self.queue.settle(Size { points, ..Size::default() }, 0);
+        self.queue.settle_of(number, points, 0);
     }
 }
 
@@ -315,7 +320,7 @@ fn halves(batch: Arc<Batch>) -> [Arc<Batch>; 2] {
 
 impl Drop for Cancelled<'_> {
     fn drop(&mut self) {
-        self.dispatch.lose(self.batch, Cause::Permanent, "the sender went away");
+        self.dispatch.lose(DIRECT, self.batch, Cause::Permanent, "the sender went away");
         let size = self.dispatch.queue.measure(self.batch);
         self.dispatch.queue.settle(Size { points: 0, ..size }, 0);
     }

@@ -5,6 +5,7 @@
 //! how much they are, and where in the log they begin.
 
 mod handover;
+mod unwritten;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub(super) struct OnDisk {
     unwritten_size: Size,
     /// The first record that may be of it.
     next: Sequence,
-    /// The last that was handed to the queue.
+    /// The last that was handed to the queue, or was in the log when it began.
     last: Sequence,
     /// The last that was ever in memory.
     seen: Sequence,
@@ -78,8 +79,7 @@ impl Default for OnDisk {
             size: Size::default(),
             unwritten_size: Size::default(),
             next: 0,
-            // Until a record is handed over, all there are came from an earlier life.
-            last: Sequence::MAX,
+            last: 0,
             seen: 0,
             unwritten: BTreeMap::new(),
             without_record: 0,
@@ -124,15 +124,14 @@ impl OnDisk {
         size
     }
 
-    /// What would be lost if the process ended.
-    pub(super) fn only_in_memory(&self) -> u64 {
-        self.in_memory(Unwritten::is_final).points
-    }
-
     /// Takes out the first that is not known to be on disk, if its place is before `end`.
     fn pop_before(&mut self, end: (Sequence, u64)) -> Option<Unwritten> {
-        let entry = self.unwritten.first_entry().filter(|entry| *entry.key() < end)?;
-        let unwritten = entry.remove();
+        let (key, _) = self.unwritten.first_key_value().filter(|(key, _)| **key < end)?;
+        self.remove(*key)
+    }
+
+    fn remove(&mut self, key: (Sequence, u64)) -> Option<Unwritten> {
+        let unwritten = self.unwritten.remove(&key)?;
         self.size -= unwritten.load.size;
         self.unwritten_size -= unwritten.load.size;
         Some(unwritten)
@@ -206,19 +205,6 @@ impl Queue {
         }
         drop(state);
         self.to_load.notify_one();
-    }
-
-    /// The record could not be written. Returns how many points are lost with it: none, unless the queue has ended.
-    pub(super) fn lose(&self, record: &Recorded) -> u64 {
-        let mut state = self.state();
-        record.lose();
-        let lost = if state.has_ended { record.open_points().min(state.counts.held.points) } else { 0 };
-        state.counts.held.points -= lost;
-        state.counts.dropped += lost;
-        self.publish(&state);
-        drop(state);
-        self.to_load.notify_one();
-        lost
     }
 
     /// Where to read on, if anything is to be read now.

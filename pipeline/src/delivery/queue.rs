@@ -66,7 +66,9 @@ pub(super) struct State {
 struct UnderWay {
     /// When the oldest of it came.
     since: Instant,
+    /// Of the points that are not decided, at most.
     only_in_memory: u64,
+    open_points: u64,
 }
 
 /// The accounts of an outbox.
@@ -242,7 +244,8 @@ impl Queue {
             parcel.number = state.requests;
             let since = parcel.since.unwrap_or_else(Instant::now);
             let only_in_memory = parcel.only_in_memory;
-            state.under_way.insert(parcel.number, UnderWay { since, only_in_memory });
+            let open_points = parcel.size.points;
+            state.under_way.insert(parcel.number, UnderWay { since, only_in_memory, open_points });
             self.to_load.notify_one();
         }
         Next::Do(choice)
@@ -267,6 +270,19 @@ impl Queue {
     pub(super) fn settle(&self, size: Size, delivered: u64) {
         let mut state = self.state();
         state.settle(size, delivered);
+        self.publish(&state);
+        drop(state);
+        self.room.notify_waiters();
+    }
+
+    /// The same for points of the request with this number.
+    pub(super) fn settle_of(&self, number: u64, points: u64, delivered: u64) {
+        let mut state = self.state();
+        if let Some(request) = state.under_way.get_mut(&number) {
+            request.open_points = request.open_points.saturating_sub(points);
+            request.only_in_memory = request.only_in_memory.min(request.open_points);
+        }
+        state.settle(Size { points, ..Size::default() }, delivered);
         self.publish(&state);
         drop(state);
         self.room.notify_waiters();
@@ -310,7 +326,7 @@ impl Queue {
     pub(super) fn end(&self) -> (Counts, u64) {
         let mut state = self.state();
         let under_way: u64 = state.under_way.values().map(|request| request.only_in_memory).sum();
-        let waiting = state.waiting.only_in_memory() + state.on_disk.only_in_memory();
+        let waiting = state.only_in_memory().points;
         let lost = (waiting + under_way).min(state.counts.held.points);
         state.has_ended = true;
         state.waiting.clear();

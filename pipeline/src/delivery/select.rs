@@ -103,9 +103,13 @@ impl Waiting {
         self.size
     }
 
-    /// How many points are in memory alone.
-    pub(super) fn only_in_memory(&self) -> u64 {
-        self.pieces.iter().map(Piece::only_in_memory).sum()
+    /// How much is in memory alone.
+    pub(super) fn only_in_memory(&self) -> Size {
+        let mut size = Size::default();
+        for piece in self.pieces.iter().filter(|piece| piece.only_in_memory() > 0) {
+            size += piece.size;
+        }
+        size
     }
 
     /// Takes out what `is_so`.
