@@ -29,7 +29,7 @@ const POINT_BYTES: u64 = 64;
 const BATCH_BYTES: u64 = 512;
 
 /// What of a queue is on disk alone.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct OnDisk {
     /// Records, their points, and about their bytes; those in `unwritten` included.
     size: Size,
@@ -71,21 +71,6 @@ pub(super) struct Loaded {
     pub(super) since: Instant,
     /// What came of it; nothing where it cannot be read.
     pub(super) load: Option<Load>,
-}
-
-impl Default for OnDisk {
-    fn default() -> Self {
-        Self {
-            size: Size::default(),
-            unwritten_size: Size::default(),
-            next: 0,
-            last: 0,
-            seen: 0,
-            unwritten: BTreeMap::new(),
-            without_record: 0,
-            is_held_back: false,
-        }
-    }
 }
 
 impl Unwritten {

@@ -43,7 +43,7 @@ pub(super) struct Queue {
     pub(super) to_load: Notify,
     /// Cancelled when nothing new is taken any more.
     pub(super) closing: CancellationToken,
-    /// Cancelled when nothing more is sent either: what is left is on disk, for the next to send.
+    /// Cancelled when nothing more is sent either, but what is in memory alone: the rest is on disk, for the next to send.
     pub(super) leaving: CancellationToken,
 }
 
@@ -186,12 +186,11 @@ impl Queue {
     ///
     /// Fails when the outbox has ended meanwhile; the batch is lost and in the accounts.
     pub(super) fn push(&self, load: Load, tie: Option<Tie>, reserved: Size) -> Result<Size, Size> {
-        let size = load.size;
         let mut state = self.state();
-        let used = state.accept(size, reserved);
+        let used = state.accept(load.size, reserved);
         if state.has_ended {
-            state.counts.held -= size;
-            state.counts.dropped += size.points;
+            state.counts.held -= load.size;
+            state.counts.dropped += load.size.points;
             return Err(used);
         }
         state.waiting.push(Piece::new(load, tie));
@@ -231,14 +230,21 @@ impl Queue {
     fn next(&self) -> Next {
         let mut state = self.state();
         let is_closing = self.closing.is_cancelled();
-        let is_empty = state.waiting.is_empty() && state.on_disk.is_empty();
-        if is_closing && state.reserved == Size::default() && (is_empty || self.leaving.is_cancelled()) {
+        let is_leaving = self.leaving.is_cancelled();
+        let is_empty = if is_leaving {
+            // What is in memory alone has nowhere else to go.
+            state.bring_in();
+            state.waiting.only_in_memory().points == 0
+        } else {
+            state.waiting.is_empty() && state.on_disk.is_empty()
+        };
+        if is_empty && is_closing && state.reserved == Size::default() {
             return Next::End;
         }
-        if self.leaving.is_cancelled() {
-            return Next::Do(Choice::Wait);
-        }
-        let mut choice = state.waiting.choose(&self.rule, is_closing);
+        let mut choice = match is_leaving {
+            true => state.waiting.choose_in_memory(&self.rule),
+            false => state.waiting.choose(&self.rule, is_closing),
+        };
         if let Choice::Send(parcel) = &mut choice {
             state.requests += 1;
             parcel.number = state.requests;
@@ -297,6 +303,12 @@ impl Queue {
         self.publish(&state);
         drop(state);
         self.room.notify_waiters();
+        self.work.notify_one();
+    }
+
+    /// What is not decided of a request is left to another; its points stay in the accounts.
+    pub(super) fn leave(&self, parcel: &Parcel) {
+        self.state().waiting.release(&parcel.resources);
         self.work.notify_one();
     }
 

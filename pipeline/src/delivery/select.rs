@@ -163,6 +163,17 @@ impl Waiting {
         if parcel.size.points == 0 { Choice::Wait } else { Choice::Send(parcel) }
     }
 
+    /// The next request of what is in memory alone; the rest is left for another.
+    pub(super) fn choose_in_memory(&mut self, rule: &Rule) -> Choice {
+        let on_disk = self.remove(|piece| piece.only_in_memory() == 0);
+        let choice = self.choose(rule, true);
+        for piece in on_disk.into_iter().rev() {
+            self.size += piece.size;
+            self.pieces.push_front(piece);
+        }
+        choice
+    }
+
     /// When what could go now has to go; `None` when nothing could.
     fn due(&self, merging: &Merging) -> Option<Instant> {
         let (mut size, mut oldest) = (Size::default(), None);

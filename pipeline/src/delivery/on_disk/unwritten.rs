@@ -64,4 +64,19 @@ impl State {
         self.counts.held -= size;
         size.points
     }
+
+    /// Has what will never be on disk wait with the rest: nothing more is read back that would go before it.
+    pub(in crate::delivery) fn bring_in(&mut self) {
+        let is_held_back = self.on_disk.is_held_back;
+        // What it will be handed on is reckoned with what it has of the records.
+        let goes =
+            |unwritten: &Unwritten| unwritten.is_final() && !(is_held_back && unwritten.claim.is_some());
+        let unwritten = self.on_disk.unwritten.iter();
+        let keys: Vec<_> = unwritten.filter(|(_, unwritten)| goes(unwritten)).map(|(key, _)| *key).collect();
+        for key in keys {
+            if let Some(unwritten) = self.on_disk.remove(key) {
+                self.wait(unwritten.load, unwritten.claim.map(Tie::Record), None);
+            }
+        }
+    }
 }
