@@ -312,7 +312,7 @@ impl Dispatch {
         }
         self.metrics.sent(sent);
         self.journal.works();
-        self.queue.settle_of(request.number, points, sent);
+        self.queue.settle_of(request.number, Size { points, ..Size::default() }, sent);
         request.must_end.store(true, Ordering::Relaxed);
     }
 
@@ -320,7 +320,7 @@ impl Dispatch {
         let points = batch.len() as u64;
         self.metrics.send_failed(points, cause.word());
         self.journal.lost(cause, points, reason, batch.iter().next());
-        self.queue.settle_of(request.number, points, 0);
+        self.queue.settle_of(request.number, Size { points, ..Size::default() }, 0);
         request.must_end.store(true, Ordering::Relaxed);
     }
 }

@@ -241,9 +241,10 @@ impl Queue {
         if is_empty && is_closing && state.reserved == Size::default() {
             return Next::End;
         }
-        let mut choice = match is_leaving {
-            true => state.waiting.choose_in_memory(&self.rule),
-            false => state.waiting.choose(&self.rule, is_closing),
+        let mut choice = if is_leaving {
+            state.waiting.choose_in_memory(&self.rule)
+        } else {
+            state.waiting.choose(&self.rule, is_closing)
         };
         if let Choice::Send(parcel) = &mut choice {
             state.requests += 1;
@@ -274,21 +275,17 @@ impl Queue {
 
     /// The fate of points is decided: they are held no more.
     pub(super) fn settle(&self, size: Size, delivered: u64) {
-        let mut state = self.state();
-        state.settle(size, delivered);
-        self.publish(&state);
-        drop(state);
-        self.room.notify_waiters();
+        self.settle_of(0, size, delivered);
     }
 
     /// The same for points of the request with this number.
-    pub(super) fn settle_of(&self, number: u64, points: u64, delivered: u64) {
+    pub(super) fn settle_of(&self, number: u64, size: Size, delivered: u64) {
         let mut state = self.state();
         if let Some(request) = state.under_way.get_mut(&number) {
-            request.open_points = request.open_points.saturating_sub(points);
+            request.open_points = request.open_points.saturating_sub(size.points);
             request.only_in_memory = request.only_in_memory.min(request.open_points);
         }
-        state.settle(Size { points, ..Size::default() }, delivered);
+        state.settle(size, delivered);
         self.publish(&state);
         drop(state);
         self.room.notify_waiters();
