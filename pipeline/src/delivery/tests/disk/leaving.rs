@@ -110,3 +110,20 @@ async fn what_arrived_of_a_request_in_memory_is_not_lost_at_the_end() {
     assert_eq!(end, Drained { delivered: 5, undelivered: 5, waiting: 20, ..Drained::default() });
     assert_eq!(failed(&ledger, "shutdown"), 5);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_has_no_record_keeps_its_place_in_a_queue_that_is_handed_on() {
+    let disk = Disk::new();
+    let ledger = Ledger::default();
+    let (dead, exporter) = (Scripted::new([], Act::Retry), Scripted::new([], Act::Take));
+    let context = disk.context("x", &ledger);
+    let old = start_in(&context, &dead, persistent(), None).await;
+    record(&[&old], one(0..10)).await.unwrap();
+    let new = start_in(&context, &exporter, persistent(), Some(&old)).await;
+    leave_in_memory(&new, one(10..20));
+    record(&[&new], one(20..30)).await.unwrap();
+    new.take_over(&old, after(60)).await;
+    until(|| held(&new) == 0).await;
+    assert_eq!(exporter.taken(), (0..30).collect::<Vec<_>>());
+    assert_eq!(new.drain(after(60)).await, drained(30, 0, 0));
+}
