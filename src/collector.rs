@@ -33,6 +33,8 @@ pub(crate) struct Collector {
     /// Those of the pipelines that go on over a reload.
     pub(crate) lasting: LastingProcessors,
     pub(crate) outboxes: HashMap<String, Arc<Outbox>>,
+    /// Kept open whether exporters use them or not.
+    storages: Vec<Arc<storage::Log>>,
     /// Exporters that a reload has replaced or removed, as long as they empty their queues.
     pub(crate) retired: Vec<Retired>,
 }
@@ -103,6 +105,7 @@ impl Collector {
             pipelines: HashMap::new(),
             lasting: LastingProcessors::default(),
             outboxes: HashMap::new(),
+            storages: Vec::new(),
             retired: Vec::new(),
         };
         match collector.start_all().await {
@@ -118,6 +121,7 @@ impl Collector {
         self.merging = Merging::of(&self.plan, &self.context)?;
         self.outboxes =
             start_exporters(&self.context, self.plan.exporters.iter(), &self.merging, |_| None).await?;
+        self.open_storages().await;
         (self.pipelines, self.lasting) =
             build_pipelines(&self.context, &self.plan, &self.outboxes, &self.lasting)?;
         for part in &self.plan.receivers {
@@ -126,6 +130,13 @@ impl Collector {
             self.receivers.insert(part.id.clone(), running);
         }
         Ok(())
+    }
+
+    /// Lets storages keep to their limits, and opens those that hold data no exporter will send.
+    pub(crate) async fn open_storages(&mut self) {
+        let storages = &self.context.storages;
+        storages.apply().await;
+        self.storages = storages.open_left(&self.context.meter, &self.context.clock).await;
     }
 
     /// Lets processors send what no batch has brought.
@@ -152,8 +163,10 @@ impl Collector {
 
     /// Stops taking, then delivers what was taken until the time is over.
     pub(crate) async fn stop(self, timeout: Duration) -> Drains {
-        let deadline = Instant::now() + timeout;
-        stop_receivers(self.receivers, deadline).await;
+        let start = Instant::now();
+        let deadline = start + timeout;
+        // One sender that does not come to an end must not take the time of all that is queued.
+        stop_receivers(self.receivers, start + timeout / 2).await;
         let drains = self.outboxes.into_iter().map(|(id, outbox)| async move {
             let drained = outbox.drain(deadline).await;
             (id, drained)

@@ -56,6 +56,7 @@ impl Collector {
         context.registry.limit(plan.service.limits.live_series_max);
         let old_outboxes = std::mem::replace(&mut self.outboxes, outboxes);
         self.context = context;
+        self.open_storages().await;
         self.plan = plan;
         self.merging = merging;
         (self.pipelines, self.lasting) = (pipelines, lasting);

@@ -143,7 +143,8 @@ impl OtlpHttp {
             let partial_success = self.partial_success(response).await?;
             Ok(Receipt { unsupported, ..self.requests.receive(&batch, &partial_success) })
         } else {
-            Err(self.failure(response).await)
+            let receipt = self.failure(&batch, response).await?;
+            Ok(Receipt { unsupported, ..receipt })
         }
     }
 
@@ -181,13 +182,18 @@ impl OtlpHttp {
         }))
     }
 
-    async fn failure(&self, response: Response<Body>) -> ExportError {
+    /// What is left of a request that was not answered with a success.
+    async fn failure(&self, batch: &Batch, response: Response<Body>) -> Result<Receipt, ExportError> {
         let (head, body) = self.post.explanation(response).await;
-        Answer { status: head.status, headers: &head.headers, body: &body }.judge(
-            self.config.when_too_large,
-            &self.config.retry_statuses,
-            self.post.now(),
-        )
+        let answer = Answer { status: head.status, headers: &head.headers, body: &body };
+        if self.config.preset.is_some_and(Preset::stores_the_rest)
+            && let Some(refused) = answer.too_late()
+        {
+            let rejected_data_points = i64::try_from(refused).unwrap_or(i64::MAX);
+            let partial_success = PartialSuccess { rejected_data_points, error_message: answer.reason() };
+            return Ok(self.requests.receive(batch, &partial_success));
+        }
+        Err(answer.judge(self.config.when_too_large, &self.config.retry_statuses, self.post.now()))
     }
 }
 

@@ -45,12 +45,11 @@ use pipeline::{Batch, Quiet, delivery};
 use tracing::warn;
 
 use crate::otlp_http::endpoint;
-use crate::push::TooLarge;
-use crate::push::answer::Answer;
+use crate::push::answer::{Answer, RetryStatuses};
 use crate::push::compression::INLINE_SIZE_MAX;
 use crate::push::post::Post;
 use crate::push::preset::{Preset, Way};
-use answer::Verdict;
+use answer::{Terms, Verdict};
 use attempts::Attempts;
 pub use bodies::RemoteWriteBodies;
 use config::{Config, Destination, Http};
@@ -104,7 +103,7 @@ struct RemoteWrite {
     attempts: Attempts,
     metadata: Option<Metadata>,
     body_size_max: ByteSize,
-    too_large: TooLarge,
+    terms: Terms,
     parallelism: usize,
     points_per_request: usize,
     /// What a point took lately, in bytes of a message, rounded up.
@@ -180,7 +179,11 @@ impl RemoteWrite {
             attempts: Attempts::default(),
             metadata: config.send_metadata.then(Metadata::default),
             body_size_max: config.max_batch_size_bytes,
-            too_large: config.when_too_large,
+            terms: Terms {
+                too_large: config.when_too_large,
+                retried: config.retry_statuses.clone().unwrap_or_else(RetryStatuses::of_remote_write),
+                stores_the_rest: config.preset.is_some_and(Preset::stores_the_rest),
+            },
             parallelism: config.parallelism(),
             points_per_request: config.max_samples_per_send,
             point_size: AtomicUsize::new(0),
@@ -260,7 +263,7 @@ impl RemoteWrite {
         let response = self.post.send(body, headers).await?;
         let (head, text) = self.post.explanation(response).await;
         let answer = Answer { status: head.status, headers: &head.headers, body: &text };
-        let verdict = answer::judge(&answer, (format, counts), self.too_large, self.post.now());
+        let verdict = answer::judge(&answer, (format, counts), &self.terms, self.post.now());
         if !matches!(verdict, Verdict::Failed(ExportError::Retry { .. })) {
             self.attempts.settle(request);
         }
@@ -363,6 +366,13 @@ impl Exporter for RemoteWrite {
         let size = self.point_size.load(Ordering::Relaxed).max(1);
         let fitting = usize::try_from(self.body_size_max.0 / 2).unwrap_or(usize::MAX) / size;
         points.div_ceil(self.points_per_request.min(fitting.max(1))).clamp(1, self.parallelism)
+    }
+
+    /// Series that have one name and the same labels there are one.
+    fn streams(&self, batch: &Batch) -> Option<Vec<usize>> {
+        let format = self.negotiation.format();
+        let mut state = self.memory.lock();
+        Some(batch.iter().map(|point| self.memory.stream(&mut state, &point.series, format)).collect())
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {

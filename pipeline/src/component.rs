@@ -185,6 +185,13 @@ pub trait Exporter: Send + Sync {
         1
     }
 
+    /// For each point of a batch that is divided, a number that is the same for points that are one series to the other
+    /// side; `None` where series are the same there as here.
+    fn streams(&self, batch: &Batch) -> Option<Vec<usize>> {
+        let _ = batch;
+        None
+    }
+
     /// Called once after the last export: close what was opened.
     fn stop(&self) -> BoxFuture<'_, ()>;
 }

@@ -78,6 +78,11 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
     }
 }
 
+/// What a sum has grown by; of one that is no number, or infinite, nobody can tell.
+fn less(now: Option<f64>, before: Option<f64>) -> Option<f64> {
+    now.zip(before).map(|(now, before)| now - before).filter(|growth| growth.is_finite())
+}
+
 fn histogram_grown(now: &Histogram, before: &Histogram) -> Option<Histogram> {
     if !have_same_buckets(now, before) {
         return None;
@@ -85,7 +90,7 @@ fn histogram_grown(now: &Histogram, before: &Histogram) -> Option<Histogram> {
     let counts = now.bucket_counts.iter().zip(&before.bucket_counts);
     Some(Histogram {
         count: now.count.checked_sub(before.count)?,
-        sum: now.sum.zip(before.sum).map(|(now, before)| now - before),
+        sum: less(now.sum, before.sum),
         min: now.min,
         max: now.max,
         bounds: now.bounds.clone(),

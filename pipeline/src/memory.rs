@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// The first version's number for "no limit" is the largest there is, less a page; nobody has as much memory.
@@ -15,10 +17,16 @@ const VERSION_1: &str = "sys/fs/cgroup/memory";
 /// Bytes of anonymous memory resident now: what the process has allocated and touched.
 ///
 /// What is mapped from files is left out: the kernel can take it back at any time, so it kills nobody for it.
-/// `None` where the kernel does not say. One read of a line; takes a microsecond or two.
-pub(crate) fn anonymous_bytes() -> Option<u64> {
-    parse_anonymous_pages(&std::fs::read_to_string("/proc/self/statm").ok()?)
-        .map(|pages| pages * page_bytes())
+/// `None` where the kernel does not say. One read of a line; takes a microsecond or two. The file stays open: when
+/// it is asked for, there may be no more files to open.
+pub(crate) fn anonymous_bytes() -> impl Fn() -> Option<u64> + Send + Sync + 'static {
+    let statm = File::open("/proc/self/statm");
+    move || {
+        let mut line = [0; 256];
+        let length = statm.as_ref().ok()?.read_at(&mut line, 0).ok()?;
+        let line = std::str::from_utf8(line.get(..length)?).ok()?;
+        parse_anonymous_pages(line).map(|pages| pages * page_bytes())
+    }
 }
 
 /// How much memory there is for this process: the least of what its control groups may have and of what the

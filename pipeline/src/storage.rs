@@ -25,19 +25,21 @@ mod upkeep;
 mod writer;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::ops::{AddAssign, SubAssign};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use std::{fmt, fs};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use opentelemetry::metrics::Meter;
+use tracing::warn;
 
 use self::log::Time;
 use crate::clock::Clock;
 use crate::component::BoxError;
+use crate::errors::chain;
 
 pub use config::{Config, Fsync, Mode, Unclaimed, WhenFull, WhenUnwritable};
 pub use log::Log;
@@ -126,7 +128,7 @@ impl Storages {
             });
         };
         let mut others = self.configs.iter().filter(|(other, _)| *other != id);
-        match others.find(|(_, other)| other.directory == config.directory) {
+        match others.find(|(_, other)| folder::is_same(other, config)) {
             Some((other, _)) => {
                 Err(format!("`{id}` and `{other}` have the same `directory`: one of them would do"))
             }
@@ -134,15 +136,14 @@ impl Storages {
         }
     }
 
-    /// Opens the log of the storage with this id, or gives the one that is open in its folder, which from then on
-    /// keeps to the limits of this configuration.
+    /// Opens the log of the storage with this id, or gives the one that is open in its folder, which keeps to its limits
+    /// until [`apply`](Self::apply).
     pub async fn open(&self, id: &str, meter: &Meter, clock: &Clock) -> Result<Arc<Log>, BoxError> {
         self.check(id)?;
         let config = self.configs[id].clone();
         let mut open = self.open.lock().await;
         let path = folder::path(&config)?;
         if let Some(log) = open.get(&path).and_then(Weak::upgrade) {
-            log.apply(&config);
             return Ok(log);
         }
         let opened = {
@@ -156,6 +157,35 @@ impl Storages {
         open.retain(|_, log| log.strong_count() > 0);
         open.insert(path, Arc::downgrade(&log));
         Ok(log)
+    }
+}
+
+impl Storages {
+    /// Lets logs that were open before keep to the limits that are in service now.
+    pub async fn apply(&self) {
+        let open = self.open.lock().await;
+        for config in self.configs.values() {
+            let path = fs::canonicalize(&config.directory).ok();
+            if let Some(log) = path.and_then(|path| open.get(&path)).and_then(Weak::upgrade) {
+                log.apply(config);
+            }
+        }
+    }
+
+    /// Opens what no exporter has opened and still holds data, so that it is heard of, shown, and let go of in its
+    /// time; each that cannot be opened is said.
+    pub async fn open_left(&self, meter: &Meter, clock: &Clock) -> Vec<Arc<Log>> {
+        let mut left = Vec::new();
+        for (id, config) in self.configs.iter().filter(|(_, config)| folder::has_data(config)) {
+            match self.open(id, meter, clock).await {
+                Ok(log) => left.push(log),
+                Err(error) => {
+                    let (directory, error) = (&config.directory, chain(&*error));
+                    warn!(storage = %id, %directory, %error, "storage that no exporter uses cannot be opened");
+                }
+            }
+        }
+        left
     }
 }
 

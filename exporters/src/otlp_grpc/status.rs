@@ -37,13 +37,24 @@ pub(super) fn judge(status: &Status, retry_exhausted: bool) -> ExportError {
     }
 }
 
-/// Whether a message was larger than its reader takes, as the gRPC libraries say it.
+/// How gRPC libraries, and our own receiver, say that a message is larger than they take; in lower case.
+const TOO_LARGE: &[&str] = &[
+    "message length too large",
+    "larger than max",
+    "message is larger than",
+    "message exceeds",
+    "exceeds maximum",
+    "exceeds the maximum",
+    "exceeds the configured maximum",
+    "size limit",
+];
+
+/// Whether a message was larger than its reader takes.
 pub(super) fn is_too_large(status: &Status) -> bool {
+    let message = status.message().to_lowercase();
     matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted)
         && retry_delay(status).is_none()
-        && ["message length too large", "larger than max", "size limit"]
-            .iter()
-            .any(|text| status.message().contains(text))
+        && TOO_LARGE.iter().any(|text| message.contains(text))
 }
 
 /// `UNAVAILABLE: what the other side said`.
@@ -170,12 +181,18 @@ mod tests {
                 "Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes",
             ),
             (Code::ResourceExhausted, "grpc: received message larger than max (5 vs. 4)"),
+            (Code::ResourceExhausted, "gRPC message exceeds maximum size 4194304: 5000000"),
+            (Code::ResourceExhausted, "Received message exceeds the maximum configured message size."),
+            (Code::ResourceExhausted, "Message is larger than 4 bytes"),
         ] {
             let status = Status::new(code, message);
             assert!(is_too_large(&status));
             assert!(matches!(judge(&status, true), ExportError::Drop { .. }));
         }
         assert!(!is_too_large(&Status::new(Code::Unavailable, "larger than max")));
+        for message in ["data refused due to high memory usage", "the queue is full", "quota exceeded"] {
+            assert!(!is_too_large(&Status::new(Code::ResourceExhausted, message)), "{message}");
+        }
     }
 
     #[test]

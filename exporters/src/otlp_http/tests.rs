@@ -257,3 +257,13 @@ fn secrets_do_not_print() {
 fn the_example_works() {
     assert_eq!(problems(&ENTRY, ENTRY.example), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_backend_that_stores_the_rest_is_not_sent_the_rest_again() {
+    let text = "the sample has been rejected (err-mimir-sample-out-of-order)";
+    assert_eq!(outcome(Reply::new(400, "", text), "preset: mimir").await, "1 rejected");
+    let (halved, _) = export(Reply::new(400, "", text), "preset: prometheus").await;
+    assert!(matches!(halved, Err(ExportError::Bad { .. })));
+    let (other, _) = export(Reply::new(400, "", "err-mimir-label-invalid"), "preset: mimir").await;
+    assert!(matches!(other, Err(ExportError::Bad { .. })));
+}

@@ -41,6 +41,17 @@ pub(crate) struct Bounds {
 #[derive(Debug)]
 pub(crate) struct ByBounds<T> {
     shared: HashMap<Box<[u64]>, Weak<T>>,
+    new: Pace,
+}
+
+/// Fewer new ones are not worth a look.
+const PACE_MIN: usize = 16;
+
+/// When a map of weak handles is to be rid of dead ones: as often as half of it is new, so that each handle is looked at
+/// a few times, however large the map is.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    added: usize,
 }
 
 /// Finds the shared bounds.
@@ -176,7 +187,7 @@ impl<T> ByBounds<T> {
             return shared;
         }
         let made = Arc::new(make(values));
-        if self.shared.len() == self.shared.capacity() {
+        if self.new.is_due(self.shared.len()) {
             self.shared.retain(|_, shared| shared.strong_count() > 0);
         }
         self.shared.insert(key, Arc::downgrade(&made));
@@ -186,6 +197,18 @@ impl<T> ByBounds<T> {
 
 impl<T> Default for ByBounds<T> {
     fn default() -> Self {
-        Self { shared: HashMap::new() }
+        Self { shared: HashMap::new(), new: Pace::default() }
+    }
+}
+
+impl Pace {
+    /// Counts one more of so many; says whether to look for dead ones now.
+    pub(crate) fn is_due(&mut self, len: usize) -> bool {
+        self.added += 1;
+        let is_due = self.added > PACE_MIN.max(len / 2);
+        if is_due {
+            self.added = 0;
+        }
+        is_due
     }
 }

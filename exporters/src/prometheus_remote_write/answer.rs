@@ -7,7 +7,7 @@ use pipeline::component::ExportError;
 
 use super::{Counts, Format};
 use crate::push::TooLarge;
-use crate::push::answer::Answer;
+use crate::push::answer::{Answer, RetryStatuses};
 
 /// What an answer says was taken, in headers that only receivers of 2.0 send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,11 +53,20 @@ impl Written {
     }
 }
 
+/// What is known beforehand about the other side, and wanted of it.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) too_large: TooLarge,
+    pub(super) retried: RetryStatuses,
+    /// With a 400 because of points that come too late it has stored the others.
+    pub(super) stores_the_rest: bool,
+}
+
 /// Judges an answer to a request in this format (Remote Write 1.0 and 2.0, retries and partial writes).
 pub(super) fn judge(
     answer: &Answer<'_>,
     (format, sent): (Format, Counts),
-    too_large: TooLarge,
+    terms: &Terms,
     now: SystemTime,
 ) -> Verdict {
     let written = Written::read(answer.headers);
@@ -73,13 +82,10 @@ pub(super) fn judge(
         (Format::V2, 400) if written.is_there() => {
             Verdict::PartlyTaken { refused: written.refused(sent), reason: answer.reason() }
         }
-        (_, 400) => Verdict::Failed(ExportError::Bad { reason: answer.reason() }),
-        (_, 413) => Verdict::Failed(too_large.judge(answer.reason())),
-        (_, 429 | 500..=599) => {
-            let after = answer.retry_after(now);
-            Verdict::Failed(ExportError::Retry { after, reason: answer.reason() })
-        }
-        _ => Verdict::Failed(ExportError::Drop { reason: answer.reason() }),
+        _ => match answer.too_late().filter(|_| terms.stores_the_rest) {
+            Some(refused) => Verdict::PartlyTaken { refused, reason: answer.reason() },
+            None => Verdict::Failed(answer.judge(terms.too_large, &terms.retried, now)),
+        },
     }
 }
 
@@ -93,6 +99,11 @@ mod tests {
 
     const SENT: Counts = Counts { samples: 5, histograms: 2, exemplars: 1 };
 
+    fn terms() -> Terms {
+        let retried = RetryStatuses::of_remote_write();
+        Terms { too_large: TooLarge::Drop, retried, stores_the_rest: false }
+    }
+
     fn verdict(format: Format, status: u16, headers: &[(&'static str, &'static str)]) -> String {
         let headers: HeaderMap = headers
             .iter()
@@ -100,7 +111,7 @@ mod tests {
             .collect();
         let answer =
             Answer { status: StatusCode::from_u16(status).unwrap(), headers: &headers, body: b"text" };
-        match judge(&answer, (format, SENT), TooLarge::Drop, SystemTime::UNIX_EPOCH) {
+        match judge(&answer, (format, SENT), &terms(), SystemTime::UNIX_EPOCH) {
             Verdict::Taken => String::from("taken"),
             Verdict::PartlyTaken { refused, .. } => format!("{refused} refused"),
             Verdict::UnknownFormat { .. } => String::from("unknown format"),
@@ -179,7 +190,27 @@ mod tests {
     fn what_is_too_large_is_split_where_that_is_wanted() {
         let headers = HeaderMap::new();
         let answer = Answer { status: StatusCode::PAYLOAD_TOO_LARGE, headers: &headers, body: b"" };
-        let verdict = judge(&answer, (Format::V1, SENT), TooLarge::Split, SystemTime::UNIX_EPOCH);
+        let terms = Terms { too_large: TooLarge::Split, ..terms() };
+        let verdict = judge(&answer, (Format::V1, SENT), &terms, SystemTime::UNIX_EPOCH);
         assert!(matches!(verdict, Verdict::Failed(ExportError::Split { .. })));
+        let body = b"too big data size exceeding -maxInsertRequestSize";
+        let answer = Answer { status: StatusCode::BAD_REQUEST, headers: &headers, body };
+        let verdict = judge(&answer, (Format::V1, SENT), &terms, SystemTime::UNIX_EPOCH);
+        assert!(matches!(verdict, Verdict::Failed(ExportError::Split { .. })));
+    }
+
+    #[test]
+    fn who_stores_the_rest_is_not_asked_again_because_of_what_comes_too_late() {
+        let headers = HeaderMap::new();
+        let judged = |stores_the_rest, body: &[u8]| {
+            let answer = Answer { status: StatusCode::BAD_REQUEST, headers: &headers, body };
+            let terms = Terms { stores_the_rest, ..terms() };
+            judge(&answer, (Format::V1, SENT), &terms, SystemTime::UNIX_EPOCH)
+        };
+        let late = b"the sample has been rejected (err-mimir-sample-out-of-order)";
+        assert!(matches!(judged(true, late), Verdict::PartlyTaken { refused: 1, .. }));
+        assert!(matches!(judged(true, b"2 samples are too old"), Verdict::PartlyTaken { refused: 2, .. }));
+        assert!(matches!(judged(true, b"invalid label"), Verdict::Failed(ExportError::Bad { .. })));
+        assert!(matches!(judged(false, late), Verdict::Failed(ExportError::Bad { .. })));
     }
 }

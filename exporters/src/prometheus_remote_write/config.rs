@@ -16,6 +16,7 @@ use crate::prometheus::identity::{Names, Rules};
 use crate::prometheus::naming::{Strategy, Translation};
 use crate::prometheus::selection::Selection;
 use crate::push::TooLarge;
+use crate::push::answer::RetryStatuses;
 use crate::push::compression::Params;
 use crate::push::connection::Cookies;
 use crate::push::headers::Headers;
@@ -76,6 +77,9 @@ pub(super) struct Config {
     pub(super) max_samples_per_send: usize,
     /// What to do when the other side answers 413.
     pub(super) when_too_large: TooLarge,
+    /// The statuses after which the same request is sent again; 429 and all from 500 on where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retry_statuses: Option<RetryStatuses>,
     /// Refused: a queue on disk is `sending_queue.storage`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) wal: Option<Wal>,
@@ -200,6 +204,7 @@ impl Default for Config {
             max_batch_request_parallelism: None,
             max_samples_per_send: 2000,
             when_too_large: TooLarge::Drop,
+            retry_statuses: None,
             wal: None,
             proxy_url: http.proxy_url,
             include_metadata_keys: Vec::new(),
@@ -313,6 +318,24 @@ impl Config {
         strategy(self.translation_strategy, self.add_metric_suffixes)
     }
 
+    /// External labels that would be one label with another of a series, as they are written in the message chosen.
+    fn clashing_labels(&self) -> Vec<(&str, String)> {
+        let rules = self.rules();
+        let mut written = BTreeMap::new();
+        let mut clashing = Vec::new();
+        for name in self.external_labels.keys().filter(|name| !name.is_empty() && !name.starts_with("__")) {
+            let label = rules.labels.name(name, self.format().escaping());
+            if matches!(&*label, "le" | "quantile") {
+                let message = format!("`{label}` is the label of buckets or quantiles: choose another name");
+                clashing.push((name.as_str(), message));
+            } else if let Some(other) = written.insert(label.clone(), name) {
+                let message = format!("is written as `{label}`, and so is `{other}`: choose another name");
+                clashing.push((name.as_str(), message));
+            }
+        }
+        clashing
+    }
+
     /// What is wrong, besides the connection.
     pub(super) fn problems(&self, section: &Section) -> Vec<Problem> {
         let mut problems = self.retry().problems(section);
@@ -320,6 +343,7 @@ impl Config {
             Some(queue) => problems.extend(queue.problems(section)),
             None => problems.extend(self.remote_write_queue.problems(section)),
         }
+        problems.extend(self.retry_statuses.iter().flat_map(|statuses| statuses.problems(section)));
         let mut report = |key: &str, message: String| problems.push(section.problem(key, message));
         if self.strategy().keeps_utf8() && self.format() == Format::V1 {
             let message = "Remote Write 1.0 has no UTF-8 names: set `protobuf_message: \
@@ -329,6 +353,9 @@ impl Config {
         for name in self.external_labels.keys().filter(|name| name.is_empty() || name.starts_with("__")) {
             let message = "expected the name of a label that does not start with `__`";
             report(&format!("external_labels.{name}"), message.to_owned());
+        }
+        for (name, message) in self.clashing_labels() {
+            report(&format!("external_labels.{name}"), message);
         }
         for (name, _) in self.external_labels.iter().filter(|(_, value)| value.is_empty()) {
             report(&format!("external_labels.{name}"), String::from("expected a value that is not empty"));

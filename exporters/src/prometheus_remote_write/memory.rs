@@ -17,7 +17,7 @@ use super::targets::Targets;
 use crate::prometheus::escaping::Escaping;
 use crate::prometheus::identity::{Identity, MetricType, Rules, is_literal};
 use crate::prometheus::labels::Labels;
-use crate::prometheus::stored::ByBounds;
+use crate::prometheus::stored::{ByBounds, Pace};
 
 /// The name of the series that tells of a resource.
 pub(super) const TARGET_INFO: &str = "target_info";
@@ -45,6 +45,7 @@ pub(super) struct State {
     /// By name and labels, a format each.
     identities: [Identities; 2],
     families: HashMap<(Box<str>, MetricType), Weak<Family>>,
+    new_families: Pace,
     pub(super) layouts: ByBounds<Layout>,
     pub(super) targets: Targets,
     /// Counts plans.
@@ -72,6 +73,7 @@ static UNKNOWN: Slot = Slot::Unknown;
 #[derive(Debug, Default)]
 struct Identities {
     by_hash: HashMap<u64, Vec<Weak<Rendered>>>,
+    new: Pace,
     hasher: foldhash::fast::RandomState,
 }
 
@@ -81,6 +83,7 @@ impl Memory {
             series: PerSeries::default(),
             identities: Default::default(),
             families: HashMap::new(),
+            new_families: Pace::default(),
             layouts: ByBounds::default(),
             targets: Targets::default(),
             plans: 0,
@@ -106,6 +109,19 @@ impl Memory {
             state.series.get_or_insert_with(series, Slots::default)[format as usize] = slot;
         }
         state.series.get(series).map_or(&UNKNOWN, |slots| &slots[format as usize])
+    }
+
+    /// A number that is the same for series that are one to the other side.
+    pub(super) fn stream(&self, state: &mut State, series: &Series, format: Format) -> usize {
+        match self.slot(state, series, format) {
+            // By address; mixed, as the low bits are the same in all.
+            Slot::Rendered(rendered) => {
+                let address = Arc::as_ptr(&rendered.order).addr() as u64;
+                (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
+            }
+            // It is not sent.
+            Slot::Left(_) | Slot::Unknown => 0,
+        }
     }
 
     fn render(&self, state: &mut State, series: &Series, format: Format) -> Slot {
@@ -166,7 +182,7 @@ impl State {
             return family;
         }
         let family = Arc::new(Family::new(&identity.family, identity.metric_type, &identity.unit, help));
-        if self.families.len() == self.families.capacity() {
+        if self.new_families.is_due(self.families.len()) {
             self.families.retain(|_, family| family.strong_count() > 0);
         }
         self.families.insert(key, Arc::downgrade(&family));
@@ -189,6 +205,7 @@ impl State {
         if self.sweep_from == 0 {
             self.rested = Instant::now();
             self.targets.sweep();
+            self.identities.iter_mut().for_each(Identities::sweep);
             if std::mem::take(&mut self.has_conflicts) {
                 self.forget_conflicts();
             }
@@ -223,16 +240,24 @@ impl Identities {
                 }
             }
         }
-        if self.by_hash.len() == self.by_hash.capacity() {
-            self.by_hash.retain(|_, holders| {
-                holders.retain(|holder| holder.strong_count() > 0);
-                !holders.is_empty()
-            });
+        if self.new.is_due(self.by_hash.len()) {
+            self.sweep();
         }
         for hash in hashes {
-            self.by_hash.entry(hash).or_default().push(Arc::downgrade(rendered));
+            let holders = self.by_hash.entry(hash).or_default();
+            // A series that comes and goes does not pile up.
+            holders.retain(|holder| holder.strong_count() > 0);
+            holders.push(Arc::downgrade(rendered));
         }
         Ok(rendered.clone())
+    }
+
+    /// Forgets who is gone.
+    fn sweep(&mut self) {
+        self.by_hash.retain(|_, holders| {
+            holders.retain(|holder| holder.strong_count() > 0);
+            !holders.is_empty()
+        });
     }
 
     fn hash(&self, rendered: &Rendered, part: Part) -> u64 {
@@ -250,5 +275,51 @@ impl Order {
 
     pub(super) fn mark_sent(&self, time_ms: i64) {
         self.sent_ms.fetch_max(time_ms, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(value: &str) -> Arc<Rendered> {
+        let labels = Labels::from([(String::from("a"), value.to_owned())]);
+        let family = Arc::new(Family::new("x", MetricType::Gauge, "", ""));
+        Arc::new(Rendered::new(family, &labels, Arc::new(Order::new())))
+    }
+
+    fn held(identities: &Identities) -> usize {
+        identities.by_hash.values().map(Vec::len).sum()
+    }
+
+    #[test]
+    fn a_series_that_comes_and_goes_does_not_pile_up() {
+        let mut identities = Identities::default();
+        for _ in 0..1000 {
+            let series = rendered("b");
+            assert!(Arc::ptr_eq(&identities.claim(&series, &[Part::Whole]).unwrap(), &series));
+        }
+        assert_eq!(held(&identities), 1);
+    }
+
+    #[test]
+    fn who_is_gone_is_forgotten_and_who_lives_is_not() {
+        let mut identities = Identities::default();
+        let kept = rendered("kept");
+        identities.claim(&kept, &[Part::Whole]).unwrap();
+        for index in 0..10_000 {
+            identities.claim(&rendered(&index.to_string()), &[Part::Whole]).unwrap();
+            assert!(held(&identities) <= 40, "{index}");
+        }
+        assert!(Arc::ptr_eq(&identities.claim(&rendered("kept"), &[Part::Whole]).unwrap(), &kept));
+        identities.sweep();
+        assert_eq!(held(&identities), 1);
+    }
+
+    #[test]
+    fn many_that_live_are_seldom_looked_through() {
+        let mut pace = Pace::default();
+        let looked_at: usize = (0..100_000).filter(|len| pace.is_due(*len)).sum();
+        assert!(looked_at < 400_000, "{looked_at}");
     }
 }

@@ -85,7 +85,23 @@ impl<'a> Writer<'a> {
         &self.batch.as_slice()[entry.point as usize]
     }
 
-    fn write_item(&mut self, entries: &'a [Entry], message: &mut impl Message<'a>) {
+    /// Two metrics of one name may have different kinds of histograms: each point goes out in its own form.
+    fn write_item(&mut self, mut entries: &'a [Entry], message: &mut impl Message<'a>) {
+        while let Some(first) = entries.first() {
+            let is_exponential = self.is_exponential(first);
+            let is_alike = |entry: &&Entry| self.is_exponential(entry) == is_exponential;
+            let (alike, others) = entries.split_at(entries.iter().take_while(is_alike).count());
+            self.write_alike(alike, message);
+            entries = others;
+        }
+    }
+
+    fn is_exponential(&self, entry: &Entry) -> bool {
+        matches!(self.point(entry).series.metric().kind, Kind::ExponentialHistogram { .. })
+    }
+
+    /// Writes points that are all exponential histograms, or none of them.
+    fn write_alike(&mut self, entries: &'a [Entry], message: &mut impl Message<'a>) {
         let rendered = self.plan.items[entries[0].item as usize].as_ref();
         let kind = self.point(&entries[0]).series.metric().kind;
         match self.forms.of(kind, self.plan.format) {
@@ -148,7 +164,9 @@ impl<'a> Writer<'a> {
         }
         sort(&mut self.exemplars);
         let name = Name { rendered, part: Part::Whole, extra: None };
-        message.samples(name, &self.samples, &self.exemplars);
+        if !self.samples.is_empty() {
+            message.samples(name, &self.samples, &self.exemplars);
+        }
     }
 
     fn write_native(&mut self, rendered: &'a Rendered, entries: &[Entry], message: &mut impl Message<'a>) {
@@ -169,7 +187,9 @@ impl<'a> Writer<'a> {
         }
         sort(&mut self.exemplars);
         let name = Name { rendered, part: Part::Whole, extra: None };
-        message.histograms(name, &histograms, &self.exemplars);
+        if !histograms.is_empty() {
+            message.histograms(name, &histograms, &self.exemplars);
+        }
     }
 
     /// Each bucket's series with all its points, as long as the bounds stay.

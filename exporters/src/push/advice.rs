@@ -69,6 +69,36 @@ pub(crate) fn is_about_points(text: &str) -> bool {
     ABOUT_POINTS.iter().any(|words| text.contains(words))
 }
 
+/// How backends speak of points that come too late for their series, in lower case.
+const ABOUT_ORDER: &[&str] = &[
+    "out of order",
+    "out-of-order",
+    "out of bounds",
+    "too old",
+    "too-old",
+    "too far behind",
+    "duplicate sample",
+    "duplicate-timestamp",
+];
+
+/// Whether a text is about points that come too late, or twice.
+pub(crate) fn is_about_order(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ABOUT_ORDER.iter().any(|words| text.contains(words))
+}
+
+/// How many points a text says were refused (`3 samples ...`, `3 out of order`); at least one.
+pub(crate) fn refused(text: &str) -> u64 {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let told = words.windows(2).find_map(|pair| {
+        let is_counted = ["sample", "data", "point", "out", "duplicate", "too"]
+            .iter()
+            .any(|word| pair[1].starts_with(word));
+        pair[0].parse().ok().filter(|_| is_counted)
+    });
+    told.unwrap_or(1).max(1)
+}
+
 /// Whether a text says that the request is too large, as VictoriaMetrics and the OpenTelemetry Collector do with a 400.
 pub(crate) fn is_about_size(text: &str) -> bool {
     let text = text.to_lowercase();
@@ -79,4 +109,42 @@ pub(crate) fn is_about_size(text: &str) -> bool {
 pub(crate) fn is_about_form(text: &str) -> bool {
     let text = text.to_lowercase();
     ["unsupported co", "encoding isn't supported", "no org id"].iter().any(|words| text.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_is_counted_where_the_text_tells_and_is_one_at_least() {
+        for (text, expected) in [
+            (
+                "err-mimir-sample-out-of-order: the affected sample has timestamp 1700000000 and is from series a",
+                1,
+            ),
+            ("3 samples are out of order", 3),
+            ("dropped 12 out of order samples", 12),
+            ("0 samples too old", 1),
+            ("", 1),
+        ] {
+            assert_eq!(refused(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_comes_too_late_is_known_by_the_words_of_backends() {
+        for text in [
+            "the sample has been rejected (err-mimir-sample-out-of-order)",
+            "err-mimir-sample-timestamp-too-old",
+            "err-mimir-sample-duplicate-timestamp",
+            "Out of order sample from remote write",
+            "duplicate sample for timestamp",
+            "too old sample",
+            "out of bounds",
+            "entry too far behind",
+        ] {
+            assert!(is_about_order(text), "{text}");
+        }
+        assert!(!is_about_order("err-mimir-label-invalid"));
+    }
 }

@@ -8,7 +8,9 @@ use http::{HeaderMap, StatusCode, Uri};
 use pipeline::component::ExportError;
 use serde::{Deserialize, Serialize};
 
-use super::advice::{advice, advice_on_status, is_about_form, is_about_points, is_about_size};
+use super::advice::{
+    advice, advice_on_status, is_about_form, is_about_order, is_about_points, is_about_size, refused,
+};
 use super::{TooLarge, printable, words};
 
 /// Longer waits are not believed.
@@ -36,6 +38,15 @@ impl Default for RetryStatuses {
 }
 
 impl RetryStatuses {
+    pub(crate) fn contains(&self, status: u16) -> bool {
+        self.0.contains(&status)
+    }
+
+    /// Those of Remote Write: 429, and all that say it is the server's fault.
+    pub(crate) fn of_remote_write() -> Self {
+        Self([429].into_iter().chain(500..600).collect())
+    }
+
     /// What is wrong with them.
     pub(crate) fn problems(&self, section: &Section) -> Vec<Problem> {
         let wrong = self.0.iter().enumerate().filter(|(_, status)| !(400..600).contains(*status));
@@ -60,12 +71,16 @@ impl Answer<'_> {
             413 => too_large.judge(reason),
             400 if is_about_size(&text) => too_large.judge(reason),
             500 if is_about_points(&text) => ExportError::Bad { reason },
-            status if retried.0.contains(&status) => {
-                ExportError::Retry { after: self.retry_after(now), reason }
-            }
+            status if retried.contains(status) => ExportError::Retry { after: self.retry_after(now), reason },
             400 if !is_about_form(&text) => ExportError::Bad { reason },
             _ => ExportError::Drop { reason },
         }
+    }
+
+    /// How many points a 400 says come too late; `None` where it is about something else.
+    pub(crate) fn too_late(&self) -> Option<u64> {
+        let text = self.text();
+        (self.status == StatusCode::BAD_REQUEST && is_about_order(&text)).then(|| refused(&text))
     }
 
     /// When the other side wants to be asked again.

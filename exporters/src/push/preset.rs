@@ -93,6 +93,13 @@ impl Preset {
         }
     }
 
+    /// Whether it stores the other points of a request that it answers with 400 because some come too late.
+    ///
+    /// Then a second attempt would find those that are stored to be too late, too.
+    pub(crate) fn stores_the_rest(self) -> bool {
+        matches!(self, Self::GrafanaCloud | Self::Mimir)
+    }
+
     /// What is wrong with a request that has no more than these credentials.
     pub(crate) fn unauthorized(self, has_authorization: bool) -> Option<&'static str> {
         (self == Self::GrafanaCloud && !has_authorization).then_some(

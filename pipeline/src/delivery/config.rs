@@ -138,6 +138,10 @@ impl QueueConfig {
             problems.push(section.problem(&format!("sending_queue.{key}"), text));
         };
         if !self.enabled {
+            if self.storage.is_some() {
+                let text = "without a queue nothing is kept there; take out this or `enabled: false`";
+                report("storage", text.to_owned());
+            }
             return problems;
         }
         if self.storage.is_some() && self.wait_for_result {
@@ -271,6 +275,7 @@ mod tests {
         );
         check("sending_queue: {num_consumers: 0, enabled: false}", &[]);
         check("sending_queue: {storage: file_storage/x}", &[]);
+        check("sending_queue: {storage: x, enabled: false}", &["sending_queue.storage"]);
         check("sending_queue: {storage: x, wait_for_result: true}", &["sending_queue.wait_for_result"]);
         check(
             "sending_queue: {batch: {flush_timeout: 0, max_size: 10}}",

@@ -112,7 +112,8 @@ impl Dispatch {
         let parts = catch_unwind(AssertUnwindSafe(|| self.exporter.parts(batch.len()))).unwrap_or(1);
         // Points of one series stay together, so each part has its own way and its own time.
         let parts = if parts > 1 {
-            divide(batch, parts).into_iter().map(|part| vec![(Arc::new(part), None)]).collect()
+            let streams = catch_unwind(AssertUnwindSafe(|| self.exporter.streams(&batch))).unwrap_or(None);
+            divide(batch, streams, parts).into_iter().map(|part| vec![(Arc::new(part), None)]).collect()
         } else {
             vec![vec![(batch, None)]]
         };

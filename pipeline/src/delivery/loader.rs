@@ -141,9 +141,9 @@ impl Loader {
             let records = match self.reader.read(next, READ_BYTES).await {
                 Ok(records) => records,
                 Err(error) => {
+                    // What loads next meets the same error, waits, and gives the rest up when it is asked again.
                     self.dispatch.journal.unreadable(&*error);
-                    tokio::time::sleep(READ_PAUSE).await;
-                    continue;
+                    break;
                 }
             };
             let records = self.up_to(asked.up_to, &records);

@@ -147,13 +147,31 @@ impl Default for Points {
     }
 }
 
-/// Divides a batch into so many, or fewer: all points of a series are in one, in their order.
-pub(super) fn divide(batch: Arc<Batch>, parts: usize) -> Vec<Batch> {
+/// Divides a batch into so many, or fewer: all points of a series, or of a stream, are in one, in their order.
+pub(super) fn divide(batch: Arc<Batch>, streams: Option<Vec<usize>>, parts: usize) -> Vec<Batch> {
+    let streams = streams.unwrap_or_default();
     let mut divided: Vec<Batch> = (0..parts).map(|_| Batch::with_capacity(batch.len() / parts + 1)).collect();
-    for point in Arc::unwrap_or_clone(batch) {
-        let part = point.series.slot() % parts;
+    for (index, point) in Arc::unwrap_or_clone(batch).into_iter().enumerate() {
+        let part = streams.get(index).copied().unwrap_or_else(|| point.series.slot()) % parts;
         divided[part].push(point);
     }
     divided.retain(|part| !part.is_empty());
     divided
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::scripted::points;
+
+    #[test]
+    fn a_stream_is_in_one_part_and_without_streams_a_series_is() {
+        let batch = Arc::new([points("a", 0..3), points("b", 3..5)].concat().into_iter().collect::<Batch>());
+        let sizes = |streams| divide(batch.clone(), streams, 2).iter().map(Batch::len).collect::<Vec<_>>();
+        assert_eq!(sizes(Some(vec![7; 5])), [5]);
+        assert_eq!(sizes(Some(vec![0, 1, 0, 1, 0])), [3, 2]);
+        assert_eq!(sizes(None).iter().sum::<usize>(), 5);
+        // A list that is too short leaves the others to their series.
+        assert_eq!(sizes(Some(Vec::new())), sizes(None));
+    }
 }

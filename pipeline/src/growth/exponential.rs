@@ -19,7 +19,7 @@ pub(crate) fn grown(
     share_zero(&mut now, &mut before);
     now.count = now.count.checked_sub(before.count)?;
     now.zero_count = now.zero_count.checked_sub(before.zero_count)?;
-    now.sum = now.sum.zip(before.sum).map(|(now, before)| now - before);
+    now.sum = super::less(now.sum, before.sum);
     subtract(&mut now.positive, &before.positive)?;
     subtract(&mut now.negative, &before.negative)?;
     Some(now)

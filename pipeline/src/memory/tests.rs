@@ -46,9 +46,9 @@ fn what_is_mapped_from_files_is_left_out() {
 
 #[test]
 fn what_is_allocated_and_touched_is_seen() {
-    let before = anonymous_bytes().unwrap();
+    let before = anonymous_bytes()().unwrap();
     let block = vec![7_u8; 64 << 20];
-    let after = anonymous_bytes().unwrap();
+    let after = anonymous_bytes()().unwrap();
     assert!(after > before + (48 << 20), "{before} {after}");
     drop(block);
 }

@@ -14,8 +14,9 @@ use tokio::time::Instant;
 
 use self::differ::{Differ, InitialValue};
 use super::matcher::{MatchType, Names};
-use super::streams::{Found, Report, Streams};
+use super::streams::{Found, Report, Streams, time_max};
 use crate::batch::Batch;
+use crate::clock::Clock;
 use crate::component::{BatchProcessor, Context, Entry, Processor, ProcessorEntry};
 use crate::metric::{Kind, Temporality};
 use crate::point::Point;
@@ -76,6 +77,7 @@ struct CumulativeToDelta {
     selection: Selection,
     streams: Streams<differ::Last>,
     differ: Differ,
+    clock: Clock,
     report: Report,
 }
 
@@ -125,6 +127,7 @@ fn made(config: &Config, section: &Section, context: &Context) -> Result<Process
         selection,
         streams: Streams::new(context.registry.clone(), config.max_streams, age_max),
         differ: Differ { initial_value: config.initial_value, begun_unix_nano: context.clock.unix_nano() },
+        clock: context.clock.clone(),
         report: Report::new(context),
     })))
 }
@@ -186,7 +189,7 @@ impl Selection {
 
 impl CumulativeToDelta {
     /// Whether the point goes on.
-    fn convert(&mut self, point: &mut Point, now: Instant) -> bool {
+    fn convert(&mut self, point: &mut Point, now: Instant, time_max: u64) -> bool {
         let stream = match self.streams.find(&point.series, now, |series| self.selection.delta_kind(series)) {
             Found::Passes => return true,
             Found::Stream(stream) => stream,
@@ -201,7 +204,16 @@ impl CumulativeToDelta {
             point.start_unix_nano = 0;
             return true;
         }
-        self.differ.convert(point, &mut stream.state, &mut self.report)
+        if point.time_unix_nano > time_max {
+            self.report.dropped("future");
+            return false;
+        }
+        let before = differ::Last::time(stream.state.as_ref());
+        let goes_on = self.differ.convert(point, &mut stream.state, &mut self.report);
+        if differ::Last::time(stream.state.as_ref()) != before {
+            stream.heard(now);
+        }
+        goes_on
     }
 }
 
@@ -209,7 +221,8 @@ impl BatchProcessor for CumulativeToDelta {
     fn process(&mut self, batch: &mut Batch) {
         batch.order_by_time();
         let now = Instant::now();
-        batch.retain(|point| self.convert(point, now));
+        let time_max = time_max(&self.clock);
+        batch.retain(|point| self.convert(point, now, time_max));
         self.report.flush(self.streams.tracked());
     }
 

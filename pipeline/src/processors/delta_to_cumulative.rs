@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use self::telemetry::Telemetry;
 use self::total::{Gaps, Total};
-use super::streams::{Found, Report, Streams, is_negative, unusable};
+use super::streams::{Found, Report, Streams, is_negative, time_max, unusable};
 use crate::batch::Batch;
+use crate::clock::Clock;
 use crate::component::{BatchProcessor, Context, Entry, Processor, ProcessorEntry};
 use crate::metric::{Kind, Temporality};
 use crate::point::Point;
@@ -45,6 +46,7 @@ struct Config {
 struct DeltaToCumulative {
     streams: Streams<Total>,
     gaps: Gaps,
+    clock: Clock,
     report: Report,
     telemetry: Telemetry,
 }
@@ -75,6 +77,7 @@ fn build(section: &Section, context: &Context) -> Result<Processor, Problems> {
         Ok(Processor::Batch(Box::new(DeltaToCumulative {
             streams: Streams::new(context.registry.clone(), max_streams, Some(max_stale.0)),
             gaps,
+            clock: context.clock.clone(),
             report: Report::new(context),
             telemetry: Telemetry::new(context, max_streams, max_stale.0),
         })))
@@ -83,7 +86,7 @@ fn build(section: &Section, context: &Context) -> Result<Processor, Problems> {
 
 impl DeltaToCumulative {
     /// Whether the point goes on.
-    fn convert(&mut self, point: &mut Point, now: Instant) -> bool {
+    fn convert(&mut self, point: &mut Point, now: Instant, time_max: u64) -> bool {
         let Some(kind) = cumulative_kind(&point.series) else { return true };
         self.telemetry.came();
         let stream = match self.streams.find(&point.series, now, |_| Some(kind)) {
@@ -103,13 +106,19 @@ impl DeltaToCumulative {
         }
         let is_monotonic = matches!(kind, Kind::Sum { is_monotonic: true, .. });
         let unusable = unusable(&point.value)
+            .or_else(|| total::unusable(&point.value))
+            .or_else(|| (point.time_unix_nano > time_max).then_some("future"))
             .or_else(|| (is_monotonic && is_negative(&point.value)).then_some("negative"));
         if let Some(reason) = unusable {
             self.report.dropped(reason);
             return false;
         }
         point.series = output;
-        total::add(point, &mut stream.state, self.gaps, &mut self.report)
+        let is_added = total::add(point, &mut stream.state, self.gaps, &mut self.report);
+        if is_added {
+            stream.heard(now);
+        }
+        is_added
     }
 }
 
@@ -117,7 +126,8 @@ impl BatchProcessor for DeltaToCumulative {
     fn process(&mut self, batch: &mut Batch) {
         batch.order_by_time();
         let now = Instant::now();
-        batch.retain(|point| self.convert(point, now));
+        let time_max = time_max(&self.clock);
+        batch.retain(|point| self.convert(point, now, time_max));
         self.telemetry.flush(&self.report, self.streams.tracked());
         self.report.flush(self.streams.tracked());
     }

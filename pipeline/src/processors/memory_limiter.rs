@@ -46,7 +46,7 @@ const RETRY_AFTER_SECONDS: std::ops::Range<f64> = 1.0..5.0;
 const PAUSE: Duration = Duration::from_mins(1);
 
 /// Tells how many bytes are in use; `None` where that cannot be known.
-type Measure = fn() -> Option<u64>;
+type Measure = Box<dyn Fn() -> Option<u64> + Send + Sync>;
 
 struct MemoryLimiter {
     id: String,
@@ -68,7 +68,7 @@ fn build(section: &Section, context: &Context) -> Result<Processor, Problems> {
     section.build(|config: Config| {
         let limits = config.limits(section, || memory::total_bytes(Path::new("/")))?;
         let age_max = config.check_interval.0.min(AGE_MAX);
-        let limiter = MemoryLimiter::new(context, limits, age_max, memory::anonymous_bytes);
+        let limiter = MemoryLimiter::new(context, limits, age_max, Box::new(memory::anonymous_bytes()));
         Ok(Processor::Gate(limiter))
     })
 }
@@ -109,8 +109,12 @@ impl MemoryLimiter {
     fn look(&self) {
         let Some(used) = (self.measure)() else {
             // Turning everything away for want of a number would be worse than having no limit.
+            self.is_above.store(false, Ordering::Relaxed);
             if self.said_unknown.speak().is_some() {
-                warn!(processor = self.id, "cannot read /proc/self/statm, so there is no limit on memory");
+                warn!(
+                    processor = self.id,
+                    "cannot read /proc/self/statm, so for now there is no limit on memory"
+                );
             }
             return;
         };

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use self::origin::{FirstPoint, Origin};
 use self::starts::Starts;
-use super::streams::{Found, Report, Streams};
+use super::streams::{Found, Report, Streams, time_max};
 use crate::batch::Batch;
+use crate::clock::Clock;
 use crate::component::{BatchProcessor, Context, Entry, Processor, ProcessorEntry};
 use crate::metric::{Kind, Temporality};
 use crate::point::Point;
@@ -61,6 +62,7 @@ enum Strategy {
 struct ByStream {
     streams: Streams<Origin>,
     first: FirstPoint,
+    clock: Clock,
     report: Report,
 }
 
@@ -110,19 +112,34 @@ fn made(config: &Config, section: &Section, context: &Context) -> Result<Process
         }
     };
     let streams = Streams::new(context.registry.clone(), config.max_streams, Some(config.gc_interval.0));
-    Ok(Processor::Batch(Box::new(ByStream { streams, first, report })))
+    Ok(Processor::Batch(Box::new(ByStream { streams, first, clock: context.clock.clone(), report })))
 }
 
 impl ByStream {
     /// Whether the point goes on.
-    fn start(&mut self, point: &mut Point, now: Instant) -> bool {
+    fn start(&mut self, point: &mut Point, now: Instant, time_max: u64) -> bool {
         if point.start_unix_nano != 0 {
             return true;
         }
         match self.streams.find(&point.series, now, counting_kind) {
             Found::Passes => true,
             Found::Stream(_) if point.is_stale() => true,
-            Found::Stream(stream) => self.first.start(point, &mut stream.state, &mut self.report),
+            // As where there is no room: nothing is learned of it.
+            Found::Stream(_) if point.time_unix_nano > time_max => {
+                let is_kept = self.first == FirstPoint::Kept;
+                if !is_kept {
+                    self.report.dropped("future");
+                }
+                is_kept
+            }
+            Found::Stream(stream) => {
+                let before = Origin::time(stream.state.as_ref());
+                let goes_on = self.first.start(point, &mut stream.state, &mut self.report);
+                if Origin::time(stream.state.as_ref()) != before {
+                    stream.heard(now);
+                }
+                goes_on
+            }
             // Without a start it is still of use; with too much in it, it is not.
             Found::Refused(_) if self.first == FirstPoint::Kept => true,
             Found::Refused(reason) => {
@@ -137,7 +154,8 @@ impl BatchProcessor for ByStream {
     fn process(&mut self, batch: &mut Batch) {
         batch.order_by_time();
         let now = Instant::now();
-        batch.retain(|point| self.start(point, now));
+        let time_max = time_max(&self.clock);
+        batch.retain(|point| self.start(point, now, time_max));
         self.report.flush(self.streams.tracked());
     }
 

@@ -15,11 +15,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(super) use self::report::Report;
+use crate::clock::Clock;
 use crate::metric::{Kind, Metric};
 use crate::per_series::PerSeries;
 use crate::point::Value;
 use crate::registry::{Full, Registry};
 use crate::series::Series;
+
+/// A point may be so far ahead of the clock; one from further away would make all that follow it too old.
+const AHEAD_NANOS_MAX: u64 = 600 * 1_000_000_000;
 
 /// The streams of one processor.
 pub(super) struct Streams<T> {
@@ -44,6 +48,7 @@ pub(super) struct Stream<T> {
     _input: Series,
     /// What its points belong to then.
     pub(super) output: Series,
+    /// When a point of it was last of use.
     seen: Instant,
     /// `None` before the first point, and after a silence of the greatest age.
     pub(super) state: Option<T>,
@@ -81,7 +86,6 @@ impl<T> Streams<T> {
                 if is_older(stream.seen, now, self.age_max) {
                     stream.state = None;
                 }
-                stream.seen = now;
                 Found::Stream(stream)
             }
             Some(Role::Passes) | None => Found::Passes,
@@ -130,6 +134,14 @@ impl<T> Streams<T> {
     }
 }
 
+impl<T> Stream<T> {
+    /// A point of it was of use. One that is not keeps no stream alive: had the last one a time far from now, all
+    /// that follow would be too old for ever.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.seen = now;
+    }
+}
+
 fn is_older(seen: Instant, now: Instant, age_max: Option<Duration>) -> bool {
     age_max.is_some_and(|age_max| now.duration_since(seen) > age_max)
 }
@@ -141,6 +153,11 @@ pub(super) fn of_kind(registry: &Registry, series: &Series, kind: Kind) -> Resul
     }
     let metric = registry.metric(Metric { kind, ..Metric::clone(series.metric()) });
     registry.series(series.resource(), series.scope(), &metric, series.attributes().clone())
+}
+
+/// The latest time that a point may have now.
+pub(super) fn time_max(clock: &Clock) -> u64 {
+    clock.unix_nano().saturating_add(AHEAD_NANOS_MAX)
 }
 
 /// Why a value cannot be counted with; `None` where it can.

@@ -47,6 +47,19 @@ pub(super) fn path(config: &Config) -> Result<PathBuf, BoxError> {
     Ok(found.map_err(|error| Caused::new(format!("cannot find the folder `{}`", path.display()), error))?)
 }
 
+/// Whether both have the same folder, however it is written.
+pub(super) fn is_same(one: &Config, other: &Config) -> bool {
+    let found = |config: &Config| fs::canonicalize(&config.directory);
+    one.directory == other.directory
+        || found(one).ok().zip(found(other).ok()).is_some_and(|(one, other)| one == other)
+}
+
+/// Whether there is something in the folder that was written.
+pub(super) fn has_data(config: &Config) -> bool {
+    let names = fs::read_dir(&config.directory).into_iter().flatten().flatten();
+    names.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|extension| extension == "log"))
+}
+
 /// Opens the folder and locks it, waiting so long for another process to let go of it.
 pub(super) fn open_folder(path: &Path, timeout: Duration) -> Result<Folder, BoxError> {
     let shown = path.display();

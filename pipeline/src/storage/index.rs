@@ -32,6 +32,8 @@ pub(super) struct Segment {
     pub(super) bytes: u64,
     /// Whether records may still be added.
     pub(super) is_active: bool,
+    /// The disk could not read all of it, so there may be more in it than is known.
+    pub(super) has_unreadable: bool,
     entries: Vec<Entry>,
     holds: Vec<Hold>,
     /// How many records are held, once for each reader.
@@ -67,7 +69,8 @@ impl Segment {
     pub(super) fn new(first: Sequence, bytes: u64, is_active: bool) -> Self {
         let name = Self::file_name(first);
         let (entries, holds) = (Vec::new(), Vec::new());
-        Self { name, last: first.saturating_sub(1), bytes, is_active, entries, holds, held: 0 }
+        let last = first.saturating_sub(1);
+        Self { name, last, bytes, is_active, has_unreadable: false, entries, holds, held: 0 }
     }
 
     /// Adds a record behind all others, held by these readers.
@@ -148,7 +151,12 @@ impl Segment {
     }
 
     pub(super) fn holds(&self, slot: Slot) -> bool {
-        self.holds.iter().any(|hold| hold.slot == slot && hold.backlog.records > 0)
+        self.holders().any(|holder| holder == slot)
+    }
+
+    /// The readers that hold something of it.
+    pub(super) fn holders(&self) -> impl Iterator<Item = Slot> {
+        self.holds.iter().filter(|hold| hold.backlog.records > 0).map(|hold| hold.slot)
     }
 
     /// How much a reader holds.

@@ -89,6 +89,12 @@ pub(super) fn observe(shared: &Arc<Shared>, meter: &Meter) {
         .with_callback(observed(|shared| shared.state().bytes()))
         .build();
     meter
+        .u64_observable_gauge("inferometer_storage_size_max_bytes")
+        .with_description("What they may take, as `max_size` says.")
+        .with_unit("By")
+        .with_callback(observed(|shared| shared.state().config.max_size.0))
+        .build();
+    meter
         .u64_observable_gauge("inferometer_storage_segments")
         .with_description("Files of records.")
         .with_unit("{files}")

@@ -1,12 +1,13 @@
 //! An open log, as those use it who write to it and read from it.
 
 use std::fmt;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use opentelemetry::metrics::Meter;
 use tokio::sync::oneshot;
+use tracing::warn;
 
 use super::config::{Config, WhenUnwritable};
 use super::disk::Disk;
@@ -19,12 +20,17 @@ use crate::clock::Clock;
 use crate::component::BoxError;
 use crate::quiet::Quiet;
 
+/// How long closing waits for the disk: nobody was answered for what is not written by then.
+const CLOSE_MAX: Duration = Duration::from_secs(3);
+
 /// A log in a folder of its own; one process at a time may hold it.
 ///
-/// Dropping the last handle waits until all that was added is written, and lets go of the folder.
+/// Dropping the last handle waits until all that was added is written, and lets go of the folder. A disk that hangs is
+/// not waited for: then the folder is let go of when the disk comes back, or with the process.
 pub struct Log {
     pub(super) shared: Arc<Shared>,
-    writer: Option<JoinHandle<()>>,
+    /// Closed when the writer has ended.
+    writer: Mutex<Receiver<()>>,
 }
 
 /// What the log, its readers and its writer share.
@@ -98,8 +104,13 @@ impl Log {
         observe(&shared, meter);
         let mut writer = Writer::new(shared.clone());
         writer.begin();
-        let writer = std::thread::Builder::new().name(String::from("storage")).spawn(move || writer.run())?;
-        Ok(Self { shared, writer: Some(writer) })
+        let (at_work, ended) = mpsc::channel::<()>();
+        std::thread::Builder::new().name(String::from("storage")).spawn(move || {
+            // Even if it panics, which is said when it comes up.
+            let _at_work = at_work;
+            writer.run();
+        })?;
+        Ok(Self { shared, writer: Mutex::new(ended) })
     }
 
     /// Keeps to the limits of this configuration from now on.
@@ -178,9 +189,10 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.shared.state().is_closed = true;
         self.shared.wake();
-        if let Some(writer) = self.writer.take() {
-            // A panic was said when it came up.
-            let _ = writer.join();
+        let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if writer.recv_timeout(CLOSE_MAX) == Err(RecvTimeoutError::Timeout) {
+            let (storage, path) = (&self.shared.id, self.shared.disk.path());
+            warn!(%storage, %path, "the disk hangs: storage is not closed in order, and is read again at the next start");
         }
     }
 }

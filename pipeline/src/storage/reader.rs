@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::io::Errno;
 use tokio::sync::watch;
 use tracing::error;
 
 use super::format::Head;
 use super::index::{Entry, Slot};
 use super::log::{Log, Shared};
+use super::state::Suspect;
 use super::{Backlog, GiveUp, Record, Sequence};
 use crate::component::BoxError;
 use crate::errors::Caused;
@@ -116,6 +118,8 @@ impl fmt::Debug for Reader {
 fn read(shared: &Shared, slot: Slot, from: Sequence, bytes_max: u64) -> Result<Vec<Record>, BoxError> {
     let mut records = Vec::new();
     let mut open = None;
+    // Whether there may be something to clear once a read succeeds.
+    let mut is_suspicious = true;
     for found in find(shared, slot, from, bytes_max) {
         if open.as_ref().is_none_or(|(name, _)| *name != found.name) {
             match shared.disk.open(&found.name) {
@@ -128,22 +132,33 @@ fn read(shared: &Shared, slot: Slot, from: Sequence, bytes_max: u64) -> Result<V
                     continue;
                 }
                 // What was read up to here is a beginning.
-                Err(_) if !records.is_empty() => return Ok(records),
+                Err(_) if !records.is_empty() && !is_known_lost(shared, slot, &found) => return Ok(records),
+                Err(error) if !is_own_lack(&error) && is_lost(shared, slot, &found) => {
+                    is_suspicious = true;
+                    records.push(damaged(shared, &found, "its file cannot be opened"));
+                    continue;
+                }
                 Err(error) => return Err(Caused::new(format!("cannot open `{}`", found.name), error).into()),
             }
         }
         let Some((_, file)) = &open else { continue };
         let mut bytes = vec![0; found.len];
         match file.read_at(&mut bytes, u64::from(found.entry.offset)) {
-            Ok(()) => records.push(
-                whole(&found.entry, bytes)
-                    .unwrap_or_else(|| damaged(shared, &found, "its checksum is wrong")),
-            ),
+            Ok(()) => {
+                records.push(
+                    whole(&found.entry, bytes)
+                        .unwrap_or_else(|| damaged(shared, &found, "its checksum is wrong")),
+                );
+                if std::mem::take(&mut is_suspicious) {
+                    clear(shared, slot);
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 records.push(damaged(shared, &found, "the file is cut off"));
             }
-            Err(_) if !records.is_empty() => return Ok(records),
-            Err(_) if is_lost(shared, slot, found.entry.sequence) => {
+            Err(_) if !records.is_empty() && !is_known_lost(shared, slot, &found) => return Ok(records),
+            Err(_) if is_lost(shared, slot, &found) => {
+                is_suspicious = true;
                 records.push(damaged(shared, &found, "the disk cannot read it"));
             }
             Err(error) => return Err(Caused::new(format!("cannot read `{}`", found.name), error).into()),
@@ -216,15 +231,41 @@ fn damaged(shared: &Shared, found: &Found, reason: &str) -> Record {
     }
 }
 
-/// Whether the disk has failed at this record for long enough.
-fn is_lost(shared: &Shared, slot: Slot, sequence: Sequence) -> bool {
+/// Whether the disk has failed at this record for long enough, or at the one before it in the same file.
+fn is_lost(shared: &Shared, slot: Slot, found: &Found) -> bool {
+    if is_known_lost(shared, slot, found) {
+        return true;
+    }
     let now = (shared.time.steady)();
     let suspect = &mut shared.state().places[slot].suspect;
     match suspect {
-        Some((known, since)) if *known == sequence => now.saturating_sub(*since) >= SUSPECT_FOR,
+        Some(suspect) if suspect.sequence == found.entry.sequence => {
+            suspect.is_lost = now.saturating_sub(suspect.since) >= SUSPECT_FOR;
+            suspect.is_lost
+        }
         _ => {
-            *suspect = Some((sequence, now));
+            let (file, sequence) = (found.name.clone(), found.entry.sequence);
+            *suspect = Some(Suspect { file, sequence, since: now, is_lost: false });
             false
         }
     }
+}
+
+/// Whether a record of this file was lost, and none was read since.
+fn is_known_lost(shared: &Shared, slot: Slot, found: &Found) -> bool {
+    let suspect = &shared.state().places[slot].suspect;
+    suspect.as_ref().is_some_and(|suspect| suspect.is_lost && suspect.file == found.name)
+}
+
+/// The disk can be read: the next that fails is waited for again.
+fn clear(shared: &Shared, slot: Slot) {
+    let suspect = &mut shared.state().places[slot].suspect;
+    if suspect.as_ref().is_some_and(|suspect| suspect.is_lost) {
+        *suspect = None;
+    }
+}
+
+/// Whether it is this process or the system that can open no more files, whichever they are.
+fn is_own_lack(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }

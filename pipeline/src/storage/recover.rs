@@ -23,11 +23,18 @@ use crate::errors::Caused;
 /// What a disk is asked for where it cannot read a whole file.
 const BLOCK: usize = 4096;
 
+/// How often reading is tried again while a log is opened, all files together, and how long each try is waited for.
+const RETRIES: u32 = 10;
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// 2020-01-01: a clock that shows less was not set yet.
+const CLOCK_MIN: u32 = 1_577_836_800;
+
 /// So many lines are logged about damage; all of it is counted.
 const LINES_MAX: usize = 20;
 
 /// What is put behind the name of a file without a record.
-const DAMAGED: &str = ".damaged";
+pub(super) const DAMAGED: &str = ".damaged";
 
 /// More of them are deleted.
 const DAMAGED_MAX: usize = 8;
@@ -46,6 +53,17 @@ struct Recovery<'a> {
     lines: usize,
     /// Files without a record that are kept for whoever wants to look at them.
     kept_damaged: usize,
+    retries: u32,
+    has_unreadable: bool,
+    /// When the newest record was written up to now.
+    newest: u32,
+}
+
+/// What could be read of a file.
+struct Content {
+    /// Zeros where the disk could not read.
+    bytes: Vec<u8>,
+    unreadable: Vec<Range<usize>>,
 }
 
 /// What was found; an error where a newer program has written here, or the folder cannot be read at all.
@@ -59,7 +77,19 @@ pub(super) fn recover(
     let start = Instant::now();
     let state = State::new(config);
     let (now, settled) = (time.unix_seconds(), HashMap::new());
-    let mut recovery = Recovery { id, disk, levels, now, state, settled, lines: 0, kept_damaged: 0 };
+    let mut recovery = Recovery {
+        id,
+        disk,
+        levels,
+        now,
+        state,
+        settled,
+        lines: 0,
+        kept_damaged: 0,
+        retries: RETRIES,
+        has_unreadable: false,
+        newest: 0,
+    };
     recovery.read_places()?;
     recovery.read_segments()?;
     let Recovery { mut state, lines, .. } = recovery;
@@ -80,7 +110,7 @@ impl Recovery<'_> {
         for name in names {
             let Some((exporter, key)) = place::exporter(&name) else { continue };
             let file = format!("{}/{name}", place::FOLDER);
-            let bytes = self.read(&file)?;
+            let Content { bytes, .. } = self.read(&file)?;
             let parsed = place::parse(&bytes).map_err(|newer| self.newer(&file, &newer))?;
             if parsed.damaged > 0 || bytes.len() < PRELUDE {
                 self.say(
@@ -114,10 +144,12 @@ impl Recovery<'_> {
         for (index, first) in firsts.iter().enumerate() {
             let below = firsts.get(index + 1).copied();
             let name = Segment::file_name(*first);
-            let bytes = self.read(&name)?;
+            let content = self.read(&name)?;
             let sequences = (*first).max(1)..below.unwrap_or(Sequence::MAX);
-            let scan = scan(&bytes, sequences, below.is_none()).map_err(|newer| self.newer(&name, &newer))?;
-            self.take_segment(*first, bytes.len(), scan, below.is_none());
+            // What cannot be read now may be records, and is not to be cut off.
+            let is_last = below.is_none() && content.unreadable.is_empty();
+            let scan = scan(&content.bytes, sequences, is_last).map_err(|newer| self.newer(&name, &newer))?;
+            self.take_segment(*first, &content, scan, is_last);
         }
         self.forget_places();
         Ok(())
@@ -133,25 +165,26 @@ impl Recovery<'_> {
         }
     }
 
-    fn take_segment(&mut self, first: Sequence, len: usize, scan: Scan, is_last: bool) {
+    fn take_segment(&mut self, first: Sequence, content: &Content, scan: Scan, is_last: bool) {
         let name = Segment::file_name(first);
+        let (len, is_readable) = (content.bytes.len(), content.unreadable.is_empty());
         self.state.last = self.state.last.max(first.saturating_sub(1));
-        for damage in &scan.damages {
-            self.damaged(&name, damage.clone(), "it is not a record");
+        if !is_readable {
+            // There is no telling which sequences are in it, but each takes more than a byte.
+            self.state.last = self.state.last.max(first.saturating_add(len as u64));
         }
-        if scan.torn > 0 {
-            let reason = if is_last { "the end was not written" } else { "it is not a record" };
-            self.damaged(&name, scan.end..scan.end + scan.torn, reason);
-        }
+        self.count_damage(&name, content, &scan, is_last);
         if scan.records.is_empty() {
-            self.clear(&name, scan.torn > 0 || !scan.damages.is_empty());
+            self.clear(&name, !is_readable, scan.torn > 0 || !scan.damages.is_empty());
             return;
         }
         if is_last && len > scan.end {
             // So that it is not said again.
             let _ = self.disk.open(&name).and_then(|file| file.cut(scan.end as u64));
         }
-        let mut segment = Segment::new(first, scan.end as u64, false);
+        let bytes = if is_readable { scan.end } else { len };
+        let mut segment = Segment::new(first, bytes as u64, false);
+        segment.has_unreadable = !is_readable;
         for record in scan.records {
             let (head, offset) = (record.head, record.offset);
             if record.is_damaged {
@@ -167,14 +200,13 @@ impl Recovery<'_> {
                 self.damaged(&name, offset..offset + head.record_len(), "it is for readers beyond counting");
                 continue;
             };
-            let written = u32::try_from(head.written_unix_nano / 1_000_000_000).unwrap_or(u32::MAX);
+            self.newest = self.newest.max(self.written(head.written_unix_nano));
             let entry = Entry {
                 sequence: head.sequence,
                 offset: offset as u32,
                 length: head.length,
                 points: head.points,
-                // The clock may have been ahead.
-                written: written.min(self.now),
+                written: self.newest,
                 group,
                 is_damaged: record.is_damaged,
             };
@@ -190,9 +222,34 @@ impl Recovery<'_> {
         self.state.segments.push_back(segment);
     }
 
+    fn count_damage(&mut self, name: &str, content: &Content, scan: &Scan, is_last: bool) {
+        for unreadable in &content.unreadable {
+            self.damaged(name, unreadable.clone(), "the disk cannot read it; the file is kept");
+        }
+        let torn = (scan.torn > 0).then(|| scan.end..scan.end + scan.torn);
+        for damage in scan.damages.iter().cloned().chain(torn) {
+            let overlaps = |other: &Range<usize>| damage.start < other.end && other.start < damage.end;
+            if content.unreadable.iter().any(overlaps) {
+                continue;
+            }
+            let is_end = is_last && damage.start >= scan.end;
+            let reason = if is_end { "the end was not written" } else { "it is not a record" };
+            self.damaged(name, damage, reason);
+        }
+    }
+
+    /// When a record was written, in seconds. Where the clock cannot have been right, it is as if it were now: what is
+    /// kept too long does less harm than what is given up too soon.
+    fn written(&self, unix_nano: u64) -> u32 {
+        let written = u32::try_from(unix_nano / 1_000_000_000).unwrap_or(u32::MAX);
+        if written < CLOCK_MIN { self.now } else { written.min(self.now) }
+    }
+
     /// Takes a file without a record out of the way; one that something was in is kept under another name.
-    fn clear(&mut self, name: &str, has_content: bool) {
-        if has_content && self.kept_damaged < DAMAGED_MAX {
+    fn clear(&mut self, name: &str, must_keep: bool, has_content: bool) {
+        if must_keep {
+            let _ = self.disk.rename(name, &format!("{name}{DAMAGED}"));
+        } else if has_content && self.kept_damaged < DAMAGED_MAX {
             self.kept_damaged += 1;
             let _ = self.disk.rename(name, &format!("{name}{DAMAGED}"));
         } else {
@@ -202,6 +259,10 @@ impl Recovery<'_> {
 
     /// Places that no record names are no longer needed.
     fn forget_places(&mut self) {
+        if self.has_unreadable {
+            // Records may name them that could not be read.
+            return;
+        }
         let named: Vec<bool> = {
             let groups = &self.state.groups;
             (0..self.state.places.len())
@@ -215,16 +276,24 @@ impl Recovery<'_> {
         }
     }
 
-    /// All bytes of a file; zeros where the disk cannot read.
-    fn read(&mut self, name: &str) -> Result<Vec<u8>, BoxError> {
+    /// What can be read of a file, trying again where that fails.
+    fn read(&mut self, name: &str) -> Result<Content, BoxError> {
         let file = self.disk.open(name).map_err(|error| self.unreadable(name, error))?;
         let len = file.len().map_err(|error| self.unreadable(name, error))?.min(LEN_MAX);
         let mut bytes = vec![0; usize::try_from(len)?];
-        if let Err(error) = file.read_at(&mut bytes, 0) {
+        let mut unreadable = Vec::new();
+        while let Err(error) = file.read_at(&mut bytes, 0) {
+            if self.retries > 0 {
+                self.retries -= 1;
+                std::thread::sleep(RETRY_PAUSE);
+                continue;
+            }
+            unreadable = read_blocks(&*file, &mut bytes);
+            self.has_unreadable |= !unreadable.is_empty();
             self.say(name, 0, bytes.len(), &format!("the disk cannot read all of it: {error}"));
-            read_blocks(&*file, &mut bytes);
+            break;
         }
-        Ok(bytes)
+        Ok(Content { bytes, unreadable })
     }
 
     fn damaged(&mut self, file: &str, bytes: Range<usize>, reason: &str) {
@@ -260,10 +329,20 @@ fn first_of(name: &str) -> Option<Sequence> {
     (Segment::file_name(first) == name).then_some(first)
 }
 
-fn read_blocks(file: &dyn Data, bytes: &mut [u8]) {
+/// Reads what can be read; what cannot is zeros, and told.
+fn read_blocks(file: &dyn Data, bytes: &mut [u8]) -> Vec<Range<usize>> {
+    let mut unreadable: Vec<Range<usize>> = Vec::new();
     for (index, block) in bytes.chunks_mut(BLOCK).enumerate() {
-        if file.read_at(block, (index * BLOCK) as u64).is_err() {
-            block.fill(0);
+        let start = index * BLOCK;
+        if file.read_at(block, start as u64).is_ok() {
+            continue;
+        }
+        block.fill(0);
+        let end = start + block.len();
+        match unreadable.last_mut() {
+            Some(last) if last.end == start => last.end = end,
+            _ => unreadable.push(start..end),
         }
     }
+    unreadable
 }

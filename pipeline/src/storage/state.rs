@@ -73,8 +73,16 @@ pub(super) struct Place {
     /// What was settled and is not in the file.
     pub(super) dirty: Vec<(Sequence, Sequence)>,
     pub(super) pressure: watch::Sender<Option<GiveUp>>,
-    /// The record the disk has an error at, and since when.
-    pub(super) suspect: Option<(Sequence, Duration)>,
+    pub(super) suspect: Option<Suspect>,
+}
+
+/// A record the disk has an error at.
+pub(super) struct Suspect {
+    pub(super) file: String,
+    pub(super) sequence: Sequence,
+    pub(super) since: Duration,
+    /// It was waited for long enough.
+    pub(super) is_lost: bool,
 }
 
 /// What may still be written, as far as is known.
@@ -181,6 +189,17 @@ impl State {
             }
             self.is_dirty = true;
         }
+    }
+
+    /// Whether somebody holds something of a segment who is not here, and may yet come.
+    pub(super) fn is_awaited(&self, segment: &Segment, now: Duration) -> bool {
+        let mut holders = segment.holders().map(|slot| &self.places[slot]);
+        holders.any(|place| !place.is_claimed && !place.is_unclaimed(now))
+    }
+
+    /// Whether a segment would be free if readers that nobody claims let go of it.
+    pub(super) fn is_unclaimed(&self, segment: &Segment, now: Duration) -> bool {
+        !segment.is_active && segment.holders().all(|slot| self.places[slot].is_unclaimed(now))
     }
 
     /// Lets go of what readers that nobody claims hold in a segment; how many points.

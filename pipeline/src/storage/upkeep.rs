@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use super::config::{Unclaimed, WhenFull};
 use super::index::Slot;
 use super::log::Shared;
+use super::recover::DAMAGED;
 use super::state::State;
 use super::{GiveUp, Sequence};
 
@@ -66,8 +67,17 @@ impl Upkeep {
             let segments = state.segments.iter().filter(|segment| segment.last <= up_to);
             segments.map(super::index::Segment::held).sum::<u64>()
         };
+        // What an exporter holds that may yet come stays whatever the others give up, so they are not asked.
+        let is_awaited = |up_to| {
+            let mut segments = state.segments.iter().filter(|segment| segment.last <= up_to);
+            segments.any(|segment| state.is_awaited(segment, now))
+        };
         if let Some(asked) = &mut self.asked {
             let left = held(asked.up_to);
+            if is_awaited(asked.up_to) {
+                (asked.at, asked.held) = (now, left);
+                return;
+            }
             if left < asked.held {
                 (asked.at, asked.held) = (now, left);
             }
@@ -80,6 +90,9 @@ impl Upkeep {
         }
         let next = state.segments.iter().find(|segment| segment.last > self.begun && !segment.is_active);
         let up_to = next.map_or(self.begun, |segment| segment.last);
+        if is_awaited(up_to) {
+            return;
+        }
         self.asked = Some(Asked { up_to, at: now, held: held(up_to) });
         ask(state, up_to, "storage_full");
     }
@@ -102,19 +115,24 @@ impl Upkeep {
     }
 }
 
-/// Deletes segments that nobody holds anything of.
+/// Deletes segments that nobody holds anything of; those in which more may be are put aside.
 pub(super) fn remove_empty(shared: &Shared) -> io::Result<()> {
-    let names: Vec<String> = {
+    let names: Vec<(String, bool)> = {
         let state = shared.state();
         state
             .segments
             .iter()
             .filter(|segment| segment.is_done())
-            .map(|segment| segment.name.clone())
+            .map(|segment| (segment.name.clone(), segment.has_unreadable))
             .collect()
     };
-    for name in names {
-        match shared.disk.remove(&name) {
+    for (name, has_unreadable) in names {
+        let removed = if has_unreadable {
+            shared.disk.rename(&name, &format!("{name}{DAMAGED}"))
+        } else {
+            shared.disk.remove(&name)
+        };
+        match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => shared.state().segments.retain(|segment| segment.name != name),
         }
@@ -122,7 +140,8 @@ pub(super) fn remove_empty(shared: &Shared) -> io::Result<()> {
     Ok(())
 }
 
-/// How many points were let go of that nobody will claim.
+/// How many points were let go of that nobody will claim. For want of room it is a segment at a time, and only one
+/// that nobody else needs: anything else would free nothing.
 fn drop_unclaimed(state: &mut State, now: Duration, cutoff: Option<u32>, is_full: bool) -> u64 {
     if state.places.iter().all(|place| !place.is_unclaimed(now) || place.backlog.records == 0) {
         return 0;
@@ -132,7 +151,8 @@ fn drop_unclaimed(state: &mut State, now: Duration, cutoff: Option<u32>, is_full
     let mut points = 0;
     for index in 0..state.segments.len() {
         let is_old = cutoff.is_some_and(|cutoff| state.segments[index].newest() <= cutoff);
-        if is_all || is_old || needs_room {
+        let frees = || needs_room && state.is_unclaimed(&state.segments[index], now);
+        if is_all || is_old || frees() {
             points += state.drop_unclaimed(index, now);
             needs_room &= !state.segments[index].is_done();
         }

@@ -88,7 +88,8 @@ impl Writer {
         let _alive = Alive(self.shared.clone());
         let mut tick = self.now() + TICK;
         loop {
-            let (commands, is_closed) = self.wait(tick);
+            let until = self.sync_at().map_or(tick, |at| at.min(tick));
+            let (commands, is_closed) = self.wait(until);
             let is_idle = commands.is_empty();
             self.write(commands);
             self.places.write(&self.shared, false);
@@ -96,8 +97,8 @@ impl Writer {
             if is_tick {
                 tick = self.now() + TICK;
                 self.places.write(&self.shared, true);
-                self.sync_interval();
             }
+            self.sync_interval();
             if is_tick || self.segments.spare.is_none() || self.shared.state().has_emptied() {
                 self.keep_up();
             }
@@ -352,17 +353,22 @@ impl Writer {
         state.room.free = state.config.max_size.0.saturating_sub(state.bytes());
     }
 
+    /// When what was written is to be synced, with `fsync: interval`.
+    fn sync_at(&self) -> Option<Duration> {
+        let state = self.shared.state();
+        let waits = self.segments.is_unsynced && self.segments.active.is_some();
+        (waits && state.config.fsync == Fsync::Interval)
+            .then(|| self.synced_at.saturating_add(state.config.fsync_interval.0))
+    }
+
     fn sync_interval(&mut self) {
-        let (fsync, interval) = {
-            let config = &self.shared.state().config;
-            (config.fsync, config.fsync_interval.0)
-        };
-        let is_due =
-            self.segments.is_unsynced && fsync == Fsync::Interval && self.now() >= self.synced_at + interval;
+        let now = self.now();
+        let is_due = self.sync_at().is_some_and(|at| now >= at);
         if let Some(active) = self.segments.active.as_ref().filter(|_| is_due) {
+            // However long the sync takes, the next is due so long after this one began.
+            self.synced_at = now;
             let synced = active.file.sync();
             self.segments.is_unsynced = false;
-            self.synced_at = self.now();
             if let Err(error) = synced {
                 self.segments.seal(&self.shared);
                 self.fail("sync", &error);

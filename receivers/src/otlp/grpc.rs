@@ -94,7 +94,7 @@ impl Shared {
 
     /// Reads the one message of a request, decompressed.
     async fn read(&self, request: Request<Incoming>) -> Result<Bytes, Status> {
-        let (limit, budget) = (self.message_bytes_max, self.intake.budget());
+        let (limit, budget) = (self.message_bytes_max, &self.intake.budget().of_request());
         let encoding = match request.headers().get("grpc-encoding").map(HeaderValue::to_str) {
             None => Encoding::Identity,
             Some(name) => name.ok().and_then(Encoding::parse).ok_or_else(|| {

@@ -120,7 +120,8 @@ impl Shared {
             tokio::spawn(body::discard(body));
             return Err(Failure::from(status));
         }
-        let received = body::receive(&mut body, encoding, self.body_bytes_max, self.intake.budget()).await;
+        let received =
+            body::receive(&mut body, encoding, self.body_bytes_max, &self.intake.budget().of_request()).await;
         let body = match received {
             Ok(bytes) => bytes,
             Err(error) => {

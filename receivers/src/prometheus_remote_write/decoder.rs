@@ -7,7 +7,7 @@ mod walk;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use foldhash::quality::RandomState;
 use pipeline::cache::{Room, Table, Weight};
@@ -113,6 +113,8 @@ pub(super) struct Broken {
     pub(super) error: WireError,
     /// Exemplars of earlier requests that were lost with it.
     pub(super) lost_exemplars: u64,
+    /// Markers for which there was no room until the next request.
+    pub(super) lost_markers: u64,
 }
 
 impl Decoder {
@@ -130,8 +132,32 @@ impl Decoder {
     }
 
     /// Reads a write request. An error is for the whole: nothing of it is to be stored.
+    ///
+    /// Waits while another is read: not for where others are kept from running by it.
     pub(super) fn decode(&self, version: Version, request: &[u8]) -> Result<Decoded, Broken> {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        self.decode_with(self.locked(), version, request)
+    }
+
+    /// Reads a write request, unless another is being read.
+    pub(super) fn try_decode(&self, version: Version, request: &[u8]) -> Option<Result<Decoded, Broken>> {
+        let memory = match self.memory.try_lock() {
+            Ok(memory) => memory,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(self.decode_with(memory, version, request))
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn decode_with(
+        &self,
+        mut memory: MutexGuard<'_, Memory>,
+        version: Version,
+        request: &[u8],
+    ) -> Result<Decoded, Broken> {
         memory.request = memory.request.wrapping_add(1);
         let mut walk = Walk::new(self, &mut memory, request.len());
         let read = match version {
@@ -142,21 +168,31 @@ impl Decoder {
         match read {
             Ok(()) => Ok(decoded),
             Err(error) => {
-                memory.owe(decoded.markers);
                 let lost_exemplars = decoded.waited_exemplars;
-                Err(Broken { error, lost_exemplars })
+                let lost_markers = memory.owe(decoded.markers);
+                Err(Broken { error, lost_exemplars, lost_markers })
             }
         }
     }
 
-    /// Takes back the markers of a batch that was not taken: they are sent with the next one.
-    pub(super) fn owe(&self, markers: Vec<Point>) {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).owe(markers);
+    /// Takes back the markers of a batch that was not taken: they are sent with the next one. Returns for how
+    /// many there is no room.
+    #[must_use]
+    pub(super) fn owe(&self, markers: Vec<Point>) -> u64 {
+        // Most requests have none, and need not wait.
+        if markers.is_empty() { 0 } else { self.locked().owe(markers) }
+    }
+
+    /// Does something while nothing can be read.
+    #[cfg(test)]
+    pub(super) fn while_locked<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _memory = self.locked();
+        work()
     }
 
     /// Forgets what was not met since the fifth call before this one; the receiver calls it each minute.
     pub(super) fn sweep(&self) {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.locked();
         let Memory { table, room, families, .. } = &mut *memory;
         table.sweep(room, UNUSED_SWEEPS_MAX);
         families.sweep();
@@ -164,16 +200,18 @@ impl Decoder {
 
     /// Forgets series not met since the last call, of this or of [`Decoder::sweep`]: for when memory is short.
     pub(super) fn forget(&self) {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.locked();
         let Memory { table, room, .. } = &mut *memory;
         table.sweep(room, 2);
     }
 }
 
 impl Memory {
-    fn owe(&mut self, markers: Vec<Point>) {
+    fn owe(&mut self, markers: Vec<Point>) -> u64 {
         self.owed.extend(markers);
+        let lost = self.owed.len().saturating_sub(OWED_MAX);
         self.owed.truncate(OWED_MAX);
+        lost as u64
     }
 }
 

@@ -12,7 +12,7 @@ const BYTES_MAX: usize = 16 << 20;
 const FAMILY_BYTES: usize = 128;
 
 /// As much of a text is kept, in bytes.
-const HELP_BYTES_MAX: usize = 1024;
+pub(super) const HELP_BYTES_MAX: usize = 1024;
 
 /// After so many sweeps without a sender that says it, a type may be replaced by another.
 const CONFIRMED_SWEEPS: u32 = 3;

@@ -19,7 +19,7 @@ use pipeline::telemetry::ReceiverMetrics;
 use pipeline::wire::WireError;
 
 use super::config::Config;
-use super::decoder::{Decoded, Decoder, Written};
+use super::decoder::{Broken, Decoded, Decoder, Written};
 use super::message::Version;
 use crate::serving::{Extras, RETRY_DELAY};
 
@@ -29,6 +29,9 @@ const WRITTEN: [&str; 3] = [
     "x-prometheus-remote-write-histograms-written",
     "x-prometheus-remote-write-exemplars-written",
 ];
+
+/// A larger request takes longer to read than others are to wait for.
+const INLINE_BYTES_MAX: usize = 100 << 10;
 
 /// Answers write requests of both versions.
 pub(super) struct WriteService {
@@ -43,6 +46,14 @@ struct Shared {
     body_bytes_max: usize,
     decoded_bytes_max: usize,
     extras: Extras,
+}
+
+/// What was read and is on its way. All of it is sent again if it does not arrive, also because the sender went
+/// away meanwhile; but for what is not in the request, which is kept for the next one.
+struct Unsent {
+    shared: Arc<Shared>,
+    decoded: Decoded,
+    is_sent: bool,
 }
 
 /// What a request comes to.
@@ -108,7 +119,7 @@ impl HttpService for WriteService {
 }
 
 impl Shared {
-    async fn write(&self, parts: &Parts, mut body: Incoming) -> Result<Answer, Answer> {
+    async fn write(self: &Arc<Self>, parts: &Parts, mut body: Incoming) -> Result<Answer, Answer> {
         let version = version_of(parts)?;
         // Whoever is to come back later need not send the body now.
         if let Err(refused) = self.output.ready() {
@@ -116,7 +127,8 @@ impl Shared {
             tokio::spawn(body::discard(body));
             return Err(Answer::later(refused));
         }
-        let received = body::receive(&mut body, Encoding::Identity, self.body_bytes_max, &self.budget).await;
+        let budget = self.budget.of_request();
+        let received = body::receive(&mut body, Encoding::Identity, self.body_bytes_max, &budget).await;
         let block = match received {
             Ok(block) => block,
             Err(error) => {
@@ -128,28 +140,19 @@ impl Shared {
                 return Err(Answer::unreadable(&error));
             }
         };
-        let request = body::unsnap(block, self.decoded_bytes_max, &self.budget)
+        let request = body::unsnap(block, self.decoded_bytes_max, &budget)
             .await
             .map_err(|error| Answer::unreadable(&error))?;
         self.store(version, request).await
     }
 
-    async fn store(&self, version: Version, request: Bytes) -> Result<Answer, Answer> {
-        let decoded = self.decoder.decode(version, &request);
-        // The bytes count against the budget until here.
-        drop(request);
-        let Decoded { batch, written, failures, dropped_exemplars, waited_exemplars, markers } = decoded
-            .map_err(|broken| {
-                self.metrics.dropped_exemplars(broken.lost_exemplars);
-                Answer::undecodable(broken.error)
-            })?;
-        if let Err(refused) = self.output.send(batch).await {
-            // All of it is sent again, but for what is not in the request.
-            self.decoder.owe(markers);
-            self.metrics.dropped_exemplars(waited_exemplars);
-            self.metrics.refused(written.points());
-            return Err(Answer::later(refused));
-        }
+    async fn store(self: &Arc<Self>, version: Version, request: Bytes) -> Result<Answer, Answer> {
+        let mut unsent = self.decode(version, request).await?;
+        let Decoded { batch, written, failures, dropped_exemplars, .. } = &mut unsent.decoded;
+        let (written, dropped_exemplars) = (*written, *dropped_exemplars);
+        let (batch, failures) = (std::mem::take(batch), std::mem::take(failures));
+        self.output.send(batch).await.map_err(Answer::later)?;
+        unsent.sent();
         self.metrics.accepted(written.points());
         self.metrics.failed(failures.count);
         self.metrics.dropped_exemplars(dropped_exemplars);
@@ -158,6 +161,57 @@ impl Shared {
             Some(reason) => Answer::new(StatusCode::BAD_REQUEST, format!("not stored: {reason}")),
         };
         Ok(Answer { written: (version == Version::V2).then_some(written), ..answer })
+    }
+}
+
+impl Shared {
+    /// Reads a request here, where that is quickly done, or else where nobody is kept from running by it.
+    async fn decode(self: &Arc<Self>, version: Version, request: Bytes) -> Result<Unsent, Answer> {
+        if request.len() <= INLINE_BYTES_MAX
+            && let Some(decoded) = self.decoder.try_decode(version, &request)
+        {
+            return self.decoded(decoded);
+        }
+        let shared = self.clone();
+        // What comes of it takes care of itself if nobody waits for it any more.
+        let work = move || {
+            let decoded = shared.decoder.decode(version, &request);
+            // The bytes count against the budget until here.
+            drop(request);
+            shared.decoded(decoded)
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Answer::broken()))
+    }
+
+    fn decoded(self: &Arc<Self>, decoded: Result<Decoded, Broken>) -> Result<Unsent, Answer> {
+        match decoded {
+            Ok(decoded) => Ok(Unsent { shared: self.clone(), decoded, is_sent: false }),
+            Err(broken) => {
+                self.metrics.dropped_exemplars(broken.lost_exemplars);
+                self.metrics.failed(broken.lost_markers);
+                Err(Answer::undecodable(broken.error))
+            }
+        }
+    }
+}
+
+impl Unsent {
+    /// The pipelines have it.
+    fn sent(mut self) {
+        self.is_sent = true;
+    }
+}
+
+impl Drop for Unsent {
+    fn drop(&mut self) {
+        if self.is_sent {
+            return;
+        }
+        let Shared { decoder, metrics, .. } = &*self.shared;
+        metrics.dropped_exemplars(self.decoded.waited_exemplars);
+        metrics.refused(self.decoded.written.points());
+        let markers = std::mem::take(&mut self.decoded.markers);
+        metrics.failed(decoder.owe(markers));
     }
 }
 
@@ -238,6 +292,11 @@ impl Answer {
         Self::new(status, error.to_string())
     }
 
+    /// Reading it has ended in a bug, or the process is about to end.
+    fn broken() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the request could not be read")
+    }
+
     fn undecodable(error: WireError) -> Self {
         let status = match error {
             WireError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -273,3 +332,6 @@ impl Answer {
         response
     }
 }
+
+#[cfg(test)]
+mod tests;

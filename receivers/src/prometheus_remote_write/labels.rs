@@ -14,6 +14,9 @@ use crate::prometheus::text::Type;
 /// As many labels may a series have.
 pub(super) const LABELS_MAX: usize = 4096;
 
+/// As many bytes may the labels of a series take, or those of an exemplar.
+pub(super) const LABEL_BYTES_MAX: usize = 256 << 10;
+
 /// Why labels are not those of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {

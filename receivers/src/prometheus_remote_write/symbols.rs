@@ -2,7 +2,8 @@
 
 use pipeline::wire::{Reader, WireError, WireType};
 
-use super::labels::LABELS_MAX;
+use super::families::HELP_BYTES_MAX;
+use super::labels::{Fault, LABEL_BYTES_MAX, LABELS_MAX};
 use super::message::{Layout, SAMPLES, Told, kind, put_label};
 use super::reason::Reason;
 
@@ -52,12 +53,21 @@ impl<'a> Symbols<'a> {
         self.symbols.get(reference as usize).copied().ok_or(Reason::ReferenceOutOfRange)
     }
 
-    /// What text of metadata is referred to; reference 0 is none.
+    /// What text of metadata is referred to, as much of it as is kept; reference 0 is none.
     fn optional(&self, reference: u32) -> Result<&'a str, Reason> {
         if reference == 0 {
             return Ok("");
         }
-        std::str::from_utf8(self.get(reference)?).map_err(|_| Reason::InvalidUtf8)
+        let text = self.get(reference)?;
+        // Cut first: each series may refer to the same long text.
+        let kept = text.get(..HELP_BYTES_MAX).unwrap_or(text);
+        match std::str::from_utf8(kept) {
+            Ok(kept) => Ok(kept),
+            Err(error) if error.error_len().is_none() && kept.len() < text.len() => {
+                std::str::from_utf8(&kept[..error.valid_up_to()]).map_err(|_| Reason::InvalidUtf8)
+            }
+            Err(_) => Err(Reason::InvalidUtf8),
+        }
     }
 }
 
@@ -128,23 +138,34 @@ impl References {
     }
 
     /// Writes the labels as 1.0 has them, for [`References::labels`]; says what the series' metadata is.
-    pub(super) fn resolve<'a>(&mut self, symbols: &Symbols<'a>) -> Result<Told<'a>, Reason> {
+    ///
+    /// A few bytes may refer to a long symbol again and again, so what is written is taken from `copies`.
+    pub(super) fn resolve<'a>(
+        &mut self,
+        symbols: &Symbols<'a>,
+        copies: &mut usize,
+    ) -> Result<Told<'a>, Fault> {
         let mut labels = std::mem::take(&mut self.labels);
         labels.clear();
-        let written = self.write(symbols, &mut labels);
+        let written = self.write(symbols, &mut labels, copies);
         self.labels = labels;
         written?;
         let (help, unit) = (symbols.optional(self.help)?, symbols.optional(self.unit)?);
         Ok(Told { kind: kind(self.kind), help, unit })
     }
 
-    fn write(&self, symbols: &Symbols<'_>, labels: &mut Vec<u8>) -> Result<(), Reason> {
+    fn write(&self, symbols: &Symbols<'_>, labels: &mut Vec<u8>, copies: &mut usize) -> Result<(), Fault> {
         let mut previous: Option<&[u8]> = None;
         for pair in self.pairs(symbols)? {
             let (name, value) = pair?;
+            let bytes = name.len() + value.len();
+            if labels.len() + bytes > LABEL_BYTES_MAX {
+                return Err(Reason::LabelsTooLong.into());
+            }
+            *copies = copies.checked_sub(bytes).ok_or(WireError::TooLarge)?;
             match previous {
-                Some(previous) if previous == name => return Err(Reason::RepeatedLabel),
-                Some(previous) if previous > name => return Err(Reason::UnsortedLabels),
+                Some(previous) if previous == name => return Err(Reason::RepeatedLabel.into()),
+                Some(previous) if previous > name => return Err(Reason::UnsortedLabels.into()),
                 _ => previous = Some(name),
             }
             put_label(labels, name, value);

@@ -303,3 +303,31 @@ fn the_same_labels_stand_in_the_pull_endpoint() {
     pushed.sort();
     assert_eq!(pushed, pulled);
 }
+
+#[test]
+fn kinds_of_histograms_under_one_name_keep_their_forms() {
+    let explicit = "histogram h = count 3 sum 1 buckets 1:1 inf:2 @1000000000";
+    let exponential = "exponential h = count 1 sum 1 scale 0 positive 0:1 @2000000000";
+    let custom = "convert_explicit_histograms_to_nhcb: true";
+    for settings in ["", "send_native_histograms: false", custom] {
+        for (first, second) in [(explicit, exponential), (exponential, explicit)] {
+            let settings = format!("protobuf_message: io.prometheus.write.v2.Request\n{settings}");
+            let exporter = exporter(&settings);
+            let request = |input: &str| {
+                let (bytes, _, receipt) = body(&exporter, &points(input), Format::V2);
+                assert_eq!(receipt, Receipt::default());
+                let text = text2(&Request2::decode(&*bytes).unwrap());
+                let mut lines: Vec<_> = text.lines().map(ToOwned::to_owned).collect();
+                lines.sort();
+                lines
+            };
+            // Together they are what each is alone.
+            let together = request(&format!("{first}\n{second}"));
+            let apart = [request(explicit), request(exponential)].concat();
+            let values = |lines: &[String]| lines.iter().map(|line| line.matches('@').count()).sum::<usize>();
+            assert_eq!(values(&together), values(&apart), "{settings}: {together:#?}");
+            let has_custom = together.iter().any(|line| line.contains("-53"));
+            assert_eq!(has_custom, settings.contains("nhcb"), "{together:#?}");
+        }
+    }
+}

@@ -185,3 +185,38 @@ async fn a_long_body_is_compressed_as_a_short_one() {
     assert_eq!(export(&server, "", 5000).await, Ok(Receipt::default()));
     assert_eq!(decode1(&server.last().body).timeseries.len(), 5000);
 }
+
+#[tokio::test]
+async fn a_backend_that_stores_the_rest_is_not_sent_the_rest_again() {
+    let text = "the sample has been rejected (err-mimir-sample-out-of-order)";
+    let server = Scripted::start(Reply::new(400, "", text)).await;
+    assert_eq!(export(&server, "preset: mimir", 3).await, Ok(Receipt { rejected: 1, ..Receipt::default() }));
+    assert!(matches!(export(&server, "preset: prometheus", 3).await, Err(ExportError::Bad { .. })));
+}
+
+#[tokio::test]
+async fn statuses_to_try_again_can_be_chosen() {
+    let server = Scripted::start(Reply::new(404, "", "")).await;
+    let retried = export(&server, "retry_statuses: [404]", 1).await;
+    assert!(matches!(retried, Err(ExportError::Retry { .. })));
+    let server = Scripted::start(Reply::new(503, "", "")).await;
+    let dropped = export(&server, "retry_statuses: [404]", 1).await;
+    assert!(matches!(dropped, Err(ExportError::Drop { .. })));
+}
+
+#[tokio::test]
+async fn series_that_are_one_there_are_in_one_part() {
+    let server = Scripted::start(Reply::new(204, "", "")).await;
+    let exporter = start(&ENTRY, &format!("endpoint: {}", server.url())).await;
+    // Only `pid` tells the resources apart, and it is no label.
+    let batch = points(
+        "resource {service.name=\"a\",pid=1}\ngauge x = 1 @1000000000\ngauge y = 1 @1000000000\n\
+         resource {service.name=\"a\",pid=2}\ngauge x = 2 @2000000000\ngauge y = 2 @2000000000",
+    );
+    let streams = exporter.streams(&batch).unwrap();
+    assert_eq!((streams[0], streams[1]), (streams[2], streams[3]));
+    assert_ne!(streams[0], streams[1]);
+    let many = exporter.streams(&crate::testing::batch(1000)).unwrap();
+    let even = many.iter().filter(|stream| *stream % 2 == 0).count();
+    assert!((300..700).contains(&even), "{even}");
+}

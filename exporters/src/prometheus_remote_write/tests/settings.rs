@@ -91,6 +91,15 @@ fn what_cannot_work_is_a_problem() {
         ],
     );
     check(
+        "{endpoint: 'http://a', external_labels: {le: a, quantile: b, a.b: c, a_b: d}, retry_statuses: [200]}",
+        &[
+            "external_labels.le: `le` is the label of buckets or quantiles: choose another name",
+            "external_labels.quantile: `quantile` is the label of buckets or quantiles: choose another name",
+            "external_labels.a_b: is written as `a_b`, and so is `a.b`: choose another name",
+            "retry_statuses[0]: expected a status from 400 to 599, got `200`",
+        ],
+    );
+    check(
         "{endpoint: 'http://a', proxy_url: 'http://p'}",
         &["proxy_url: proxies are not supported; remove it if the endpoint may be reached without one"],
     );

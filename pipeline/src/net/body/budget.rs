@@ -13,10 +13,12 @@ const WAIT_MAX: Duration = Duration::from_secs(1);
 /// What all requests together hold at most; one request must stay well below.
 pub const BUDGET_BYTES_MAX: usize = 256 << 20;
 
-/// A bound on the bytes held by requests at once; clones share it.
+/// A bound on the bytes held by requests at once; clones share it, and are of one request.
 #[derive(Debug, Clone)]
 pub struct Budget {
     shared: Arc<Shared>,
+    /// What the request holds whose budget this is.
+    own: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
@@ -48,7 +50,13 @@ impl Budget {
             held: AtomicUsize::new(0),
             released: Notify::new(),
         };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(shared), own: Arc::default() }
+    }
+
+    /// The same bound, for one request: what it holds as it came and decompressed counts as held by one.
+    #[must_use]
+    pub fn of_request(&self) -> Self {
+        Self { shared: self.shared.clone(), own: Arc::default() }
     }
 
     /// Bounds what several requests hold together, where memory is short; `None` is the bound it was made with.
@@ -68,15 +76,25 @@ impl Budget {
         Claim { budget: self.clone(), bytes: 0 }
     }
 
-    /// Takes `bytes` more for who has `own` already.
-    fn try_take(&self, bytes: usize, own: usize) -> bool {
+    /// Takes `bytes` more.
+    fn try_take(&self, bytes: usize) -> bool {
+        let own = self.own.load(Ordering::Relaxed);
         let Shared { bytes_max, together_max, held, .. } = &*self.shared;
         let together_max = together_max.load(Ordering::Relaxed);
-        held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+        let is_taken = held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
             let max = if held == own { *bytes_max } else { together_max };
             held.checked_add(bytes).filter(|sum| *sum <= max)
-        })
-        .is_ok()
+        });
+        if is_taken.is_ok() {
+            self.own.fetch_add(bytes, Ordering::Relaxed);
+        }
+        is_taken.is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.own.fetch_sub(bytes, Ordering::Relaxed);
+        self.shared.held.fetch_sub(bytes, Ordering::Relaxed);
+        self.shared.released.notify_waiters();
     }
 }
 
@@ -96,7 +114,7 @@ impl Claim {
         let deadline = Instant::now() + WAIT_MAX;
         loop {
             let released = self.budget.shared.released.notified();
-            if self.budget.try_take(more, self.bytes) {
+            if self.budget.try_take(more) {
                 self.bytes += more;
                 return Ok(());
             }
@@ -109,8 +127,7 @@ impl Claim {
         let less = self.bytes.saturating_sub(bytes);
         if less > 0 {
             self.bytes -= less;
-            self.budget.shared.held.fetch_sub(less, Ordering::Relaxed);
-            self.budget.shared.released.notify_waiters();
+            self.budget.give_back(less);
         }
     }
 }

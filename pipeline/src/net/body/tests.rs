@@ -153,13 +153,16 @@ fn a_hundred_bombs_at_once_stay_within_the_budget() {
     wait(async {
         let bombs = (0..100).map(|index| {
             let (encoding, body) = ([Encoding::Gzip, Encoding::Zstd][index % 2], &bodies[index % 2]);
-            receive(pieces(&body[..body.len().min(64 << 10)], 16 << 10), encoding, LIMIT, &budget)
+            let own = budget.of_request();
+            async move {
+                receive(pieces(&body[..body.len().min(64 << 10)], 16 << 10), encoding, LIMIT, &own).await
+            }
         });
         for read in futures_util::future::join_all(bombs).await {
             assert!(matches!(read, Err(BodyError::TooLarge { .. } | BodyError::Busy)), "{read:?}");
         }
         assert_eq!(budget.held(), 0);
-        let honest = receive(pieces(b"text", 4), Encoding::Identity, LIMIT, &budget).await;
+        let honest = receive(pieces(b"text", 4), Encoding::Identity, LIMIT, &budget.of_request()).await;
         assert_eq!(honest.unwrap(), "text");
     });
 }
@@ -179,13 +182,14 @@ fn the_budget_is_held_until_the_bytes_are_dropped() {
     let budget = Budget::new(500 << 10);
     let body = vec![7; 200 << 10];
     wait(async {
-        let first = receive(pieces(&body, 4096), Encoding::Identity, 1 << 20, &budget).await.unwrap();
+        let first =
+            receive(pieces(&body, 4096), Encoding::Identity, 1 << 20, &budget.of_request()).await.unwrap();
         assert_eq!(budget.held(), body.len());
-        let second = receive(pieces(&body, 4096), Encoding::Identity, 1 << 20, &budget).await;
+        let second = receive(pieces(&body, 4096), Encoding::Identity, 1 << 20, &budget.of_request()).await;
         assert!(matches!(second, Err(BodyError::Busy)), "{second:?}");
         drop(first);
         assert_eq!(budget.held(), 0);
-        receive(pieces(&body, 4096), Encoding::Identity, 1 << 20, &budget).await.unwrap();
+        receive(pieces(&body, 4096), Encoding::Identity, 1 << 20, &budget.of_request()).await.unwrap();
     });
 }
 
@@ -195,7 +199,10 @@ fn where_memory_is_short_large_requests_come_one_at_a_time() {
     budget.limit(Some(100 << 10));
     let body = vec![7; 200 << 10];
     wait(async {
-        let read = || receive(pieces(&body, 4096), Encoding::Identity, 1 << 20, &budget);
+        let read = async || {
+            let own = budget.of_request();
+            receive(pieces(&body, 4096), Encoding::Identity, 1 << 20, &own).await
+        };
         let first = read().await.unwrap();
         assert!(matches!(read().await, Err(BodyError::Busy)));
         drop(first);
@@ -207,14 +214,45 @@ fn where_memory_is_short_large_requests_come_one_at_a_time() {
 }
 
 #[test]
+fn where_memory_is_short_a_compressed_request_alone_is_still_read() {
+    let budget = Budget::new(4 << 20);
+    budget.limit(Some(100 << 10));
+    let body: Vec<u8> =
+        (0..200_000_u32).flat_map(|number| number.wrapping_mul(0x9e37_79b1).to_le_bytes()).collect();
+    let zstd = compress(&body, Encoding::Zstd);
+    let snappy = snap::raw::Encoder::new().compress_vec(&body).unwrap();
+    wait(async {
+        for _ in 0..2 {
+            let own = budget.of_request();
+            let block = receive(pieces(&snappy, 4096), Encoding::Identity, 1 << 20, &own).await.unwrap();
+            assert_eq!(unsnap(block, 1 << 20, &own).await.unwrap(), body);
+            let own = budget.of_request();
+            let received = receive(pieces(&zstd, 4096), Encoding::Identity, 1 << 20, &own).await.unwrap();
+            let first = decompress(received, Encoding::Zstd, 1 << 20, &own).await.unwrap();
+            assert_eq!(first, body);
+            // Beside it nothing else is.
+            let own = budget.of_request();
+            let other = receive(pieces(&zstd, 4096), Encoding::Identity, 1 << 20, &own).await;
+            assert!(matches!(other, Err(BodyError::Busy)), "{other:?}");
+            drop(first);
+            assert_eq!(budget.held(), 0);
+        }
+    });
+}
+
+#[test]
 fn a_request_waits_for_another_to_end() {
     let budget = Budget::new(100 << 10);
     let body = vec![7; 80 << 10];
     wait(async {
-        let first = receive(pieces(&body, 80 << 10), Encoding::Identity, 1 << 20, &budget).await.unwrap();
+        let first = receive(pieces(&body, 80 << 10), Encoding::Identity, 1 << 20, &budget.of_request())
+            .await
+            .unwrap();
         let begin = tokio::time::Instant::now();
         let second = async {
-            receive(pieces(&body, 80 << 10), Encoding::Identity, 1 << 20, &budget).await.unwrap();
+            receive(pieces(&body, 80 << 10), Encoding::Identity, 1 << 20, &budget.of_request())
+                .await
+                .unwrap();
             begin.elapsed()
         };
         let end_first = async {

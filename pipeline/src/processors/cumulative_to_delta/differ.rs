@@ -100,6 +100,10 @@ impl Differ {
 }
 
 impl Last {
+    pub(super) fn time(last: Option<&Self>) -> Option<u64> {
+        last.map(|last| last.time_unix_nano)
+    }
+
     fn of(point: &Point) -> Self {
         Self {
             start_unix_nano: point.start_unix_nano,

@@ -333,3 +333,21 @@ proptest! {
         prop_assert_eq!(cumulative.last().unwrap(), &format!("counter a = {total} @100..{time}"));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_point_from_the_future_stops_no_stream_for_good() {
+    check(
+        NAME,
+        "{initial_value: keep, max_staleness: 5m}",
+        "
+        counter a = 5 @10..20             -> delta counter a = 5 @10..20
+        counter a = 6 @10..700000000000   -> dropped future
+        counter a = 7 @10..30             -> delta counter a = 2 @20..30
+        counter a = 8 @10..600000000000   -> delta counter a = 1 @30..600000000000
+        wait 3m
+        counter a = 9 @10..50             -> dropped out_of_order
+        wait 3m
+        counter a = 9 @10..60             -> delta counter a = 9 @10..60
+        ",
+    );
+}

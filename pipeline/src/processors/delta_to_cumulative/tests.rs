@@ -355,3 +355,37 @@ proptest! {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_point_from_the_future_stops_no_stream_for_good() {
+    check(
+        NAME,
+        "max_stale: 5m",
+        "
+        delta counter a = 5 @10..20             -> counter a = 5 @10..20
+        delta counter a = 5 @20..700000000000   -> dropped future
+        delta counter a = 1 @20..30             -> counter a = 6 @10..30
+        # As far ahead as a clock may be wrong; until the stream is forgotten all others are too old.
+        delta counter a = 1 @30..600000000000   -> counter a = 7 @10..600000000000
+        wait 3m
+        delta counter a = 1 @40..50             -> dropped out_of_order
+        wait 3m
+        delta counter a = 1 @50..60             -> counter a = 1 @50..60
+        ",
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sum_that_is_no_number_does_not_stay_in_a_histogram() {
+    check(
+        NAME,
+        "",
+        "
+        delta histogram h = count 1 sum 1.0 @10..20    -> histogram h = count 1 sum 1.0 @10..20
+        delta histogram h = count 1 sum nan @20..30    -> dropped not_finite
+        delta histogram h = count 1 sum inf @20..30    -> dropped not_finite
+        delta histogram h = count 1 sum 1e308 @30..40  -> histogram h = count 2 sum 1e+308 @10..40
+        delta histogram h = count 1 sum 1e308 @40..50  -> histogram h = count 1 sum 1e+308 @40..50 & reset overflow
+        ",
+    );
+}

@@ -34,6 +34,20 @@ enum Misfit {
     Drop(&'static str),
 }
 
+/// Why a histogram cannot be added: what is no number, or infinite, would stay in the sum for ever.
+pub(super) fn unusable(value: &Value) -> Option<&'static str> {
+    let sum = match value {
+        Value::Histogram(histogram) => histogram.sum,
+        Value::ExponentialHistogram(histogram) => histogram.sum,
+        _ => None,
+    };
+    sum.is_some_and(|sum| !sum.is_finite()).then_some("not_finite")
+}
+
+fn is_too_large(left: Option<f64>, right: Option<f64>) -> bool {
+    left.zip(right).is_some_and(|(left, right)| !(left + right).is_finite())
+}
+
 /// Adds a point and makes it tell the sum; `false` where it is to be dropped.
 pub(super) fn add(point: &mut Point, total: &mut Option<Total>, gaps: Gaps, report: &mut Report) -> bool {
     if point.start_unix_nano > point.time_unix_nano {
@@ -120,7 +134,7 @@ impl Total {
             }
             (Value::Histogram(sum), Value::Histogram(delta)) => add_histogram(sum, delta)?,
             (Value::ExponentialHistogram(sum), Value::ExponentialHistogram(delta)) => {
-                if sum.count.checked_add(delta.count).is_none() {
+                if sum.count.checked_add(delta.count).is_none() || is_too_large(sum.sum, delta.sum) {
                     return Err(Misfit::Reset("overflow"));
                 }
                 exponential::add(sum, delta, BUCKETS_MAX).map_err(|_| Misfit::Drop("out_of_range"))?;
@@ -134,6 +148,9 @@ impl Total {
 fn add_histogram(sum: &mut Histogram, delta: &Histogram) -> Result<(), Misfit> {
     if !have_same_buckets(sum, delta) {
         return Err(Misfit::Reset("bounds_changed"));
+    }
+    if is_too_large(sum.sum, delta.sum) {
+        return Err(Misfit::Reset("overflow"));
     }
     let counts = (sum.count, delta.count);
     sum.count = sum.count.checked_add(delta.count).ok_or(Misfit::Reset("overflow"))?;

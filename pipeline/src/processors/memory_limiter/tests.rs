@@ -25,7 +25,7 @@ fn use_mib(mib: Option<u64>) {
 
 fn limiter(ledger: &Ledger) -> Arc<MemoryLimiter> {
     let limits = Limits { taken_bytes: 80 * MIB, room_bytes: 20 * MIB };
-    MemoryLimiter::new(&context("memory_limiter", ledger), limits, AGE_MAX, used)
+    MemoryLimiter::new(&context("memory_limiter", ledger), limits, AGE_MAX, Box::new(used))
 }
 
 #[track_caller]
@@ -101,6 +101,13 @@ async fn memory_is_measured_when_somebody_asks_and_not_each_time() {
 #[tokio::test(start_paused = true)]
 async fn without_a_measurement_everything_is_taken() {
     let limiter = limiter(&Ledger::default());
+    use_mib(None);
+    assert_eq!(limiter.admit(), Ok(()));
+    // Also when the last one was above the limit.
+    tokio::time::advance(AGE_MAX).await;
+    use_mib(Some(90));
+    assert!(limiter.admit().is_err());
+    tokio::time::advance(AGE_MAX).await;
     use_mib(None);
     assert_eq!(limiter.admit(), Ok(()));
 }

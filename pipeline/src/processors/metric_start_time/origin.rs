@@ -57,6 +57,10 @@ impl FirstPoint {
 }
 
 impl Origin {
+    pub(super) fn time(origin: Option<&Self>) -> Option<u64> {
+        origin.map(|origin| origin.time_unix_nano)
+    }
+
     fn at(point: &Point, base: Option<Value>) -> Self {
         Self {
             start_unix_nano: point.time_unix_nano,

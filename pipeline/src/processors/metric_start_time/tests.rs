@@ -192,3 +192,22 @@ fn what_makes_no_sense_is_refused() {
     );
     check_refused(NAME, "strategy: guess", &["strategy"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_point_from_the_future_stops_no_stream_for_good() {
+    check(
+        NAME,
+        "{strategy: subtract_initial_point, gc_interval: 5m}",
+        "
+        counter a = 5 @20             -> dropped first
+        counter a = 6 @700000000000   -> dropped future
+        counter a = 7 @30             -> counter a = 2 @20..30
+        counter a = 8 @600000000000   -> counter a = 3 @20..600000000000
+        wait 3m
+        counter a = 9 @50             -> dropped out_of_order
+        wait 3m
+        counter a = 9 @60             -> dropped first
+        counter a = 11 @70            -> counter a = 2 @60..70
+        ",
+    );
+}

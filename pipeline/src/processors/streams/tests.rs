@@ -21,6 +21,7 @@ fn count(streams: &mut Streams<u64>, series: &Series) -> u64 {
     let Found::Stream(stream) = streams.find(series, Instant::now(), |_| Some(Kind::Gauge)) else {
         panic!("it is no stream");
     };
+    stream.heard(Instant::now());
     *stream.state.insert(stream.state.unwrap_or(0) + 1)
 }
 
@@ -105,4 +106,17 @@ async fn without_an_age_a_stream_lasts() {
     assert_eq!(count(&mut streams, &series(&registry, 1)), 2);
     streams.end(&series(&registry, 1));
     assert_eq!((streams.tracked(), registry.live()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn points_of_no_use_keep_no_stream_alive() {
+    let registry = Arc::new(Registry::new(100));
+    let mut streams = Streams::new(registry.clone(), 10, Some(AGE));
+    let series = series(&registry, 1);
+    count(&mut streams, &series);
+    for _ in 0..3 {
+        wait(AGE / 2);
+        streams.find(&series, Instant::now(), |_| Some(Kind::Gauge));
+    }
+    assert_eq!(count(&mut streams, &series), 1);
 }

@@ -33,6 +33,9 @@ struct Sim {
     fails: Option<i32>,
     fails_sync: Option<i32>,
     unreadable: Vec<(String, Range<u64>)>,
+    unopenable: Vec<(String, i32)>,
+    /// So many reads fail yet.
+    reads_fail: u32,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -101,8 +104,19 @@ impl SimDisk {
         self.sim().unreadable.push((name.to_owned(), range));
     }
 
+    /// Opening the file fails with this error.
+    pub(super) fn unopenable(&self, name: &str, error: i32) {
+        self.sim().unopenable.push((name.to_owned(), error));
+    }
+
+    pub(super) fn fail_reads(&self, times: u32) {
+        self.sim().reads_fail = times;
+    }
+
     pub(super) fn readable(&self) {
-        self.sim().unreadable.clear();
+        let mut sim = self.sim();
+        sim.unreadable.clear();
+        sim.unopenable.clear();
     }
 
     pub(super) fn used(&self) -> u64 {
@@ -238,7 +252,12 @@ impl Disk for SimDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn Data>> {
-        let id = self.sim().find(name)?;
+        let sim = self.sim();
+        let id = sim.find(name)?;
+        if let Some((_, error)) = sim.unopenable.iter().find(|(other, _)| other == name) {
+            return Err(io::Error::from_raw_os_error(*error));
+        }
+        drop(sim);
         Ok(Box::new(Handle(self.clone(), id)))
     }
 
@@ -298,7 +317,11 @@ impl Data for Handle {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let sim = self.0.sim();
+        let mut sim = self.0.sim();
+        if sim.reads_fail > 0 {
+            sim.reads_fail -= 1;
+            return Err(io::Error::from_raw_os_error(5));
+        }
         let end = offset + buffer.len() as u64;
         let is_bad = |(name, range): &(String, Range<u64>)| {
             sim.names.get(name) == Some(&self.1) && range.start < end && offset < range.end

@@ -183,3 +183,162 @@ fn a_file_that_somebody_deletes_is_told_as_damage() {
     ana.settle(1);
     assert_eq!(sequences(&ana), NONE);
 }
+
+#[test]
+fn an_interval_between_syncs_is_kept_that_is_shorter_than_that_between_other_work() {
+    let interval = ::config::Duration(Duration::from_millis(300));
+    let config = Config { fsync: Fsync::Interval, fsync_interval: interval, ..config() };
+    let (disk, millis) = (SimDisk::default(), Arc::new(AtomicU64::new(0)));
+    let steady = millis.clone();
+    let time = Time::new(
+        Clock::from_fn(|| START * 1_000_000_000),
+        Arc::new(move || Duration::from_millis(steady.load(Ordering::SeqCst))),
+    );
+    let meter = NoopMeterProvider::new().meter("test");
+    let log = Arc::new(Log::open("file_storage", config, Arc::new(disk.clone()), time, &meter).unwrap());
+    let ana = log.reader("ana").unwrap().0;
+    for now in [300, 600, 900] {
+        wait(log.append(&batch(now, 0), &[&ana]).written).unwrap();
+        eventually(|| disk.is_idle());
+        let before = disk.syncs();
+        millis.store(now, Ordering::SeqCst);
+        log.shared.wake();
+        eventually(|| disk.syncs() > before);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_waited_for_once_and_then_its_records_are_lost() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    (1..=12).for_each(|number| assert!(rig.add_large(number, 20_000, &[&ana]).is_ok()));
+    let name = "00000000000000000001.log";
+    let first: Vec<Sequence> = {
+        let state = rig.log.shared.state();
+        (1..=state.segments[0].last).collect()
+    };
+    rig.disk.unopenable(name, INPUT_OUTPUT);
+    assert!(ana.read_here(0, u64::MAX).is_err());
+    rig.pass(11);
+    // One wait is enough for all of them.
+    let records = all(&ana);
+    let lost: Vec<Sequence> =
+        records.iter().filter(|record| record.is_damaged).map(|record| record.sequence).collect();
+    assert_eq!(lost, first);
+    assert_eq!(records.len(), 12);
+}
+
+#[test]
+fn a_lack_of_file_descriptors_loses_nothing() {
+    const TOO_MANY_OPEN: i32 = 24;
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    rig.add(1, &[&ana]).unwrap();
+    rig.disk.unopenable("00000000000000000001.log", TOO_MANY_OPEN);
+    assert!(ana.read_here(0, u64::MAX).is_err());
+    rig.pass(60);
+    assert!(ana.read_here(0, u64::MAX).is_err());
+    rig.disk.readable();
+    assert!(!ana.read_here(0, u64::MAX).unwrap()[0].is_damaged);
+}
+
+const FIRST: &str = "00000000000000000001.log";
+
+/// A log with records 1 to 8, 5000 bytes each, that was closed.
+fn closed() -> SimDisk {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    (1..=8).for_each(|number| assert!(rig.add_large(number, 5000, &[&ana]).is_ok()));
+    drop(ana);
+    let disk = rig.disk.clone();
+    drop(rig);
+    disk
+}
+
+#[test]
+fn a_read_that_fails_once_at_the_start_costs_nothing() {
+    let disk = closed();
+    disk.fail_reads(2);
+    let rig = Rig::on(disk, config());
+    let records = all(&rig.reader("ana"));
+    assert!(records.len() == 8 && records.iter().all(|record| !record.is_damaged));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_at_the_start_is_kept() {
+    let disk = closed();
+    let bytes = disk.bytes(FIRST);
+    disk.unreadable(FIRST, 0..u64::MAX);
+    let rig = Rig::on(disk, config());
+    let ana = rig.reader("ana");
+    assert_eq!(sequences(&ana), NONE);
+    assert_eq!(rig.disk.bytes(&format!("{FIRST}.damaged")), bytes);
+    // None of its sequences is used again, so that it can be put back.
+    let sequence = rig.add(9, &[&ana]).unwrap();
+    assert!(sequence > 8, "{sequence}");
+    drop(ana);
+    let disk = rig.disk.clone();
+    drop(rig);
+    Disk::rename(&disk, &format!("{FIRST}.damaged"), FIRST).unwrap();
+    disk.readable();
+    let rig = Rig::on(disk, config());
+    assert_eq!(sequences(&rig.reader("ana")), [1, 2, 3, 4, 5, 6, 7, 8, sequence]);
+}
+
+#[test]
+fn a_last_file_whose_end_cannot_be_read_at_the_start_is_neither_cut_nor_deleted() {
+    let disk = closed();
+    let bytes = disk.bytes(FIRST);
+    disk.unreadable(FIRST, bytes.len() as u64 - 16_000..u64::MAX);
+    let rig = Rig::on(disk.clone(), config());
+    let ana = rig.reader("ana");
+    let readable: Vec<Sequence> =
+        all_readable(&ana).iter().filter(|record| !record.is_damaged).map(|record| record.sequence).collect();
+    assert_eq!(readable, [1, 2, 3, 4]);
+    assert_eq!(disk.bytes(FIRST), bytes);
+    let sequence = rig.add(9, &[&ana]).unwrap();
+    assert!(sequence > 8, "{sequence}");
+    // When it can be read again, all of it is there.
+    drop(ana);
+    drop(rig);
+    disk.readable();
+    let rig = Rig::on(disk.clone(), config());
+    let ana = rig.reader("ana");
+    assert_eq!(sequences(&ana), [1, 2, 3, 4, 5, 6, 7, 8, sequence]);
+    drop(ana);
+    drop(rig);
+    // Once what can be read of it is sent, the rest is still kept.
+    disk.unreadable(FIRST, bytes.len() as u64 - 16_000..u64::MAX);
+    let rig = Rig::on(disk.clone(), config());
+    let ana = rig.reader("ana");
+    (1..=sequence).for_each(|sequence| ana.settle(sequence));
+    eventually(|| disk.list().contains(&format!("{FIRST}.damaged")));
+    assert_eq!(disk.bytes(&format!("{FIRST}.damaged")), bytes);
+}
+
+/// What comes before the first that the disk cannot read.
+fn all_readable(reader: &Reader) -> Vec<Record> {
+    let (mut records, mut from) = (Vec::new(), 0);
+    while let Ok(more) = reader.read_here(from, 10_000) {
+        let Some(last) = more.last() else { break };
+        from = last.sequence + 1;
+        records.extend(more);
+    }
+    records
+}
+
+#[test]
+fn a_disk_that_hangs_does_not_keep_the_log_from_being_dropped() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    rig.add(1, &[&ana]).unwrap();
+    eventually(|| rig.disk.is_idle());
+    rig.disk.hold_syncs();
+    let append = rig.log.append(&batch(2, 0), &[&ana]);
+    drop(ana);
+    let disk = rig.disk.clone();
+    drop(rig);
+    // It comes back later, and what was added is written then.
+    disk.release_syncs();
+    assert_eq!(wait(append.written), Ok(()));
+}

@@ -32,7 +32,7 @@ fn folder() -> TempDir {
 
 #[track_caller]
 fn refused(result: Result<Arc<Log>, BoxError>) -> String {
-    crate::errors::chain(&*result.map(drop).unwrap_err())
+    chain(&*result.map(drop).unwrap_err())
 }
 
 #[tokio::test]
@@ -89,6 +89,9 @@ async fn the_same_process_gets_the_same_log() {
     )]));
     let again = open(&after).await.unwrap();
     assert!(Arc::ptr_eq(&log, &again));
+    // Only when it is sure that the new configuration is in service.
+    assert_eq!(log.when_unwritable(), WhenUnwritable::Refuse);
+    after.apply().await;
     assert_eq!(log.when_unwritable(), WhenUnwritable::Memory);
     drop((log, again));
     open(&after).await.unwrap();
@@ -188,6 +191,37 @@ fn storages_are_known_by_their_ids() {
     assert!(storages.check(&a).unwrap_err().contains("have the same `directory`"));
     let message = storages.check("file_storage").unwrap_err();
     assert!(message.contains("there is `file_storage/a`, `file_storage/b`"), "{message}");
+}
+
+#[test]
+fn a_folder_is_the_same_however_it_is_written() {
+    let folder = folder();
+    symlink(folder.path(), folder.path().join("link")).unwrap();
+    let (a, b) = (String::from("file_storage/a"), String::from("file_storage/b"));
+    let configs = HashMap::from([(a.clone(), at(folder.path())), (b, at(&folder.path().join("link")))]);
+    let storages = Storages::default().with(configs);
+    assert!(storages.check(&a).unwrap_err().contains("have the same `directory`"));
+}
+
+#[tokio::test]
+async fn a_storage_that_no_exporter_uses_is_opened_where_it_holds_something() {
+    let folder = folder();
+    let storages = storages(at(folder.path()));
+    let meter = NoopMeterProvider::new().meter("test");
+    let clock = Clock::system();
+    assert_eq!(storages.open_left(&meter, &clock).await.len(), 0);
+    let log = open(&storages).await.unwrap();
+    let (ana, _) = log.reader("ana").unwrap();
+    log.append(&batch(1, 0), &[&ana]).written.await.unwrap();
+    drop((ana, log));
+    let left = storages.open_left(&meter, &clock).await;
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].reader("ana").unwrap().1.records, 1);
+    // Nothing is made for one that was never used.
+    let missing = folder.path().join("missing");
+    let other = storages.with(HashMap::from([(String::from("file_storage"), at(&missing))]));
+    assert_eq!(other.open_left(&meter, &clock).await.len(), 0);
+    assert!(!missing.exists());
 }
 
 /// A file system of its own with an end, which needs the right to mount.

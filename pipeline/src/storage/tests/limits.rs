@@ -245,3 +245,80 @@ fn changed_limits_hold_for_an_open_log() {
     eventually(|| rig.log.room(LARGE as u64).is_ok());
     offer(&rig, 1000, &ana).unwrap();
 }
+
+/// A log that is full, of which `eve`, who is not here, holds the beginning of every file.
+fn full_and_awaited(config: &Config) -> (Rig, Reader) {
+    let rig = Rig::new(config.clone());
+    let (ana, eve) = (rig.reader("ana"), rig.reader("eve"));
+    let mut number = 0;
+    loop {
+        eventually(|| rig.disk.is_idle() || rig.log.shared.state().room.lack.is_some());
+        if rig.log.room(LARGE as u64).is_err() {
+            break;
+        }
+        number += 1;
+        rig.add_large(number, LARGE, &[&ana, &eve]).unwrap();
+    }
+    drop(eve);
+    (rig, ana)
+}
+
+#[test]
+fn nobody_is_asked_for_what_an_exporter_holds_that_may_yet_come() {
+    let (rig, ana) = full_and_awaited(&dropping());
+    let pressure = ana.pressure();
+    let asked_at_first = asked(&pressure);
+    let held = sequences(&ana);
+    for _ in 0..50 {
+        rig.pass(1);
+        // Whatever was asked before it went, the next is not asked for.
+        assert!(rig.log.room(LARGE as u64).is_err());
+        rig.add_large(0, LARGE, &[&ana]).unwrap_err();
+    }
+    assert_eq!(asked(&pressure), asked_at_first);
+    assert_eq!(sequences(&ana), held);
+    // Then it is one that nobody waits for.
+    rig.pass(15);
+    let first = held[0];
+    eventually(|| {
+        rig.log.shared.wake();
+        asked(&pressure).is_some_and(|(up_to, _)| up_to >= first)
+    });
+    let (up_to, _) = asked(&pressure).unwrap();
+    (first..=up_to).for_each(|sequence| ana.settle(sequence));
+    eventually(|| offer(&rig, 1000, &ana).is_ok());
+    // The rest of what nobody claims is not gone with it.
+    assert!(rig.reader("eve").backlog().records > 20);
+}
+
+#[test]
+fn what_nobody_claims_is_kept_where_letting_go_of_it_frees_nothing() {
+    let (rig, ana) = full_and_awaited(&config());
+    let held = sequences(&ana).len() as u64;
+    rig.pass(120);
+    for _ in 0..5 {
+        rig.pass(1);
+        rig.add_large(0, LARGE, &[&ana]).unwrap_err();
+    }
+    assert_eq!(rig.reader("eve").backlog().records, held);
+}
+
+#[test]
+fn what_was_written_before_the_clock_was_set_is_as_old_as_the_log_is_open() {
+    let config = Config { max_age: ::config::Duration::from_secs(100), ..config() };
+    let rig = Rig::at(SimDisk::default(), config.clone(), 1000);
+    let ana = rig.reader("ana");
+    rig.add(1, &[&ana]).unwrap();
+    drop(ana);
+    let disk = rig.disk.clone();
+    drop(rig);
+    let rig = Rig::at(disk, config, START);
+    let ana = rig.reader("ana");
+    rig.pass(50);
+    rig.add(2, &[&ana]).unwrap();
+    eventually(|| rig.disk.is_idle());
+    assert_eq!(asked(&ana.pressure()), None);
+    assert_eq!(ana.oldest_age(), Some(Duration::from_secs(50)));
+    rig.pass(60);
+    eventually(|| asked(&ana.pressure()) == Some((1, "too_old")));
+}

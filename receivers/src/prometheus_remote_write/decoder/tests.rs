@@ -392,13 +392,13 @@ fn series_beyond_the_bound_are_refused() {
 #[test]
 fn what_finds_no_room_is_read_anew_each_time() {
     let decoder = Decoder::new(Arc::new(Registry::new(1000)));
-    let long = "x".repeat(600_000);
+    let long = "x".repeat(200_000);
     for time in 1..4 {
-        let request: Vec<u8> = ["a", "b", "c"]
+        let request: Vec<u8> = ["a", "b", "c", "d", "e", "f", "g"]
             .iter()
             .flat_map(|name| series(&format!("__name__={name} l={long}"), samples(&[(1.0, time)])))
             .collect();
-        assert_eq!(decoded(&decoder, Version::V1, &request).batch.len(), 3);
+        assert_eq!(decoded(&decoder, Version::V1, &request).batch.len(), 7);
     }
     assert!(decoder.memory.lock().unwrap().room.used_bytes() <= BYTES_MIN);
 }
@@ -411,7 +411,7 @@ fn a_marker_that_was_not_taken_comes_with_the_next_request() {
     decoded(&decoder, Version::V1, &metadata(1, "c", ""));
     let changed = decoded(&decoder, Version::V1, &total(10));
     assert_eq!((changed.batch.len(), changed.written.samples, changed.markers.len()), (2, 1, 1));
-    decoder.owe(changed.markers);
+    assert_eq!(decoder.owe(changed.markers), 0);
     // A request that cannot be read changes nothing of that.
     let broken = [total(10), vec![0x0a, 9]].concat();
     assert_eq!(decoder.decode(Version::V1, &broken).unwrap_err().error, WireError::Truncated);
@@ -431,6 +431,56 @@ fn a_request_that_would_grow_beyond_measure_is_refused_as_a_whole() {
     assert_eq!(decoder.decode(Version::V1, &request).unwrap_err().error, WireError::TooLarge);
     let symbols = [0x22, 0].repeat(4 << 20);
     assert_eq!(decoder.decode(Version::V2, &symbols).unwrap_err().error, WireError::TooLarge);
+}
+
+#[test]
+fn a_long_symbol_referred_to_again_and_again_is_bounded() {
+    let long = "v".repeat(1 << 20);
+    let mut request = Request2::new();
+    let mut references = request.references(&format!("__name__=m a0={long}"));
+    // What it would be written out: 4 GiB, from a request of little more than the symbol.
+    for index in 1..4095 {
+        references.extend([request.symbol(&format!("b{index:04}")), references[3]]);
+    }
+    let message = Message::new().packed(1, references).bytes(2, sample(1.0, 1));
+    let request = request.raw(message).bytes();
+    check_failure(Version::V2, &request, 0, 1, "timeseries[0]: its labels take more than 256 KiB");
+    // 1.0 says all of it itself.
+    let request = series(&format!("__name__=m a={long}"), samples(&[(1.0, 1)]));
+    check_failure(Version::V1, &request, 0, 1, "timeseries[0]: its labels take more than 256 KiB");
+}
+
+#[test]
+fn what_many_series_refer_to_is_bounded_together() {
+    let long = "v".repeat(200 << 10);
+    let request = |count: usize, is_new: bool| {
+        let mut request = Request2::new();
+        let long = request.symbol(&long);
+        for index in 0..count {
+            let mut references = request.references("__name__=m");
+            let value = if is_new { index.to_string() } else { String::from("0") };
+            references.extend([request.symbol("a"), long, request.symbol("b"), request.symbol(&value)]);
+            request = request.raw(Message::new().packed(1, references).bytes(2, sample(1.0, 1)));
+        }
+        request
+    };
+    let decoder = decoder();
+    let error = decoder.decode(Version::V2, &request(400, true).bytes()).unwrap_err().error;
+    assert_eq!(error, WireError::TooLarge);
+    // One that is known is not kept again, but read.
+    assert_eq!(decoded(&decoder, Version::V2, &request(400, false).bytes()).batch.len(), 400);
+    let error = decoder.decode(Version::V2, &request(2000, false).bytes()).unwrap_err().error;
+    assert_eq!(error, WireError::TooLarge);
+}
+
+#[test]
+fn long_texts_of_2_0_are_cut_as_those_of_1_0() {
+    let help = "é".repeat(1 << 20);
+    let request = Request2::new().described("__name__=m", (2, &format!("x{help}"), ""), samples(&[(1.0, 1)]));
+    let decoded = decoded(&decoder(), Version::V2, &request.bytes());
+    assert_eq!(decoded.failures.message(), None);
+    let description = decoded.batch.iter().next().unwrap().series.metric().description.clone();
+    assert_eq!(description.len(), 1023);
 }
 
 /// A request that both versions find something in.

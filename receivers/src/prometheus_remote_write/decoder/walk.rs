@@ -12,7 +12,7 @@ use pipeline::{Batch, Point, Series, Value};
 
 use super::{Decoded, Decoder, Known, Memory};
 use crate::prometheus::text::Type;
-use crate::prometheus_remote_write::labels::{Fault, Named, Shape};
+use crate::prometheus_remote_write::labels::{Fault, LABEL_BYTES_MAX, Named, Shape};
 use crate::prometheus_remote_write::message::{
     Layout, SAMPLES, Split, Told, Version, nanos, read_metadata, read_sample,
 };
@@ -25,7 +25,12 @@ const BYTES_A_SAMPLE: usize = 200;
 
 /// A request may take so many times its size in memory, or what a large one takes if that is more.
 const TIMES_MAX: usize = 4;
-const ROOM_MIN: usize = 32 << 20;
+const ROOM_MIN: usize = 64 << 20;
+
+/// So many times its size may a request have written out of what it refers to, or what a large one has if that
+/// is more: it is not kept, but takes time.
+const COPIES_TIMES_MAX: usize = 64;
+const COPIES_MIN: usize = 256 << 20;
 
 /// A marker for what a series was called before stands this much before its next point.
 const MARKER_NANOS: u64 = 1_000_000;
@@ -39,6 +44,8 @@ pub(super) struct Walk<'a> {
     first: Batch,
     /// What the rest may still take in memory, in bytes.
     room: usize,
+    /// How much the rest may still have written out, in bytes.
+    copies: usize,
     /// The series before, after which the next is looked for first.
     last: u32,
 }
@@ -65,7 +72,8 @@ impl<'a> Walk<'a> {
         let first = markers.iter().cloned().collect();
         let decoded = Decoded { batch, markers, ..Decoded::default() };
         let room = bytes.saturating_mul(TIMES_MAX).max(ROOM_MIN);
-        Self { decoder, memory, decoded, first, room, last: NONE }
+        let copies = bytes.saturating_mul(COPIES_TIMES_MAX).max(COPIES_MIN);
+        Self { decoder, memory, decoded, first, room, copies, last: NONE }
     }
 
     pub(super) fn finish(mut self) -> Decoded {
@@ -131,15 +139,18 @@ impl<'a> Walk<'a> {
         layout: Layout,
     ) -> Result<(), WireError> {
         references.read(message)?;
-        let found = match References::check(message, layout).and_then(|()| references.resolve(symbols)) {
-            Ok(told) => match self.find(references.labels())? {
-                Ok(slot) => Ok(Current { slot, index, told, symbols: Some(symbols) }),
-                Err(reason) => Err(reason),
-            },
-            Err(reason) => Err(reason),
+        let told = References::check(message, layout)
+            .map_err(Fault::Reason)
+            .and_then(|()| references.resolve(symbols, &mut self.copies));
+        let found = match told {
+            Ok(told) => self.find(references.labels())?.map(|slot| (slot, told)),
+            Err(Fault::Reason(reason)) => Err(reason),
+            Err(Fault::Wire(error)) => return Err(error),
         };
         match found {
-            Ok(current) => self.values(current, message, layout),
+            Ok((slot, told)) => {
+                self.values(Current { slot, index, told, symbols: Some(symbols) }, message, layout)
+            }
             Err(reason) => self.refuse(index, message, layout, reason),
         }
     }
@@ -161,6 +172,9 @@ impl<'a> Walk<'a> {
 
     #[cold]
     fn meet(&mut self, labels: &[u8], hash: u64) -> Result<Result<u32, Reason>, WireError> {
+        if labels.len() > LABEL_BYTES_MAX {
+            return Ok(Err(Reason::LabelsTooLong));
+        }
         match Named::read(labels) {
             Ok(_) => {}
             Err(Fault::Wire(error)) => return Err(error),
@@ -288,7 +302,8 @@ impl<'a> Walk<'a> {
         self.take_room(size_of::<Point>())?;
         let series = match self.series(current, shape, times.time) {
             Ok(series) => series,
-            Err(reason) => return Ok(Err(reason)),
+            Err(Fault::Reason(reason)) => return Ok(Err(reason)),
+            Err(Fault::Wire(error)) => return Err(error),
         };
         let mut point = match value {
             Value::Empty => Point::stale(series, times.time),
@@ -305,7 +320,7 @@ impl<'a> Walk<'a> {
     }
 
     #[inline]
-    fn series(&mut self, current: Current<'_>, shape: Shape, time: u64) -> Result<Series, Reason> {
+    fn series(&mut self, current: Current<'_>, shape: Shape, time: u64) -> Result<Series, Fault> {
         let known = self.memory.table.get_mut(current.slot);
         if let Some(series) = known.series(shape) {
             return Ok(series.clone());
@@ -314,7 +329,9 @@ impl<'a> Walk<'a> {
     }
 
     #[cold]
-    fn make_series(&mut self, current: Current<'_>, shape: Shape, time: u64) -> Result<Series, Reason> {
+    fn make_series(&mut self, current: Current<'_>, shape: Shape, time: u64) -> Result<Series, Fault> {
+        let texts = self.memory.table.get(current.slot).labels.len() + current.told.help.len();
+        self.take_room(texts)?;
         let Memory { table, families, request, .. } = &mut *self.memory;
         let known = table.get_mut(current.slot);
         // They were read before, when the series was met.

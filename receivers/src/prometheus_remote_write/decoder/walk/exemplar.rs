@@ -6,8 +6,9 @@ use super::{Current, Walk};
 use crate::prometheus::identity::Pairs;
 use crate::prometheus::points::exemplar_of;
 use crate::prometheus_remote_write::decoder::{Memory, Pending};
-use crate::prometheus_remote_write::labels::{Fault, add_pair, read_pairs};
+use crate::prometheus_remote_write::labels::{Fault, LABEL_BYTES_MAX, add_pair, read_pairs};
 use crate::prometheus_remote_write::message::{RawExemplar, nanos, read_exemplar};
+use crate::prometheus_remote_write::reason::Reason;
 use crate::prometheus_remote_write::symbols::{References, Symbols};
 
 /// What an exemplar takes besides its labels.
@@ -61,8 +62,13 @@ fn exemplar_labels<'a>(
     let mut references = References::default();
     references.read(&raw.labels)?;
     let mut pairs = Pairs::new();
+    let mut bytes = 0;
     for pair in references.pairs(symbols)? {
         let (name, value) = pair?;
+        bytes += name.len() + value.len();
+        if bytes > LABEL_BYTES_MAX {
+            return Err(Reason::LabelsTooLong.into());
+        }
         add_pair(&mut pairs, name, value)?;
     }
     Ok(pairs)
