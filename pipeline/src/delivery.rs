@@ -147,7 +147,7 @@ impl Outbox {
         });
         let (mut loader, mut is_heir) = (JoinSet::new(), false);
         let spool = place.map(|(spool, left)| {
-            notes.extend(begin(&dispatch, left));
+            notes.extend(begin(&dispatch, &spool, left));
             is_heir = left.is_none();
             let (registry, clock) = (context.registry.clone(), context.clock.clone());
             loader.extend(
@@ -207,9 +207,9 @@ async fn open(
 }
 
 /// Takes what is left on disk into the accounts, or waits for another outbox to end first.
-fn begin(dispatch: &Dispatch, left: Option<Left>) -> Option<String> {
+fn begin(dispatch: &Dispatch, spool: &Spool, left: Option<Left>) -> Option<String> {
     let Some(left) = left else {
-        dispatch.queue.hold_back();
+        dispatch.queue.hold_back(spool.log().caught_up().0);
         return None;
     };
     dispatch.queue.inherit(left, Size::default(), |_| false);

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -55,6 +56,18 @@ struct Cancelled<'a> {
     batch: &'a Batch,
 }
 
+/// What goes out together.
+#[derive(Debug, Default)]
+struct Request {
+    /// In the queue; zero for what is sent in its sender's turn.
+    number: u64,
+    /// It is not left to another, as some of it is in memory alone, or is decided and would be sent again.
+    must_end: AtomicBool,
+}
+
+/// The front half of a batch that was split lies on top. With until when each is tried, once it was.
+type Stack = Vec<(Arc<Batch>, Option<Instant>)>;
+
 /// What came of the attempts at one batch.
 enum Fate {
     Delivered(Receipt),
@@ -75,12 +88,12 @@ enum Fate {
 }
 
 /// What came of a request, or of a part of one.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 struct End {
     /// Points were given up after retries.
     is_exhausted: bool,
-    /// The fate of some points is not decided.
-    is_left: bool,
+    /// What is not decided, of each part.
+    left: Vec<Stack>,
 }
 
 impl Dispatch {
@@ -92,20 +105,26 @@ impl Dispatch {
     }
 
     async fn deliver(&self, mut parcel: Parcel) {
+        let must_end = AtomicBool::new(parcel.only_in_memory > 0);
+        let request = Request { number: parcel.number, must_end };
         let batch = parcel.merge();
         // A panic of the exporter is an error of what it was asked for, no more.
         let parts = catch_unwind(AssertUnwindSafe(|| self.exporter.parts(batch.len()))).unwrap_or(1);
-        let end = if parts > 1 {
-            // Points of one series stay together, so each part has its own way and its own time.
+        // Points of one series stay together, so each part has its own way and its own time.
+        let parts = if parts > 1 {
             let streams = catch_unwind(AssertUnwindSafe(|| self.exporter.streams(&batch))).unwrap_or(None);
-            let parts =
-                divide(batch, streams, parts).into_iter().map(|part| self.deliver_part(Arc::new(part)));
-            join_all(parts).await.into_iter().fold(End::default(), End::and)
+            divide(batch, streams, parts).into_iter().map(|part| vec![(Arc::new(part), None)]).collect()
         } else {
-            self.deliver_part(batch).await
+            vec![vec![(batch, None)]]
         };
-        if end.is_left {
-            return;
+        let mut end = self.deliver_parts(&request, parts).await;
+        if !end.left.is_empty() && request.must_end.load(Ordering::Relaxed) {
+            // Another part was decided after these were left.
+            let left = std::mem::take(&mut end.left);
+            end = end.and(self.deliver_parts(&request, left).await);
+        }
+        if !end.left.is_empty() {
+            return self.queue.leave(&parcel);
         }
         self.queue.done(&parcel);
         for tie in parcel.ties {
@@ -113,20 +132,28 @@ impl Dispatch {
         }
     }
 
+    async fn deliver_parts(&self, request: &Request, parts: Vec<Stack>) -> End {
+        let parts = parts.into_iter().map(|part| self.deliver_part(request, part));
+        join_all(parts).await.into_iter().fold(End::default(), End::and)
+    }
+
     /// Returns when it is decided what becomes of each point, or is left to another.
-    async fn deliver_part(&self, batch: Arc<Batch>) -> End {
+    async fn deliver_part(&self, request: &Request, mut parts: Stack) -> End {
         let mut end = End::default();
-        let mut search = self.suspicion.search(batch.len());
-        // A stack: the front half of a batch that was split lies on top. With until when it is tried, once it was.
-        let mut parts = vec![(batch, None)];
+        let points = parts.iter().map(|(part, _)| part.len()).sum();
+        let mut search = self.suspicion.search(points);
         while let Some((part, mut deadline)) = parts.pop() {
-            let (cause, reason) = match self.try_until_decided(&part, &mut deadline).await {
+            let (cause, reason) = match self.try_until_decided(request, &part, &mut deadline).await {
                 Fate::Delivered(receipt) => {
                     search.good();
-                    self.delivered(&part, receipt);
+                    self.delivered(request, &part, receipt);
                     continue;
                 }
-                Fate::Left => return End { is_left: true, ..end },
+                Fate::Left => {
+                    parts.push((part, deadline));
+                    end.left.push(parts);
+                    return end;
+                }
                 Fate::Slow => {
                     // It may have been taken all the same, so its time goes on.
                     parts.extend(halves(part).map(|half| (half, deadline)));
@@ -144,7 +171,7 @@ impl Dispatch {
                     Verdict::Drop => (Cause::Permanent, reason),
                     Verdict::DropAll => {
                         for (other, _) in parts.drain(..) {
-                            self.lose(&other, Cause::Permanent, &reason);
+                            self.lose(request, &other, Cause::Permanent, &reason);
                         }
                         (Cause::Permanent, reason)
                     }
@@ -153,7 +180,7 @@ impl Dispatch {
                 Fate::Dropped { cause, reason } => (cause, reason),
             };
             end.is_exhausted |= cause == Cause::Exhausted;
-            self.lose(&part, cause, &reason);
+            self.lose(request, &part, cause, &reason);
         }
         end
     }
@@ -164,19 +191,25 @@ impl Dispatch {
         let outcome = self.attempt(batch).await;
         std::mem::forget(cancelled);
         match outcome {
-            Ok(receipt) => self.delivered(batch, receipt),
-            Err(error) => self.lose(batch, Cause::Permanent, &error.to_string()),
+            Ok(receipt) => self.delivered(&Request::default(), batch, receipt),
+            Err(error) => self.lose(&Request::default(), batch, Cause::Permanent, &error.to_string()),
         }
         self.queue.settle(Size { points: 0, ..size }, 0);
     }
 
-    async fn try_until_decided(&self, batch: &Batch, deadline: &mut Option<Instant>) -> Fate {
+    async fn try_until_decided(
+        &self,
+        request: &Request,
+        batch: &Batch,
+        deadline: &mut Option<Instant>,
+    ) -> Fate {
+        let must_end = || request.must_end.load(Ordering::Relaxed);
         let mut backoff = Backoff::new(&self.retry);
         let (mut reason, mut late) = (String::new(), 0);
         for attempt in 0_u64.. {
             let pass = tokio::select! {
                 biased;
-                () = self.queue.leaving.cancelled() => return Fate::Left,
+                () = self.queue.leaving.cancelled(), if !must_end() => return Fate::Left,
                 pass = self.circuit.pass(*deadline) => pass,
             };
             let Some(pass) = pass else { break };
@@ -203,9 +236,11 @@ impl Dispatch {
             self.circuit.hold(after);
             if self.persists && self.is_closing() {
                 // It will be there at the next start; waiting for the other side would only delay the end.
-                self.journal.retry(&reason, after);
                 self.queue.leaving.cancel();
-                return Fate::Left;
+                if !must_end() {
+                    self.journal.retry(&reason, after);
+                    return Fate::Left;
+                }
             }
             if !self.retry.enabled {
                 break;
@@ -233,10 +268,10 @@ impl Dispatch {
 
     /// Waits; a drain that begins meanwhile ends the wait.
     async fn pause(&self, wait: Duration) {
-        let closing = &self.queue.closing;
+        let (closing, leaving) = (&self.queue.closing, &self.queue.leaving);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = self.queue.leaving.cancelled() => {}
+            () = leaving.cancelled(), if !leaving.is_cancelled() => {}
             () = closing.cancelled(), if !closing.is_cancelled() => {}
         }
     }
@@ -260,7 +295,7 @@ impl Dispatch {
         })
     }
 
-    fn delivered(&self, batch: &Batch, receipt: Receipt) {
+    fn delivered(&self, request: &Request, batch: &Batch, receipt: Receipt) {
         let points = batch.len() as u64;
         let mut sent = points;
         let failures = [
@@ -278,20 +313,24 @@ impl Dispatch {
         }
         self.metrics.sent(sent);
         self.journal.works();
-        self.queue.settle(Size { points, ..Size::default() }, sent);
+        self.queue.settle_of(request.number, Size { points, ..Size::default() }, sent);
+        request.must_end.store(true, Ordering::Relaxed);
     }
 
-    fn lose(&self, batch: &Batch, cause: Cause, reason: &str) {
+    fn lose(&self, request: &Request, batch: &Batch, cause: Cause, reason: &str) {
         let points = batch.len() as u64;
         self.metrics.send_failed(points, cause.word());
         self.journal.lost(cause, points, reason, batch.iter().next());
-        self.queue.settle(Size { points, ..Size::default() }, 0);
+        self.queue.settle_of(request.number, Size { points, ..Size::default() }, 0);
+        request.must_end.store(true, Ordering::Relaxed);
     }
 }
 
 impl End {
-    fn and(self, other: Self) -> Self {
-        Self { is_exhausted: self.is_exhausted || other.is_exhausted, is_left: self.is_left || other.is_left }
+    fn and(mut self, other: Self) -> Self {
+        self.is_exhausted |= other.is_exhausted;
+        self.left.extend(other.left);
+        self
     }
 }
 
@@ -317,7 +356,7 @@ fn halves(batch: Arc<Batch>) -> [Arc<Batch>; 2] {
 
 impl Drop for Cancelled<'_> {
     fn drop(&mut self) {
-        self.dispatch.lose(self.batch, Cause::Permanent, "the sender went away");
+        self.dispatch.lose(&Request::default(), self.batch, Cause::Permanent, "the sender went away");
         let size = self.dispatch.queue.measure(self.batch);
         self.dispatch.queue.settle(Size { points: 0, ..size }, 0);
     }

@@ -127,7 +127,6 @@ impl Loader {
         Loaded {
             record: Recorded::new(self.reader.clone(), record.sequence, points),
             points: record.points,
-            bytes: record.request.len() as u64,
             since: now.checked_sub(age).unwrap_or(now),
             load,
         }
@@ -136,7 +135,8 @@ impl Loader {
     /// Gives up what was not begun, up to a record.
     async fn give_up(&self, asked: GiveUp) {
         let queue = &self.dispatch.queue;
-        let mut lost = queue.give_up_waiting(asked.up_to);
+        // Each step is counted at once, as the task may be ended wherever it waits.
+        self.given_up(queue.give_up_waiting(asked.up_to), asked.reason);
         while let Some(next) = queue.on_disk_up_to(asked.up_to) {
             let records = match self.reader.read(next, READ_BYTES).await {
                 Ok(records) => records,
@@ -150,11 +150,14 @@ impl Loader {
             if records.is_empty() {
                 break;
             }
-            lost += queue.give_up_on_disk(records);
+            self.given_up(queue.give_up_on_disk(records), asked.reason);
         }
-        if lost > 0 {
-            self.dispatch.metrics.send_failed(lost, asked.reason);
-            self.dispatch.journal.lost(Cause::GivenUp, lost, asked.reason, None);
+    }
+
+    fn given_up(&self, points: u64, reason: &'static str) {
+        if points > 0 {
+            self.dispatch.metrics.send_failed(points, reason);
+            self.dispatch.journal.lost(Cause::GivenUp, points, reason, None);
         }
     }
 

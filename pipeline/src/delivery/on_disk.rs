@@ -5,6 +5,7 @@
 //! how much they are, and where in the log they begin.
 
 mod handover;
+mod unwritten;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,13 +29,15 @@ const POINT_BYTES: u64 = 64;
 const BATCH_BYTES: u64 = 512;
 
 /// What of a queue is on disk alone.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct OnDisk {
     /// Records, their points, and about their bytes; those in `unwritten` included.
     size: Size,
+    /// What is in `unwritten`.
+    unwritten_size: Size,
     /// The first record that may be of it.
     next: Sequence,
-    /// The last that was handed to the queue.
+    /// The last that was handed to the queue, or was in the log when it began.
     last: Sequence,
     /// The last that was ever in memory.
     seen: Sequence,
@@ -65,25 +68,9 @@ pub(super) struct Loaded {
     pub(super) record: Arc<Recorded>,
     /// What it had when it was written.
     pub(super) points: u64,
-    pub(super) bytes: u64,
     pub(super) since: Instant,
     /// What came of it; nothing where it cannot be read.
     pub(super) load: Option<Load>,
-}
-
-impl Default for OnDisk {
-    fn default() -> Self {
-        Self {
-            size: Size::default(),
-            next: 0,
-            // Until a record is handed over, all there are came from an earlier life.
-            last: Sequence::MAX,
-            seen: 0,
-            unwritten: BTreeMap::new(),
-            without_record: 0,
-            is_held_back: false,
-        }
-    }
 }
 
 impl Unwritten {
@@ -109,6 +96,7 @@ impl OnDisk {
             self.next = claim.as_ref().map_or(self.seen + 1, |claim| claim.record().sequence());
         }
         self.size += load.size;
+        self.unwritten_size += load.size;
         self.unwritten.insert(key, Unwritten { load, claim });
     }
 
@@ -121,17 +109,28 @@ impl OnDisk {
         size
     }
 
-    /// What would be lost if the process ended.
-    pub(super) fn only_in_memory(&self) -> u64 {
-        self.in_memory(Unwritten::is_final).points
-    }
-
     /// Takes out the first that is not known to be on disk, if its place is before `end`.
     fn pop_before(&mut self, end: (Sequence, u64)) -> Option<Unwritten> {
-        let entry = self.unwritten.first_entry().filter(|entry| *entry.key() < end)?;
-        let unwritten = entry.remove();
+        let (key, _) = self.unwritten.first_key_value().filter(|(key, _)| **key < end)?;
+        self.remove(*key)
+    }
+
+    fn remove(&mut self, key: (Sequence, u64)) -> Option<Unwritten> {
+        let unwritten = self.unwritten.remove(&key)?;
         self.size -= unwritten.load.size;
+        self.unwritten_size -= unwritten.load.size;
         Some(unwritten)
+    }
+
+    /// A record of so many points comes back or is given up; returns what was counted for it.
+    ///
+    /// Its bytes are its share by points: what they were counted as, by an estimate or as they were found encoded at
+    /// the start, is not known of each, and so the last one leaves nothing over.
+    fn take_out(&mut self, points: u64) -> Size {
+        let written = self.size.without(self.unwritten_size);
+        let out = Size { requests: 1, ..written.share(points) }.min(written);
+        self.size -= out;
+        out
     }
 }
 
@@ -178,28 +177,19 @@ impl Queue {
     pub(super) fn has_memory_for(&self, size: Size) -> bool {
         let state = self.state();
         let mut total = state.waiting.size();
-        total += state.on_disk.in_memory(|_| true);
+        total += state.on_disk.unwritten_size;
         total += size;
         cost(total) <= LOADED_BYTES_MAX
     }
 
     /// The record is on disk.
     pub(super) fn written(&self, sequence: Sequence) {
-        self.state().on_disk.unwritten.remove(&(sequence, 0));
-        self.to_load.notify_one();
-    }
-
-    /// The record could not be written. Returns how many points are lost with it: none, unless the queue has ended.
-    pub(super) fn lose(&self, record: &Recorded) -> u64 {
         let mut state = self.state();
-        record.lose();
-        let lost = if state.has_ended { record.open_points().min(state.counts.held.points) } else { 0 };
-        state.counts.held.points -= lost;
-        state.counts.dropped += lost;
-        self.publish(&state);
+        if let Some(unwritten) = state.on_disk.unwritten.remove(&(sequence, 0)) {
+            state.on_disk.unwritten_size -= unwritten.load.size;
+        }
         drop(state);
         self.to_load.notify_one();
-        lost
     }
 
     /// Where to read on, if anything is to be read now.
@@ -210,7 +200,7 @@ impl Queue {
             return None;
         }
         let is_known = on_disk.unwritten.values().all(Unwritten::is_final);
-        let written = is_known.then(|| on_disk.size.without(on_disk.in_memory(|_| true)));
+        let written = is_known.then(|| on_disk.size.without(on_disk.unwritten_size));
         Some(Wanted { next: on_disk.next, written })
     }
 
@@ -332,14 +322,11 @@ impl State {
 
     /// A record comes back from the disk, or what is left of it.
     fn take_back(&mut self, loaded: Loaded) {
-        let Loaded { record, points, bytes, since, load } = loaded;
-        let was = Size { requests: 1, points, bytes }.min(self.on_disk.size);
-        self.on_disk.size -= was;
+        let Loaded { record, points, since, load } = loaded;
+        let was = self.on_disk.take_out(points);
         self.counts.held -= was;
         let came = load.as_ref().map_or(0, |load| load.size.points);
-        if let Some(mut load) = load.filter(|_| came > 0) {
-            // As it was counted before, so that what goes is what came.
-            load.size = Size { requests: 1, points: came, bytes: was.bytes };
+        if let Some(load) = load.filter(|_| came > 0) {
             self.counts.held += load.size;
             self.wait(load, Some(Tie::Record(record.claim())), Some(since));
         } else {

@@ -91,7 +91,7 @@ impl Outbox {
         self.dispatch.journal.full(points);
     }
 
-    fn miss_unwritable(&self, points: u64, reason: &str) {
+    pub(super) fn miss_unwritable(&self, points: u64, reason: &str) {
         self.dispatch.metrics.enqueue_failed(points);
         self.dispatch.journal.unwritten(points, reason);
     }

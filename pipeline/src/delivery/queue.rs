@@ -43,7 +43,7 @@ pub(super) struct Queue {
     pub(super) to_load: Notify,
     /// Cancelled when nothing new is taken any more.
     pub(super) closing: CancellationToken,
-    /// Cancelled when nothing more is sent either: what is left is on disk, for the next to send.
+    /// Cancelled when nothing more is sent either, but what is in memory alone: the rest is on disk, for the next to send.
     pub(super) leaving: CancellationToken,
 }
 
@@ -66,7 +66,9 @@ pub(super) struct State {
 struct UnderWay {
     /// When the oldest of it came.
     since: Instant,
+    /// Of the points that are not decided, at most.
     only_in_memory: u64,
+    open_points: u64,
 }
 
 /// The accounts of an outbox.
@@ -184,12 +186,11 @@ impl Queue {
     ///
     /// Fails when the outbox has ended meanwhile; the batch is lost and in the accounts.
     pub(super) fn push(&self, load: Load, tie: Option<Tie>, reserved: Size) -> Result<Size, Size> {
-        let size = load.size;
         let mut state = self.state();
-        let used = state.accept(size, reserved);
+        let used = state.accept(load.size, reserved);
         if state.has_ended {
-            state.counts.held -= size;
-            state.counts.dropped += size.points;
+            state.counts.held -= load.size;
+            state.counts.dropped += load.size.points;
             return Err(used);
         }
         state.waiting.push(Piece::new(load, tie));
@@ -229,20 +230,29 @@ impl Queue {
     fn next(&self) -> Next {
         let mut state = self.state();
         let is_closing = self.closing.is_cancelled();
-        let is_empty = state.waiting.is_empty() && state.on_disk.is_empty();
-        if is_closing && state.reserved == Size::default() && (is_empty || self.leaving.is_cancelled()) {
+        let is_leaving = self.leaving.is_cancelled();
+        let is_empty = if is_leaving {
+            // What is in memory alone has nowhere else to go.
+            state.bring_in();
+            state.waiting.only_in_memory().points == 0
+        } else {
+            state.waiting.is_empty() && state.on_disk.is_empty()
+        };
+        if is_empty && is_closing && state.reserved == Size::default() {
             return Next::End;
         }
-        if self.leaving.is_cancelled() {
-            return Next::Do(Choice::Wait);
-        }
-        let mut choice = state.waiting.choose(&self.rule, is_closing);
+        let mut choice = if is_leaving {
+            state.waiting.choose_in_memory(&self.rule)
+        } else {
+            state.waiting.choose(&self.rule, is_closing)
+        };
         if let Choice::Send(parcel) = &mut choice {
             state.requests += 1;
             parcel.number = state.requests;
             let since = parcel.since.unwrap_or_else(Instant::now);
             let only_in_memory = parcel.only_in_memory;
-            state.under_way.insert(parcel.number, UnderWay { since, only_in_memory });
+            let open_points = parcel.size.points;
+            state.under_way.insert(parcel.number, UnderWay { since, only_in_memory, open_points });
             self.to_load.notify_one();
         }
         Next::Do(choice)
@@ -265,7 +275,16 @@ impl Queue {
 
     /// The fate of points is decided: they are held no more.
     pub(super) fn settle(&self, size: Size, delivered: u64) {
+        self.settle_of(0, size, delivered);
+    }
+
+    /// The same for points of the request with this number.
+    pub(super) fn settle_of(&self, number: u64, size: Size, delivered: u64) {
         let mut state = self.state();
+        if let Some(request) = state.under_way.get_mut(&number) {
+            request.open_points = request.open_points.saturating_sub(size.points);
+            request.only_in_memory = request.only_in_memory.min(request.open_points);
+        }
         state.settle(size, delivered);
         self.publish(&state);
         drop(state);
@@ -281,6 +300,12 @@ impl Queue {
         self.publish(&state);
         drop(state);
         self.room.notify_waiters();
+        self.work.notify_one();
+    }
+
+    /// What is not decided of a request is left to another; its points stay in the accounts.
+    pub(super) fn leave(&self, parcel: &Parcel) {
+        self.state().waiting.release(&parcel.resources);
         self.work.notify_one();
     }
 
@@ -310,7 +335,7 @@ impl Queue {
     pub(super) fn end(&self) -> (Counts, u64) {
         let mut state = self.state();
         let under_way: u64 = state.under_way.values().map(|request| request.only_in_memory).sum();
-        let waiting = state.waiting.only_in_memory() + state.on_disk.only_in_memory();
+        let waiting = state.only_in_memory().points;
         let lost = (waiting + under_way).min(state.counts.held.points);
         state.has_ended = true;
         state.waiting.clear();

@@ -103,9 +103,13 @@ impl Waiting {
         self.size
     }
 
-    /// How many points are in memory alone.
-    pub(super) fn only_in_memory(&self) -> u64 {
-        self.pieces.iter().map(Piece::only_in_memory).sum()
+    /// How much is in memory alone.
+    pub(super) fn only_in_memory(&self) -> Size {
+        let mut size = Size::default();
+        for piece in self.pieces.iter().filter(|piece| piece.only_in_memory() > 0) {
+            size += piece.size;
+        }
+        size
     }
 
     /// Takes out what `is_so`.
@@ -157,6 +161,17 @@ impl Waiting {
         }
         let parcel = self.take(rule);
         if parcel.size.points == 0 { Choice::Wait } else { Choice::Send(parcel) }
+    }
+
+    /// The next request of what is in memory alone; the rest is left for another.
+    pub(super) fn choose_in_memory(&mut self, rule: &Rule) -> Choice {
+        let on_disk = self.remove(|piece| piece.only_in_memory() == 0);
+        let choice = self.choose(rule, true);
+        for piece in on_disk.into_iter().rev() {
+            self.size += piece.size;
+            self.pieces.push_front(piece);
+        }
+        choice
     }
 
     /// When what could go now has to go; `None` when nothing could.

@@ -24,6 +24,13 @@ impl Size {
         Self { requests: self.requests * factor, points: self.points * factor, bytes: self.bytes * factor }
     }
 
+    /// So many of the points, with their share of the bytes.
+    pub(super) fn share(self, points: u64) -> Self {
+        let points = points.min(self.points);
+        let bytes = u128::from(self.bytes) * u128::from(points) / u128::from(self.points.max(1));
+        Self { points, bytes: u64::try_from(bytes).unwrap_or(u64::MAX), ..self }
+    }
+
     /// What is left of each.
     pub(super) fn without(self, other: Self) -> Self {
         Self {

@@ -141,7 +141,8 @@ fn record(load: &Load, log: &Arc<Log>, permits: Vec<&mut Permit>) -> Option<Writ
 
 impl Write {
     /// Waits until the batch is as safe as the storage makes it. Where it could not be written it stays in the queues
-    /// and is sent, but the sender hears that it is to try again.
+    /// and is sent, as long as there is memory for that: a scrape is not made again, and processors that keep streams
+    /// have seen it. But the sender hears that it is to try again.
     pub(crate) async fn finish(mut self) -> Result<(), Refused> {
         let Some(written) = &mut self.written else { return Ok(()) };
         let outcome = written.await;
@@ -171,10 +172,15 @@ fn tell(queues: &Queues, sequence: Sequence, outcome: &Result<(), Unwritable>) {
         match outcome {
             Ok(()) => outbox.dispatch.queue.written(sequence),
             Err(unwritable) => {
-                outbox.unwritten(*points, &unwritable.reason);
                 let lost = outbox.dispatch.queue.lose(record);
-                if lost > 0 {
-                    outbox.dispatch.metrics.send_failed(lost, "shutdown");
+                if lost.withdrawn > 0 {
+                    outbox.miss_unwritable(lost.withdrawn, &unwritable.reason);
+                }
+                if lost.withdrawn < *points {
+                    outbox.unwritten(points - lost.withdrawn, &unwritable.reason);
+                }
+                if lost.dropped > 0 {
+                    outbox.dispatch.metrics.send_failed(lost.dropped, "shutdown");
                 }
             }
         }

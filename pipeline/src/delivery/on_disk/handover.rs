@@ -6,9 +6,11 @@ use super::super::spool::Left;
 use crate::storage::Sequence;
 
 impl Queue {
-    /// Nothing is read until [`Queue::inherit`].
-    pub(in crate::delivery) fn hold_back(&self) {
-        self.state().on_disk.is_held_back = true;
+    /// Nothing is read until [`Queue::inherit`]. What has no record comes behind the last that is in the log now.
+    pub(in crate::delivery) fn hold_back(&self, last: Sequence) {
+        let mut state = self.state();
+        state.on_disk.is_held_back = true;
+        state.on_disk.last = last;
     }
 
     pub(in crate::delivery) fn is_held_back(&self) -> bool {
@@ -35,13 +37,14 @@ impl Queue {
         let all =
             Size { requests: left.backlog.records, points: left.backlog.points, bytes: left.backlog.bytes };
         let inherited = all.without(recorded.without(failed));
+        // What was found is as it is encoded, what was handed over is an estimate.
+        let inherited = Size { requests: inherited.requests, ..all.share(inherited.points) };
         state.counts.accepted += inherited.points;
         state.counts.held += inherited;
         state.on_disk.size += inherited;
         state.on_disk.next = 0;
-        if state.on_disk.last == Sequence::MAX {
-            state.on_disk.last = left.up_to;
-        }
+        // The other may have been handed records behind the last of this one.
+        state.on_disk.last = state.on_disk.last.max(left.up_to);
         state.on_disk.is_held_back = false;
         self.publish(&state);
         drop(state);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Registry;
+use crate::delivery::claim::Recorded;
 
 #[tokio::test(start_paused = true)]
 async fn a_long_queue_is_forgotten_and_comes_back_in_order() {
@@ -127,4 +128,70 @@ async fn a_disk_that_takes_nothing_refuses_or_leaves_it_in_memory() {
         assert_eq!((counts.accepted, counts.dropped), (counts.delivered, 0));
         outbox.drain(after(60)).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_back_weighs_what_it_weighed_before() {
+    let disk = Disk::new();
+    let ledger = Ledger::default();
+    let context = disk.context("x", &ledger);
+    let mut config = persistent();
+    // Two points by the estimate. Encoded, each is several times as large, for its resource and metric.
+    let batch = BatchConfig { sizer: Some(BatchSizer::Bytes), ..sizes(60, 70) };
+    config.sending_queue.batch = Some(batch);
+    let exporter = Scripted::new([], Act::Take);
+    let old = start_in(&context, &exporter, config.clone(), None).await;
+    // What comes before its turn is on disk alone.
+    let new = start_in(&context, &exporter, config, Some(&old)).await;
+    for value in 0..60 {
+        record(&[&new], one(value..value + 1)).await.unwrap();
+    }
+    assert_eq!(new.dispatch.queue.counts().held.bytes, 60 * 30);
+    exporter.hold(true);
+    new.take_over(&old, after(60)).await;
+    until(|| new.dispatch.queue.has_nothing_on_disk()).await;
+    assert_eq!(new.dispatch.queue.counts().held, Size { requests: 60, points: 60, bytes: 60 * 30 });
+    exporter.hold(false);
+    until(|| held(&new) == 0).await;
+    assert!(exporter.sizes().iter().all(|size| *size <= 2), "{:?}", exporter.sizes());
+    assert_eq!(exporter.taken(), (0..60).collect::<Vec<_>>());
+    assert_eq!(new.drain(after(60)).await, drained(60, 0, 0));
+    assert_eq!(new.dispatch.queue.counts().held, Size::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_whose_writes_fail_stay_in_memory_within_a_bound() {
+    let disk = Disk::new();
+    let (exporter, ledger) = (Scripted::new([], Act::Take), Ledger::default());
+    let mut config = persistent();
+    config.timeout = ::config::Duration::default();
+    exporter.hold(true);
+    let outbox = disk.start(&exporter, config, &ledger).await;
+    let queue = &outbox.dispatch.queue;
+    let each = 8192;
+    let mut kept = 0;
+    for first in 0..40 {
+        let batch = one(first * each..(first + 1) * each);
+        let load = Load::new(Arc::new(batch));
+        let reader = outbox.spool.as_ref().unwrap().reader().unwrap();
+        let record = Recorded::new(reader, first as u64 + 1, load.size.points);
+        let size = load.size;
+        queue.reserve(size).unwrap();
+        assert_eq!(queue.push_recorded(load, &record, size), size);
+        // One is under way and stays, and the next finds the consumer busy with its resource.
+        tokio::task::yield_now().await;
+        let lost = queue.lose(&record);
+        assert_eq!(lost.dropped, 0);
+        assert!(lost.withdrawn == 0 || lost.withdrawn == each as u64, "{lost:?}");
+        kept += each as u64 - lost.withdrawn;
+        let counts = queue.counts();
+        assert_eq!((counts.accepted, counts.held.points), (kept, kept));
+    }
+    // A point takes 94 bytes by the estimate.
+    let most = (16 << 20) / 94 + each as u64;
+    assert!((most / 2..=most).contains(&kept), "{kept}");
+    exporter.hold(false);
+    until(|| held(&outbox) == 0).await;
+    assert_eq!(exporter.taken(), (0..kept as i64).collect::<Vec<_>>());
+    assert_eq!(outbox.drain(after(60)).await, drained(kept, 0, 0));
 }

@@ -1,0 +1,82 @@
+//! What cannot be written: it stays in memory alone, within a bound.
+
+use std::sync::Arc;
+
+use super::super::claim::{Claim, Recorded, Tie};
+use super::super::queue::{Queue, State};
+use super::super::size::Size;
+use super::{LOADED_BYTES_MAX, Unwritten, cost};
+
+/// What becomes of a record's points that cannot be written, where they do not stay in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::delivery) struct Lost {
+    /// The queue has ended.
+    pub(in crate::delivery) dropped: u64,
+    /// They were not begun to be sent, and count as never taken: whoever has them hears of it.
+    pub(in crate::delivery) withdrawn: u64,
+}
+
+impl Queue {
+    /// The record could not be written. Its points stay in memory alone, within a bound.
+    pub(in crate::delivery) fn lose(&self, record: &Recorded) -> Lost {
+        let mut state = self.state();
+        record.lose();
+        let mut lost = Lost::default();
+        if state.has_ended {
+            lost.dropped = record.open_points().min(state.counts.held.points);
+            state.counts.held.points -= lost.dropped;
+            state.counts.dropped += lost.dropped;
+        } else if !state.on_disk.is_held_back && cost(state.only_in_memory()) > LOADED_BYTES_MAX {
+            // As long as it is held back, what it will be handed on is reckoned with what it has.
+            lost.withdrawn = state.withdraw(record);
+        }
+        self.publish(&state);
+        drop(state);
+        self.to_load.notify_one();
+        self.room.notify_waiters();
+        lost
+    }
+}
+
+impl State {
+    /// What would be lost if the process ended, but for what is under way.
+    pub(in crate::delivery) fn only_in_memory(&self) -> Size {
+        let mut size = self.waiting.only_in_memory();
+        size += self.on_disk.in_memory(Unwritten::is_final);
+        size
+    }
+
+    /// Takes back what waits of a record that was accepted; returns how many points.
+    fn withdraw(&mut self, record: &Recorded) -> u64 {
+        let is_of = |claim: &Claim| std::ptr::eq(Arc::as_ptr(claim.record()), record);
+        let pieces =
+            self.waiting.remove(|piece| matches!(piece.tie(), Some(Tie::Record(claim)) if is_of(claim)));
+        let mut size = Size::default();
+        for piece in pieces {
+            size += piece.size;
+            piece.settle();
+        }
+        if let Some(unwritten) = self.on_disk.remove((record.sequence(), 0)) {
+            size += unwritten.load.size;
+            unwritten.claim.into_iter().for_each(Claim::settle);
+        }
+        self.counts.accepted -= size.points;
+        self.counts.held -= size;
+        size.points
+    }
+
+    /// Has what will never be on disk wait with the rest: nothing more is read back that would go before it.
+    pub(in crate::delivery) fn bring_in(&mut self) {
+        let is_held_back = self.on_disk.is_held_back;
+        // What it will be handed on is reckoned with what it has of the records.
+        let goes =
+            |unwritten: &Unwritten| unwritten.is_final() && !(is_held_back && unwritten.claim.is_some());
+        let unwritten = self.on_disk.unwritten.iter();
+        let keys: Vec<_> = unwritten.filter(|(_, unwritten)| goes(unwritten)).map(|(key, _)| *key).collect();
+        for key in keys {
+            if let Some(unwritten) = self.on_disk.remove(key) {
+                self.wait(unwritten.load, unwritten.claim.map(Tie::Record), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The end with the other side away: what is on disk stays there, and what is not is tried until the deadline.
+
+use super::*;
+
+/// Queues a batch that finds no room on disk.
+fn leave_in_memory(outbox: &Arc<Outbox>, batch: Batch) {
+    let load = Load::new(Arc::new(batch));
+    outbox.reserve_or_miss(&load).unwrap().commit_unrecorded(load);
+}
+
+async fn start_held(disk: &Disk, exporter: &Arc<Scripted>, ledger: &Ledger) -> Arc<Outbox> {
+    let mut config = persistent();
+    config.sending_queue.num_consumers = 1;
+    config.timeout = ::config::Duration::default();
+    exporter.hold(true);
+    disk.start(exporter, config, ledger).await
+}
+
+fn two(values: std::ops::Range<i64>) -> Batch {
+    points("two", values).into_iter().collect()
+}
+
+/// What the next life sends.
+async fn next_life(disk: &mut Disk) -> Vec<i64> {
+    disk.restart().await;
+    let (exporter, ledger) = (Scripted::new([], Act::Take), Ledger::default());
+    let outbox = disk.start(&exporter, persistent(), &ledger).await;
+    until(|| held(&outbox) == 0).await;
+    outbox.drain(after(60)).await;
+    exporter.taken()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_memory_alone_is_tried_until_the_deadline() {
+    let mut disk = Disk::new();
+    let script = [Act::Retry, Act::Retry, Act::Take];
+    let (exporter, ledger) = (Scripted::new(script, Act::Retry), Ledger::default());
+    let outbox = start_held(&disk, &exporter, &ledger).await;
+    record(&[&outbox], one(0..10)).await.unwrap();
+    record(&[&outbox], one(10..20)).await.unwrap();
+    leave_in_memory(&outbox, two(20..30));
+    exporter.hold(false);
+    let end = outbox.drain(after(60)).await;
+    assert_eq!(end, Drained { delivered: 10, waiting: 20, ..Drained::default() });
+    assert_eq!(exporter.taken(), (20..30).collect::<Vec<_>>());
+    assert_eq!((exporter.requests().len(), ledger.sum(FAILED)), (3, 0));
+    drop(outbox);
+    assert_eq!(next_life(&mut disk).await, (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_sends_what_is_in_memory_alone_before_it_hands_the_queue_on() {
+    let disk = Disk::new();
+    let ledger = Ledger::default();
+    let old_exporter = Scripted::new([Act::Retry, Act::Retry], Act::Take);
+    let old = start_held(&disk, &old_exporter, &ledger).await;
+    record(&[&old], one(0..10)).await.unwrap();
+    leave_in_memory(&old, two(10..20));
+    let exporter = Scripted::new([], Act::Take);
+    let new = start_in(&disk.context("x", &ledger), &exporter, persistent(), Some(&old)).await;
+    old_exporter.hold(false);
+    let end = new.take_over(&old, after(60)).await;
+    assert_eq!((end.delivered, end.undelivered), (10, 0));
+    until(|| held(&new) == 0).await;
+    assert_eq!(old_exporter.taken(), (10..20).collect::<Vec<_>>());
+    assert_eq!(exporter.taken(), (0..10).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_arrived_in_part_is_not_left_for_the_next_life() {
+    let mut disk = Disk::new();
+    let script = [Act::AtMost(5), Act::Take, Act::Retry, Act::Retry, Act::Take];
+    let (exporter, ledger) = (Scripted::new(script, Act::Retry), Ledger::default());
+    let outbox = start_held(&disk, &exporter, &ledger).await;
+    record(&[&outbox], one(0..10)).await.unwrap();
+    record(&[&outbox], one(10..20)).await.unwrap();
+    exporter.hold(false);
+    let end = outbox.drain(after(60)).await;
+    assert_eq!(end, Drained { delivered: 10, waiting: 10, ..Drained::default() });
+    drop(outbox);
+    assert_eq!(next_life(&mut disk).await, (10..20).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_that_were_left_go_on_when_another_arrived() {
+    let disk = Disk::new();
+    // One part fails while the other is still under way.
+    let script = [Act::Retry, Act::TakeAfter(500), Act::Retry];
+    let (exporter, ledger) = (Scripted::new(script, Act::Take), Ledger::default());
+    exporter.parts.store(2, Ordering::Relaxed);
+    let outbox = start_held(&disk, &exporter, &ledger).await;
+    // So many that neither part is empty.
+    let series = (0..20).flat_map(|value| points(&value.to_string(), value..value + 1));
+    record(&[&outbox], series.collect()).await.unwrap();
+    // Both parts are under way.
+    until(|| ledger.gauge("otelcol_exporter_in_flight_requests") == Some(2)).await;
+    exporter.hold(false);
+    assert_eq!(outbox.drain(after(60)).await, drained(20, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_arrived_of_a_request_in_memory_is_not_lost_at_the_end() {
+    let disk = Disk::new();
+    let (exporter, ledger) = (Scripted::new([Act::AtMost(5), Act::Take], Act::Retry), Ledger::default());
+    let outbox = start_held(&disk, &exporter, &ledger).await;
+    leave_in_memory(&outbox, one(0..10));
+    record(&[&outbox], two(10..30)).await.unwrap();
+    exporter.hold(false);
+    let end = outbox.drain(after(10)).await;
+    assert_eq!(end, Drained { delivered: 5, undelivered: 5, waiting: 20, ..Drained::default() });
+    assert_eq!(failed(&ledger, "shutdown"), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_no_record_keeps_its_place_in_a_queue_that_is_handed_on() {
+    let disk = Disk::new();
+    let ledger = Ledger::default();
+    let (dead, exporter) = (Scripted::new([], Act::Retry), Scripted::new([], Act::Take));
+    let context = disk.context("x", &ledger);
+    let old = start_in(&context, &dead, persistent(), None).await;
+    record(&[&old], one(0..10)).await.unwrap();
+    let new = start_in(&context, &exporter, persistent(), Some(&old)).await;
+    leave_in_memory(&new, one(10..20));
+    record(&[&new], one(20..30)).await.unwrap();
+    new.take_over(&old, after(60)).await;
+    until(|| held(&new) == 0).await;
+    assert_eq!(exporter.taken(), (0..30).collect::<Vec<_>>());
+    assert_eq!(new.drain(after(60)).await, drained(30, 0, 0));
+}
