@@ -12,55 +12,27 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "unavailable",
         does: "gRPC backend answers UNAVAILABLE",
-        inject: |scene| {
-            Box::pin(async move {
-                scene.behave(Behaviour::Refuse(Code::Unavailable));
-                scene.last(3.0, 30.0).await;
-                scene.behave(Behaviour::Accept);
-                Ok(())
-            })
-        },
+        inject: |scene| Box::pin(scene.behave_for(Behaviour::Refuse(Code::Unavailable), 3.0, 30.0)),
         ..NONE
     },
     Fault {
         name: "unavailable-70-of-100",
         does: "gRPC backend answers 70 of 100 requests UNAVAILABLE",
-        inject: |scene| {
-            Box::pin(async move {
-                scene.behave(Behaviour::RefusePercent(70));
-                scene.last(4.0, 60.0).await;
-                scene.behave(Behaviour::Accept);
-                Ok(())
-            })
-        },
+        inject: |scene| Box::pin(scene.behave_for(Behaviour::RefusePercent(70), 4.0, 60.0)),
         ..NONE
     },
     Fault {
         name: "status-503",
         does: "HTTP backend answers 503",
         setup: || Setup::new(Kind::Http),
-        inject: |scene| {
-            Box::pin(async move {
-                scene.answer(Answer::Status(503, String::new()));
-                scene.last(3.0, 30.0).await;
-                scene.answer(Answer::Accept);
-                Ok(())
-            })
-        },
+        inject: |scene| Box::pin(scene.answer_for(Answer::Status(503, String::new()), 3.0, 30.0)),
         ..NONE
     },
     Fault {
         name: "status-429",
         does: "HTTP backend answers 429 and no time",
         setup: || Setup::new(Kind::Http),
-        inject: |scene| {
-            Box::pin(async move {
-                scene.answer(Answer::Status(429, String::new()));
-                scene.last(3.0, 30.0).await;
-                scene.answer(Answer::Accept);
-                Ok(())
-            })
-        },
+        inject: |scene| Box::pin(scene.answer_for(Answer::Status(429, String::new()), 3.0, 30.0)),
         ..NONE
     },
     Fault {
@@ -80,14 +52,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "exhausted",
         does: "gRPC backend answers RESOURCE_EXHAUSTED and no time",
-        inject: |scene| {
-            Box::pin(async move {
-                scene.behave(Behaviour::Exhausted(None));
-                scene.last(2.0, 30.0).await;
-                scene.behave(Behaviour::Accept);
-                Ok(())
-            })
-        },
+        inject: |scene| Box::pin(scene.behave_for(Behaviour::Exhausted(None), 2.0, 30.0)),
         ..NONE
     },
     Fault {
@@ -108,14 +73,7 @@ pub(super) const FAULTS: &[Fault] = &[
         does: "HTTP backend answers 500, which the protocol says is for good",
         loss: Loss::Counted(&["permanent"]),
         setup: || Setup::new(Kind::Http),
-        inject: |scene| {
-            Box::pin(async move {
-                scene.answer(Answer::Status(500, String::new()));
-                scene.last(1.0, 10.0).await;
-                scene.answer(Answer::Accept);
-                Ok(())
-            })
-        },
+        inject: |scene| Box::pin(scene.answer_for(Answer::Status(500, String::new()), 1.0, 10.0)),
         ..NONE
     },
     Fault {
@@ -150,14 +108,7 @@ pub(super) const FAULTS: &[Fault] = &[
         does: "gRPC backend takes everything, and never answers 10 of 100 requests",
         doubles: Doubles::LostAnswers,
         setup: || Setup { timeout: "2s", ..Setup::new(Kind::Grpc) },
-        inject: |scene| {
-            Box::pin(async move {
-                scene.behave(Behaviour::LoseAnswers(10));
-                scene.last(3.0, 30.0).await;
-                scene.behave(Behaviour::Accept);
-                Ok(())
-            })
-        },
+        inject: |scene| Box::pin(scene.behave_for(Behaviour::LoseAnswers(10), 3.0, 30.0)),
         ..NONE
     },
     Fault {
@@ -165,14 +116,7 @@ pub(super) const FAULTS: &[Fault] = &[
         does: "HTTP backend takes everything, and hangs up on 10 of 100 requests without an answer",
         doubles: Doubles::LostAnswers,
         setup: || Setup::new(Kind::Http),
-        inject: |scene| {
-            Box::pin(async move {
-                scene.answer(Answer::LoseAnswers(10));
-                scene.last(3.0, 30.0).await;
-                scene.answer(Answer::Accept);
-                Ok(())
-            })
-        },
+        inject: |scene| Box::pin(scene.answer_for(Answer::LoseAnswers(10), 3.0, 30.0)),
         ..NONE
     },
 ];

@@ -10,15 +10,7 @@ pub(super) const FAULTS: &[Fault] = &[
         does: "connections are refused",
         // The connection is cut, with requests on it.
         doubles: Doubles::UnderWay,
-        inject: |scene| {
-            Box::pin(async move {
-                scene.breaks += 1;
-                scene.gate.shut().await;
-                scene.last(3.0, 30.0).await;
-                scene.gate.reopen().await;
-                Ok(())
-            })
-        },
+        inject: |scene| Box::pin(scene.refuse_for(3.0, 30.0)),
         ..NONE
     },
     Fault {
@@ -29,15 +21,7 @@ pub(super) const FAULTS: &[Fault] = &[
             retry: String::from("initial_interval: 500ms, max_interval: 3s, max_elapsed_time: 0"),
             ..Setup::stored(Kind::Grpc)
         },
-        inject: |scene| {
-            Box::pin(async move {
-                scene.breaks += 1;
-                scene.gate.shut().await;
-                scene.last(6.0, 60.0).await;
-                scene.gate.reopen().await;
-                Ok(())
-            })
-        },
+        inject: |scene| Box::pin(scene.refuse_for(6.0, 60.0)),
         ..NONE
     },
     Fault {

@@ -9,14 +9,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "remote-write-500",
         does: "remote write backend answers 500",
         setup: || Setup::new(Kind::RemoteWrite),
-        inject: |scene| {
-            Box::pin(async move {
-                scene.answer(Answer::Status(500, String::new()));
-                scene.last(3.0, 30.0).await;
-                scene.answer(Answer::Accept);
-                Ok(())
-            })
-        },
+        inject: |scene| Box::pin(scene.answer_for(Answer::Status(500, String::new()), 3.0, 30.0)),
         ..NONE
     },
     Fault {
@@ -24,12 +17,7 @@ pub(super) const FAULTS: &[Fault] = &[
         does: "remote write backend answers 429 and `Retry-After: 1`",
         setup: || Setup::new(Kind::RemoteWrite),
         inject: |scene| {
-            Box::pin(async move {
-                scene.answer(Answer::Status(429, String::from("Retry-After: 1\r\n")));
-                scene.last(3.0, 30.0).await;
-                scene.answer(Answer::Accept);
-                Ok(())
-            })
+            Box::pin(scene.answer_for(Answer::Status(429, String::from("Retry-After: 1\r\n")), 3.0, 30.0))
         },
         ..NONE
     },
@@ -38,15 +26,7 @@ pub(super) const FAULTS: &[Fault] = &[
         does: "remote write connections are refused",
         doubles: Doubles::UnderWay,
         setup: || Setup::new(Kind::RemoteWrite),
-        inject: |scene| {
-            Box::pin(async move {
-                scene.breaks += 1;
-                scene.gate.shut().await;
-                scene.last(3.0, 30.0).await;
-                scene.gate.reopen().await;
-                Ok(())
-            })
-        },
+        inject: |scene| Box::pin(scene.refuse_for(3.0, 30.0)),
         ..NONE
     },
     Fault {
@@ -68,14 +48,7 @@ pub(super) const FAULTS: &[Fault] = &[
         does: "remote write backend takes everything, and hangs up on 10 of 100 requests without an answer",
         doubles: Doubles::LostAnswers,
         setup: || Setup::new(Kind::RemoteWrite),
-        inject: |scene| {
-            Box::pin(async move {
-                scene.answer(Answer::LoseAnswers(10));
-                scene.last(3.0, 30.0).await;
-                scene.answer(Answer::Accept);
-                Ok(())
-            })
-        },
+        inject: |scene| Box::pin(scene.answer_for(Answer::LoseAnswers(10), 3.0, 30.0)),
         ..NONE
     },
     Fault {

@@ -138,6 +138,36 @@ impl Scene {
         }
     }
 
+    /// Has a gRPC backend do this for as long as [`Self::last`] says, and accept again.
+    pub(super) async fn behave_for(
+        &mut self,
+        behaviour: Behaviour,
+        short: f64,
+        full: f64,
+    ) -> Result<(), Skip> {
+        self.behave(behaviour);
+        self.last(short, full).await;
+        self.behave(Behaviour::Accept);
+        Ok(())
+    }
+
+    /// Has an HTTP backend answer this for so long, and accept again.
+    pub(super) async fn answer_for(&mut self, answer: Answer, short: f64, full: f64) -> Result<(), Skip> {
+        self.answer(answer);
+        self.last(short, full).await;
+        self.answer(Answer::Accept);
+        Ok(())
+    }
+
+    /// Cuts connections to the backend, and has them refused for so long.
+    pub(super) async fn refuse_for(&mut self, short: f64, full: f64) -> Result<(), Skip> {
+        self.breaks += 1;
+        self.gate.shut().await;
+        self.last(short, full).await;
+        self.gate.reopen().await;
+        Ok(())
+    }
+
     /// How many requests reached the backend.
     pub fn requests(&self) -> u64 {
         match &self.backend {
