@@ -76,10 +76,15 @@ async fn main() {
     }
     backend.behave(Behaviour::Accept);
     let ledgers = sources.await.expect("the load ends");
-    let missing = || ledgers.iter().map(|ledger| ledger.lost_and_doubled(&backend.seen()).0).sum::<u64>();
-    wait_until("every acknowledged point", || async { missing() == 0 }, || collector.log()).await;
+    let lost_and_doubled = || {
+        // A copy of all that was seen, so once for all ledgers.
+        let seen = backend.seen();
+        let each = ledgers.iter().map(|ledger| ledger.lost_and_doubled(&seen));
+        each.fold((0, 0), |sum, (lost, doubled)| (sum.0 + lost, sum.1 + doubled))
+    };
+    wait_until("every acknowledged point", || async { lost_and_doubled().0 == 0 }, || collector.log()).await;
     let success = collector.stop().await.success();
-    let doubled: u64 = ledgers.iter().map(|ledger| ledger.lost_and_doubled(&backend.seen()).1).sum();
+    let (_, doubled) = lost_and_doubled();
     let acknowledged: u64 = ledgers.iter().map(|ledger| ledger.acknowledged).sum();
     println!("{acknowledged} acknowledged, 0 lost, {doubled} doubled, clean stop {success}");
     print!("{}", report(&samples));
