@@ -15,6 +15,7 @@ mod log;
 mod place;
 mod places;
 mod reader;
+mod records;
 mod recover;
 mod scan;
 mod segments;

@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use tracing::error;
 
 use super::format::Head;
-use super::index::{Entry, Slot};
+use super::index::Slot;
 use super::log::{Log, Shared};
+use super::records::Entry;
 use super::state::Suspect;
 use super::{Backlog, GiveUp, Record, Sequence};
 use crate::component::BoxError;
@@ -178,7 +179,7 @@ fn find(shared: &Shared, slot: Slot, from: Sequence, bytes_max: u64) -> Vec<Foun
             if !found.is_empty() && bytes > bytes_max || found.len() == RECORDS_MAX {
                 return found;
             }
-            found.push(Found { name: segment.name.clone(), entry: *entry, len });
+            found.push(Found { name: segment.name.clone(), entry, len });
         }
     }
     found

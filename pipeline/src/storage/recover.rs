@@ -11,10 +11,11 @@ use super::Sequence;
 use super::config::Config;
 use super::disk::{Data, Disk};
 use super::format::{PRELUDE, Prelude, SEGMENT_MAGIC, VERSION, read_prelude};
-use super::index::{Entry, Segment, Slot};
+use super::index::{Segment, Slot};
 use super::levels::Levels;
 use super::log::Time;
 use super::place::{self, Settled};
+use super::records::Entry;
 use super::scan::{Newer, Scan, scan};
 use super::state::{Group, State};
 use crate::component::BoxError;
@@ -219,6 +220,7 @@ impl Recovery<'_> {
             }
             segment.push(entry, held.into_iter());
         }
+        segment.seal(bytes as u64);
         self.state.segments.push_back(segment);
     }
 

@@ -106,8 +106,7 @@ impl Segments {
         let _ = active.file.cut(active.end);
         let mut state = shared.state();
         if let Some(segment) = state.segments.back_mut() {
-            segment.is_active = false;
-            segment.bytes = active.end;
+            segment.seal(active.end);
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use super::config::Config;
 use super::format::key;
 use super::index::{Segment, Slot};
+use super::records::Entry;
 use super::{Backlog, GiveUp, Sequence, Unwritable, place};
 use crate::batch::Batch;
 use crate::component::BoxError;
@@ -236,7 +237,7 @@ impl State {
     }
 
     /// The first record that a reader holds.
-    pub(super) fn first_held(&self, slot: Slot) -> Option<&super::index::Entry> {
+    pub(super) fn first_held(&self, slot: Slot) -> Option<Entry> {
         let segment = self.segments.iter().find(|segment| segment.holds(slot))?;
         segment.held_by(slot, 0).next()
     }
