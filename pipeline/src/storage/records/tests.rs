@@ -41,7 +41,9 @@ fn entries(steps: &[Step]) -> Vec<Entry> {
 
 fn records(entries: &[Entry]) -> Records {
     let mut records = Records::default();
-    entries.iter().for_each(|entry| records.push(*entry));
+    for entry in entries {
+        records.push(*entry);
+    }
     records.close();
     records
 }
