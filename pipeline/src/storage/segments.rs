@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 use super::Sequence;
 use super::config::Fsync;
 use super::disk::Data;
@@ -75,8 +77,12 @@ impl Segments {
         if capacity > left {
             return Err(Lack::Full(format!("`max_size` of {max_size} is used up")));
         }
+        let taken = self.left();
         let made = shared.disk.create(SPARE).and_then(|file| {
-            file.allocate(capacity)?;
+            // Where nothing can be set aside it must at least be there, or a batch would be taken and then not fit.
+            if !file.allocate(capacity)? && shared.disk.free_bytes()? < capacity.saturating_add(taken) {
+                return Err(io::Error::from_raw_os_error(Errno::NOSPC.raw_os_error()));
+            }
             file.write_at(&prelude(SEGMENT_MAGIC, VERSION), 0)?;
             if fsync != Fsync::Never {
                 file.sync()?;

@@ -7,6 +7,7 @@ mod damage;
 mod disk;
 mod faults;
 mod files;
+mod leftovers;
 mod limits;
 mod model;
 

@@ -4,7 +4,7 @@ use super::super::disk::Disk;
 use super::*;
 
 const FULL: i32 = 28;
-const INPUT_OUTPUT: i32 = 5;
+pub(super) const INPUT_OUTPUT: i32 = 5;
 const READ_ONLY: i32 = 30;
 
 #[track_caller]
@@ -13,7 +13,7 @@ fn reason(result: Result<impl fmt::Debug, Unwritable>) -> String {
 }
 
 /// Adds records until one does not fit; how many did.
-fn fill(rig: &Rig, reader: &Reader) -> u64 {
+pub(super) fn fill(rig: &Rig, reader: &Reader) -> u64 {
     let mut number = 0;
     while rig.log.room(20_000).is_ok() {
         number += 1;
@@ -242,10 +242,10 @@ fn a_lack_of_file_descriptors_loses_nothing() {
     assert!(!ana.read_here(0, u64::MAX).unwrap()[0].is_damaged);
 }
 
-const FIRST: &str = "00000000000000000001.log";
+pub(super) const FIRST: &str = "00000000000000000001.log";
 
 /// A log with records 1 to 8, 5000 bytes each, that was closed.
-fn closed() -> SimDisk {
+pub(super) fn closed() -> SimDisk {
     let rig = Rig::new(config());
     let ana = rig.reader("ana");
     (1..=8).for_each(|number| assert!(rig.add_large(number, 5000, &[&ana]).is_ok()));
