@@ -14,6 +14,7 @@ mod levels;
 mod log;
 mod place;
 mod places;
+mod ranges;
 mod reader;
 mod records;
 mod recover;

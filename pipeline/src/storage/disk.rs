@@ -84,7 +84,12 @@ impl Disk for Folder {
 
     fn open(&self, name: &str) -> io::Result<Box<dyn Data>> {
         match self.open_with(name, OFlags::RDWR) {
-            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::ROFS | Errno::ACCESS)) => {
+            Err(error)
+                if matches!(
+                    Errno::from_io_error(&error),
+                    Some(Errno::ROFS | Errno::ACCESS | Errno::PERM)
+                ) =>
+            {
                 Ok(Box::new(self.open_with(name, OFlags::RDONLY)?))
             }
             opened => Ok(Box::new(opened?)),

@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use super::config::Config;
 use super::format::key;
 use super::index::{Segment, Slot};
+use super::ranges::Ranges;
 use super::records::Entry;
 use super::{Backlog, GiveUp, Sequence, Unwritable, place};
 use crate::batch::Batch;
@@ -33,6 +34,8 @@ pub(super) struct State {
     pub(super) points_queued: u64,
     pub(super) bytes_a_point: u64,
     pub(super) segments: VecDeque<Segment>,
+    /// What may be in files that the disk could not read, and is there again when it can.
+    pub(super) unread: Ranges,
     pub(super) places: Vec<Place>,
     slots: HashMap<u64, Slot>,
     pub(super) groups: Vec<Group>,
@@ -73,6 +76,8 @@ pub(super) struct Place {
     pub(super) backlog: Backlog,
     /// What was settled and is not in the file.
     pub(super) dirty: Vec<(Sequence, Sequence)>,
+    /// What was settled of what is in [`State::unread`].
+    pub(super) settled_unread: Vec<(Sequence, Sequence)>,
     pub(super) pressure: watch::Sender<Option<GiveUp>>,
     pub(super) suspect: Option<Suspect>,
 }
@@ -109,6 +114,7 @@ impl State {
             points_queued: 0,
             bytes_a_point: BYTES_A_POINT,
             segments: VecDeque::new(),
+            unread: Ranges::default(),
             places: Vec::new(),
             slots: HashMap::new(),
             groups: Vec::new(),
@@ -131,6 +137,7 @@ impl State {
                 unclaimed_since: now,
                 backlog: Backlog::default(),
                 dirty: Vec::new(),
+                settled_unread: Vec::new(),
                 pressure: watch::Sender::new(None),
                 suspect: None,
             });
@@ -184,9 +191,9 @@ impl State {
         if let Some(gone) = gone {
             let place = &mut self.places[slot];
             place.backlog -= gone;
-            match place.dirty.last_mut() {
-                Some((_, to)) if *to + 1 == sequence => *to = sequence,
-                _ => place.dirty.push((sequence, sequence)),
+            push(&mut place.dirty, sequence);
+            if self.unread.contains(sequence) {
+                push(&mut place.settled_unread, sequence);
             }
             self.is_dirty = true;
         }
@@ -210,10 +217,14 @@ impl State {
             if !self.places[slot].is_unclaimed(now) {
                 continue;
             }
-            if let Some((range, gone)) = self.segments[index].settle_all(slot) {
+            let has_unreadable = self.segments[index].has_unreadable;
+            if let Some((ranges, gone)) = self.segments[index].settle_all(slot) {
                 let place = &mut self.places[slot];
                 place.backlog -= gone;
-                place.dirty.push(range);
+                if has_unreadable {
+                    place.settled_unread.extend(&ranges);
+                }
+                place.dirty.extend(ranges);
                 self.is_dirty = true;
                 points += gone.points;
             }
@@ -242,14 +253,22 @@ impl State {
         segment.held_by(slot, 0).next()
     }
 
-    /// All a reader has settled, as its file is to say it.
-    pub(super) fn settled(&self, slot: Slot) -> place::Settled {
-        let first = self.first_held(slot).map_or(self.published + 1, |entry| entry.sequence);
-        let mut ranges = vec![(0, first - 1)];
-        for segment in self.segments.iter().filter(|segment| segment.last >= first) {
-            ranges.extend(segment.settled_by(slot, first));
+    /// All a reader has settled, as its file is to say it: whatever its fate was and it does not hold, but for what may
+    /// be where it cannot be read.
+    pub(super) fn settled(&self, slot: Slot) -> Ranges {
+        let (mut ranges, mut start) = (Vec::new(), 0);
+        for entry in self.segments.iter().flat_map(|segment| segment.held_by(slot, 0)) {
+            if entry.sequence > start {
+                ranges.push((start, entry.sequence - 1));
+            }
+            start = entry.sequence + 1;
         }
-        place::Settled::new(ranges)
+        if start <= self.published {
+            ranges.push((start, self.published));
+        }
+        let mut settled = Ranges::new(ranges).without(&self.unread);
+        settled.merge(Ranges::new(self.places[slot].settled_unread.clone()));
+        settled
     }
 
     /// So many points no longer wait to be written.
@@ -302,5 +321,13 @@ impl Place {
             }
             is_more
         });
+    }
+}
+
+/// Adds a sequence to ranges, to the last where it is the next.
+fn push(ranges: &mut Vec<(Sequence, Sequence)>, sequence: Sequence) {
+    match ranges.last_mut() {
+        Some((_, to)) if *to + 1 == sequence => *to = sequence,
+        _ => ranges.push((sequence, sequence)),
     }
 }

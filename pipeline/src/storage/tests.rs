@@ -10,6 +10,7 @@ mod files;
 mod leftovers;
 mod limits;
 mod model;
+mod put_back;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
