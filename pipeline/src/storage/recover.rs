@@ -196,11 +196,16 @@ impl Recovery<'_> {
             self.clear(&name, !is_readable, scan.torn > 0 || !scan.damages.is_empty());
             return;
         }
-        if is_last && content.len > scan.end as u64 {
-            // So that it is not said again.
-            let _ = self.disk.open(&name).and_then(|file| file.cut(scan.end as u64));
+        let bytes = match (is_readable, is_last) {
+            (true, true) => scan.end as u64,
+            (true, false) => (scan.end + scan.torn) as u64,
+            (false, _) => content.len,
+        };
+        if is_readable {
+            // So that a torn end is not said again. And whoever was killed has cut nothing: what was set aside for the
+            // file is taken until it is cut, even to the length it has.
+            let _ = self.disk.open(&name).and_then(|file| file.cut(bytes));
         }
-        let bytes = if is_readable { scan.end as u64 } else { content.len };
         let mut segment = Segment::new(first, bytes, false);
         segment.has_unreadable = !is_readable;
         for record in scan.records {

@@ -4,6 +4,26 @@ use super::faults::fill;
 use super::*;
 
 #[test]
+fn what_was_set_aside_when_the_process_was_killed_is_given_back_at_the_next_start() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    let mut disk = rig.disk.clone();
+    rig.add(0, &[&ana]).unwrap();
+    for number in 1..=5 {
+        disk = disk.killed();
+        let rig = Rig::on(disk.clone(), config());
+        let ana = rig.reader("ana");
+        eventually(|| rig.disk.is_idle());
+        let counted = rig.log.shared.state().bytes();
+        let places: usize =
+            disk.list().iter().filter(|name| name.starts_with("readers/")).map(|name| disk.len(name)).sum();
+        assert_eq!(disk.used() - places as u64, counted, "after {number} kills");
+        rig.add(number, &[&ana]).unwrap();
+        disk = rig.disk.clone();
+    }
+}
+
+#[test]
 fn a_disk_on_which_nothing_can_be_set_aside_is_found_full_before_a_batch_is_taken() {
     let disk = SimDisk::default();
     disk.set_nothing_aside();
