@@ -19,6 +19,8 @@ pub(super) struct Segment {
     pub(super) is_active: bool,
     /// The disk could not read all of it, so there may be more in it than is known.
     pub(super) has_unreadable: bool,
+    /// It could not be deleted when nobody needed it any more.
+    pub(super) is_stuck: bool,
     records: Records,
     holds: Vec<Hold>,
     /// How many records are held, once for each reader.
@@ -44,7 +46,8 @@ impl Segment {
         let name = Self::file_name(first);
         let (records, holds) = (Records::default(), Vec::new());
         let last = first.saturating_sub(1);
-        Self { name, last, bytes, is_active, has_unreadable: false, records, holds, held: 0 }
+        let (has_unreadable, is_stuck) = (false, false);
+        Self { name, last, bytes, is_active, has_unreadable, is_stuck, records, holds, held: 0 }
     }
 
     /// Adds a record behind all others, held by these readers.

@@ -276,9 +276,9 @@ impl State {
         self.points_queued = self.points_queued.saturating_sub(points);
     }
 
-    /// Whether there is a segment that nobody needs any more.
+    /// Whether there is a segment that nobody needs any more, and that can be deleted as far as is known.
     pub(super) fn has_emptied(&self) -> bool {
-        self.segments.iter().any(Segment::is_done)
+        self.segments.iter().any(|segment| segment.is_done() && !segment.is_stuck)
     }
 
     /// When the oldest record was written that some reader holds.

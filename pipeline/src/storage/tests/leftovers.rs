@@ -1,7 +1,17 @@
 //! What writing leaves behind when it is broken off: space set aside, records nobody was answered for, files that stay.
 
-use super::faults::fill;
+use super::faults::{FIRST, fill};
 use super::*;
+
+const NOT_PERMITTED: i32 = 1;
+
+/// Sixteen records in several files, all of them settled but those of the file that is written.
+fn settled(rig: &Rig) {
+    let ana = rig.reader("ana");
+    (1..=16).for_each(|number| assert!(rig.add_large(number, 20_000, &[&ana]).is_ok()));
+    assert!(rig.disk.segments() >= 3, "{}", rig.disk.segments());
+    (1..=16).for_each(|sequence| ana.settle(sequence));
+}
 
 #[test]
 fn what_was_set_aside_when_the_process_was_killed_is_given_back_at_the_next_start() {
@@ -21,6 +31,34 @@ fn what_was_set_aside_when_the_process_was_killed_is_given_back_at_the_next_star
         rig.add(number, &[&ana]).unwrap();
         disk = rig.disk.clone();
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_deleted_keeps_no_other() {
+    let rig = Rig::new(config());
+    rig.disk.undeletable(FIRST, NOT_PERMITTED);
+    settled(&rig);
+    eventually(|| rig.disk.segments() == 2);
+    assert!(rig.disk.list().contains(&FIRST.to_owned()));
+    // Once it can be deleted, it is.
+    rig.disk.deletable();
+    rig.pass(2);
+    eventually(|| rig.disk.segments() == 1);
+}
+
+#[test]
+fn a_file_that_cannot_be_deleted_does_not_keep_the_oldest_from_being_given_up() {
+    let rig = Rig::new(Config { when_full: WhenFull::DropOldest, ..config() });
+    rig.disk.undeletable(FIRST, NOT_PERMITTED);
+    settled(&rig);
+    eventually(|| rig.disk.segments() == 2);
+    let ben = rig.reader("ben");
+    let pressure = ben.pressure();
+    fill(&rig, &ben);
+    eventually(|| {
+        rig.pass(1);
+        pressure.borrow().is_some_and(|asked| asked.up_to >= sequences(&ben)[0])
+    });
 }
 
 #[test]
