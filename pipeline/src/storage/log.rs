@@ -152,7 +152,7 @@ impl Log {
         let (answer, answered) = oneshot::channel();
         let mut state = self.shared.state();
         let last = state.last;
-        state.queue.push(Command::Tell(answer));
+        state.ask(Command::Tell(answer));
         drop(state);
         self.shared.wake();
         // A writer that has stopped knows of all that it will ever do.
@@ -170,7 +170,7 @@ impl Log {
         let sequence = state.last;
         if let Some(group) = state.group(readers.iter().map(|reader| reader.slot()).collect()) {
             state.points_queued += batch.len() as u64;
-            state.queue.push(Command::Append(Pending { sequence, batch: batch.clone(), group, answer }));
+            state.ask(Command::Append(Pending { sequence, batch: batch.clone(), group, answer }));
         } else {
             let reason = String::from("too many exporters share a storage");
             let _ = answer.send(Err(Unwritable { reason }));

@@ -45,6 +45,8 @@ pub(super) struct State {
     /// Some reader settled something, which is to be written.
     pub(super) is_dirty: bool,
     pub(super) is_closed: bool,
+    /// The writer is gone: nothing is written any more, and nobody reads the queue.
+    pub(super) has_stopped: bool,
 }
 
 /// What the writer is asked to do.
@@ -122,6 +124,7 @@ impl State {
             spare: 0,
             is_dirty: false,
             is_closed: false,
+            has_stopped: false,
         }
     }
 
@@ -178,11 +181,18 @@ impl State {
         self.groups[usize::from(group)].iter().map(|slot| self.places[*slot].key)
     }
 
+    /// Asks the writer, unless it is gone: then whoever waits for an answer sees that it will not come.
+    pub(super) fn ask(&mut self, command: Command) {
+        if !self.has_stopped {
+            self.queue.push(command);
+        }
+    }
+
     /// Lets go of a record for a reader; if it is not yet written, behind its being written.
     pub(super) fn settle(&mut self, slot: Slot, sequence: Sequence) {
         if sequence > self.published {
             if sequence <= self.last {
-                self.queue.push(Command::Settle(slot, sequence));
+                self.ask(Command::Settle(slot, sequence));
             }
             return;
         }

@@ -11,6 +11,7 @@ mod leftovers;
 mod limits;
 mod model;
 mod put_back;
+mod stopped;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

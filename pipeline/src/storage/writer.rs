@@ -57,7 +57,8 @@ impl Drop for Alive {
         let mut state = self.0.state();
         state.room =
             super::state::Room { lack: Some(String::from("its writer has stopped")), ..Default::default() };
-        // Those who wait for an answer see that it will not come.
+        // Those who wait for an answer see that it will not come, and nobody asks any more.
+        state.has_stopped = true;
         state.queue.clear();
     }
 }
