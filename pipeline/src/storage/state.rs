@@ -209,6 +209,17 @@ impl State {
         }
     }
 
+    /// These could not be written, but may be found at the next start, if what is behind the end could not be cut off:
+    /// nobody was answered for them, and they count as settled.
+    pub(super) fn disown(&mut self, entries: impl Iterator<Item = Entry>) {
+        for entry in entries {
+            for slot in &self.groups[usize::from(entry.group)] {
+                push(&mut self.places[*slot].dirty, entry.sequence);
+            }
+            self.is_dirty = true;
+        }
+    }
+
     /// Whether somebody holds something of a segment who is not here, and may yet come.
     pub(super) fn is_awaited(&self, segment: &Segment, now: Duration) -> bool {
         let mut holders = segment.holders().map(|slot| &self.places[slot]);

@@ -238,7 +238,10 @@ impl Writer {
                 self.segments.seal(&self.shared);
                 let reason = self.fail("write", &error);
                 let points = group.iter().map(|waiting| u64::from(waiting.entry.points)).sum();
-                self.shared.state().decided(points);
+                let mut state = self.shared.state();
+                state.decided(points);
+                state.disown(group.iter().map(|waiting| waiting.entry));
+                drop(state);
                 for waiting in group {
                     let reason = format!("`{}` takes nothing more: {reason}", self.disk.path());
                     let _ = waiting.answer.send(Err(Unwritable { reason }));
@@ -307,6 +310,7 @@ impl Writer {
         if let Err(error) = removed {
             self.complain("delete a file", &error);
         }
+        self.segments.cut_again(&self.shared);
         let is_due = self.failure.as_ref().is_none_or(|failure| now >= failure.retry_at);
         let capacity = self.shared.state().config.segment_bytes();
         let mut is_full = false;

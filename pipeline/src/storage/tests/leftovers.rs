@@ -1,6 +1,6 @@
 //! What writing leaves behind when it is broken off: space set aside, records nobody was answered for, files that stay.
 
-use super::faults::{FIRST, fill};
+use super::faults::{FIRST, INPUT_OUTPUT, fill};
 use super::*;
 
 const NOT_PERMITTED: i32 = 1;
@@ -78,4 +78,35 @@ fn a_disk_on_which_nothing_can_be_set_aside_is_found_full_before_a_batch_is_take
     rig.pass(2);
     eventually(|| rig.log.room(20_000).is_ok());
     assert!(rig.add_large(99, 20_000, &[&ana]).is_ok());
+}
+
+#[test]
+fn what_could_not_be_cut_off_is_not_read_after_a_kill_and_cut_off_later() {
+    let rig = Rig::new(config());
+    let (ana, ben) = (rig.reader("ana"), rig.reader("ben"));
+    rig.add(1, &[&ana, &ben]).unwrap();
+    rig.add(2, &[&ben]).unwrap();
+    // One of the places is there, the other is yet to be made.
+    ben.settle(2);
+    eventually(|| rig.disk.is_idle() && rig.disk.list().contains(&String::from("readers/ben")));
+    let len = rig.disk.len(FIRST);
+    rig.disk.fail_syncs(Some(INPUT_OUTPUT));
+    rig.disk.fail_cuts(Some(INPUT_OUTPUT));
+    assert!(rig.add(3, &[&ana, &ben]).is_err());
+    assert!(rig.disk.len(FIRST) > len);
+    // It still counts as what it takes.
+    assert!(rig.log.shared.state().segments[0].bytes > len as u64);
+
+    rig.disk.fail_syncs(None);
+    rig.pass(2);
+    eventually(|| rig.log.room(100).is_ok());
+    assert_eq!(rig.add(4, &[&ana]), Ok(4));
+    eventually(|| {
+        let after = Rig::on(rig.disk.killed(), config());
+        sequences(&after.reader("ana")) == [1, 4] && sequences(&after.reader("ben")) == [1]
+    });
+    rig.disk.fail_cuts(None);
+    rig.pass(2);
+    eventually(|| rig.disk.len(FIRST) == len && rig.log.shared.state().segments[0].bytes == len as u64);
+    assert_eq!((sequences(&ana), sequences(&ben)), (vec![1, 4], vec![1]));
 }
