@@ -1,8 +1,9 @@
 //! Memory stays flat, and what is given up is counted.
 
 use super::*;
-use crate::Registry;
 use crate::delivery::claim::Recorded;
+use crate::point::{Buckets, ExponentialHistogram, Point, Value};
+use crate::{Attributes, Kind, Metric, Registry, Temporality};
 
 #[tokio::test(start_paused = true)]
 async fn a_long_queue_is_forgotten_and_comes_back_in_order() {
@@ -194,4 +195,25 @@ async fn batches_whose_writes_fail_stay_in_memory_within_a_bound() {
     until(|| held(&outbox) == 0).await;
     assert_eq!(exporter.taken(), (0..kept as i64).collect::<Vec<_>>());
     assert_eq!(outbox.drain(after(60)).await, drained(kept, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_much_more_in_memory_than_on_disk_is_read_back() {
+    let mut disk = Disk::new();
+    let (dead, ledger) = (Scripted::new([], Act::Retry), Ledger::default());
+    let outbox = disk.start(&dead, persistent(), &ledger).await;
+    // Each of these buckets takes a byte on disk and eight in memory.
+    let positive = Buckets { offset: 0, counts: vec![0; 5_000_000] };
+    let histogram = ExponentialHistogram { positive, ..ExponentialHistogram::default() };
+    let kind = Kind::ExponentialHistogram { temporality: Temporality::Delta };
+    let metric = registry().metric(Metric::new("h", "", kind));
+    let series = registry().series(&Arc::default(), &Arc::default(), &metric, Attributes::empty()).unwrap();
+    let point = Point::new(series, 1, Value::ExponentialHistogram(Box::new(histogram)));
+    record(&[&outbox], Batch::from_iter([point])).await.unwrap();
+    drop(outbox);
+    disk.restart().await;
+    let (exporter, ledger) = (Scripted::new([], Act::Take), Ledger::default());
+    let outbox = disk.start(&exporter, persistent(), &ledger).await;
+    until(|| held(&outbox) == 0).await;
+    assert_eq!((failed(&ledger, "unreadable"), ledger.sum(SENT)), (0, 1));
 }
