@@ -7,6 +7,7 @@ use std::process::Command;
 
 use tempfile::{TempDir, tempdir};
 
+use super::super::disk::Data;
 use super::*;
 
 fn at(directory: &Path) -> Config {
@@ -284,4 +285,28 @@ async fn a_disk_that_is_really_full_refuses_and_then_goes_on() {
     drop((ana, log));
     let log = open(&storages).await.unwrap();
     assert_eq!(log.reader("ana").unwrap().1.records, number - 12 + 1);
+}
+
+#[tokio::test]
+async fn blocks_that_were_set_aside_behind_the_end_of_a_file_are_given_back() {
+    let folder = folder();
+    let storages = storages(at(folder.path()));
+    let log = open(&storages).await.unwrap();
+    let (ana, _) = log.reader("ana").unwrap();
+    add(&log, 1, &ana).await;
+    drop((ana, log));
+    // As a process leaves it that is killed.
+    let name = folder.path().join("00000000000000000001.log");
+    let file = File::options().write(true).open(&name).unwrap();
+    if !file.allocate(1 << 20).unwrap() {
+        println!("SKIPPED: nothing can be set aside on this file system");
+        return;
+    }
+    let taken = || fs::metadata(&name).unwrap().blocks() * 512;
+    let len = fs::metadata(&name).unwrap().len();
+    assert!(taken() >= 1 << 20, "{}", taken());
+    let log = open(&storages).await.unwrap();
+    assert!(taken() < 64 << 10, "{}", taken());
+    assert_eq!(fs::metadata(&name).unwrap().len(), len);
+    assert_eq!(log.reader("ana").unwrap().1.records, 1);
 }
