@@ -26,7 +26,7 @@ use crate::cache::Room;
 use crate::registry::Registry;
 use crate::wire::WireError;
 
-pub use encode::encode;
+pub use encode::{encode, encoded_len};
 pub use json::encode_json;
 pub use response::{FieldViolation, PartialSuccess, Status};
 

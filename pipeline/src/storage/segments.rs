@@ -79,7 +79,7 @@ impl Segments {
         if capacity > left {
             return Err(Lack::Full(format!("`max_size` of {max_size} is used up")));
         }
-        let taken = self.left();
+        let taken = self.active.as_ref().map_or(0, Active::left);
         let made = shared.disk.create(SPARE).and_then(|file| {
             // Where nothing can be set aside it must at least be there, or a batch would be taken and then not fit.
             if !file.allocate(capacity)? && shared.disk.free_bytes()? < capacity.saturating_add(taken) {
@@ -140,9 +140,11 @@ impl Segments {
         let _ = shared.disk.remove(SPARE);
         shared.state().spare = 0;
     }
+}
 
-    /// What can be written without asking the disk for more.
+impl Active {
+    /// What can be written to it without asking the disk for more.
     pub(super) fn left(&self) -> u64 {
-        [&self.active, &self.spare].into_iter().flatten().map(|file| file.capacity - file.end).sum()
+        self.capacity.saturating_sub(self.end)
     }
 }

@@ -12,12 +12,10 @@ use super::format::key;
 use super::index::{Segment, Slot};
 use super::ranges::Ranges;
 use super::records::Entry;
+use super::room::Room;
 use super::{Backlog, GiveUp, Sequence, Unwritable, place};
 use crate::batch::Batch;
 use crate::component::BoxError;
-
-/// About what a point takes, before any was written.
-const BYTES_A_POINT: u64 = 100;
 
 /// The readers a record is for.
 pub(super) type Group = SmallVec<[Slot; 4]>;
@@ -30,9 +28,6 @@ pub(super) struct State {
     pub(super) published: Sequence,
     /// For the writer, in order.
     pub(super) queue: Vec<Command>,
-    /// Points in the queue and in the writer's hands.
-    pub(super) points_queued: u64,
-    pub(super) bytes_a_point: u64,
     pub(super) segments: VecDeque<Segment>,
     /// What may be in files that the disk could not read, and is there again when it can.
     pub(super) unread: Ranges,
@@ -63,6 +58,8 @@ pub(super) struct Pending {
     pub(super) sequence: Sequence,
     pub(super) batch: Arc<Batch>,
     pub(super) group: u16,
+    /// What it takes of the room until its fate is known.
+    pub(super) bytes: u64,
     pub(super) answer: oneshot::Sender<Result<(), Unwritable>>,
 }
 
@@ -93,19 +90,6 @@ pub(super) struct Suspect {
     pub(super) is_lost: bool,
 }
 
-/// What may still be written, as far as is known.
-#[derive(Debug, Default)]
-pub(super) struct Room {
-    /// Bytes that are set aside.
-    pub(super) aside: u64,
-    /// Bytes that `max_size` leaves besides.
-    pub(super) free: u64,
-    /// How large a segment is.
-    pub(super) segment: u64,
-    /// Why there is no segment set aside.
-    pub(super) lack: Option<String>,
-}
-
 impl State {
     pub(super) fn new(config: Config) -> Self {
         Self {
@@ -113,8 +97,6 @@ impl State {
             last: 0,
             published: 0,
             queue: Vec::new(),
-            points_queued: 0,
-            bytes_a_point: BYTES_A_POINT,
             segments: VecDeque::new(),
             unread: Ranges::default(),
             places: Vec::new(),
@@ -292,11 +274,6 @@ impl State {
         settled
     }
 
-    /// So many points no longer wait to be written.
-    pub(super) fn decided(&mut self, points: u64) {
-        self.points_queued = self.points_queued.saturating_sub(points);
-    }
-
     /// Whether there is a segment that nobody needs any more, and that can be deleted as far as is known.
     pub(super) fn has_emptied(&self) -> bool {
         self.segments.iter().any(|segment| segment.is_done() && !segment.is_stuck)
@@ -314,15 +291,10 @@ impl State {
 
     /// Whether so many bytes more can be written, behind those that wait.
     pub(super) fn has_room(&self, bytes: u64, path: &str) -> Result<(), Unwritable> {
-        let queued = self.points_queued.saturating_mul(self.bytes_a_point);
-        let needed = bytes.saturating_add(queued);
-        let room = &self.room;
-        // What is larger than a segment gets one of its own, when nothing else waits.
-        let is_large = bytes > room.segment && queued == 0 && room.lack.is_none() && needed <= room.free;
-        if needed <= room.aside || is_large {
+        if self.room.has(bytes) {
             return Ok(());
         }
-        let lack = room.lack.as_deref().unwrap_or("the disk does not keep up with what comes in");
+        let lack = self.room.lack.as_deref().unwrap_or("the disk does not keep up with what comes in");
         Err(Unwritable { reason: format!("`{path}` takes nothing more: {lack}") })
     }
 }

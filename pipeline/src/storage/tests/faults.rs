@@ -198,7 +198,7 @@ fn an_interval_between_syncs_is_kept_that_is_shorter_than_that_between_other_wor
     let log = Arc::new(Log::open("file_storage", config, Arc::new(disk.clone()), time, &meter).unwrap());
     let ana = log.reader("ana").unwrap().0;
     for now in [300, 600, 900] {
-        wait(log.append(&batch(now, 0), &[&ana]).written).unwrap();
+        wait(log.append(&batch(now, 0), &[&ana], None).written).unwrap();
         eventually(|| disk.is_idle());
         let before = disk.syncs();
         millis.store(now, Ordering::SeqCst);
@@ -334,7 +334,7 @@ fn a_disk_that_hangs_does_not_keep_the_log_from_being_dropped() {
     rig.add(1, &[&ana]).unwrap();
     eventually(|| rig.disk.is_idle());
     rig.disk.hold_syncs();
-    let append = rig.log.append(&batch(2, 0), &[&ana]);
+    let append = rig.log.append(&batch(2, 0), &[&ana], None);
     drop(ana);
     let disk = rig.disk.clone();
     drop(rig);

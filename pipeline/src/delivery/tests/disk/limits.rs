@@ -217,3 +217,38 @@ async fn what_takes_much_more_in_memory_than_on_disk_is_read_back() {
     until(|| held(&outbox) == 0).await;
     assert_eq!((failed(&ledger, "unreadable"), ledger.sum(SENT)), (0, 1));
 }
+
+/// A point of each of a hundred metrics, whose names are most of it.
+fn named() -> Batch {
+    let point = |number: i64| {
+        let metric = registry().metric(Metric::new(format!("{number}_{}", "n".repeat(200)), "", Kind::Gauge));
+        let series = registry().series(&Arc::default(), &Arc::default(), &metric, Attributes::empty());
+        Point::new(series.unwrap(), 1, Value::Int(number))
+    };
+    (0..100).map(point).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_finds_no_room_on_disk_is_in_no_queue() {
+    let mut disk = Disk::new();
+    disk.config.max_size = ::config::ByteSize::mib(1);
+    disk.config.segment_size = ::config::ByteSize(128 << 10);
+    disk.restart().await;
+    let (exporter, ledger) = (Scripted::new([], Act::Hang), Ledger::default());
+    let mut outboxes = Vec::new();
+    for id in ["x", "y"] {
+        outboxes.push(start_in(&disk.context(id, &ledger), &exporter, persistent(), None).await);
+    }
+    let (mut accepted, mut refused) = (0, 0);
+    // Now and then the disk does not keep up; at the end it is full.
+    while refused < 50 {
+        match record(&[&outboxes[0], &outboxes[1]], named()).await {
+            Ok(()) => (accepted, refused) = (accepted + 100, 0),
+            Err(_) => refused += 1,
+        }
+        assert_eq!((held(&outboxes[0]), held(&outboxes[1])), (accepted, accepted));
+        tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(2))).await.unwrap();
+    }
+    assert!(accepted > 2000, "{accepted}");
+    assert_eq!(ledger.sum("inferometer_exporter_unwritten_metric_points{x}"), 0);
+}
