@@ -41,7 +41,7 @@ pub use self::config::{BatchConfig, BatchSizer, QueueConfig, RetryConfig, Sizer}
 pub(crate) use self::dispatch::message_of;
 pub use self::ending::Drained;
 pub(crate) use self::load::Load;
-pub(crate) use self::permit::Permit;
+pub(crate) use self::permit::{Copies, Permit};
 pub(crate) use self::spool::{Write, Writes, commit};
 
 use self::bisect::Suspicion;

@@ -23,7 +23,7 @@ use self::gates::Gates;
 pub use self::lasting::Lasting;
 use crate::batch::Batch;
 use crate::component::{Context, Processor};
-use crate::delivery::{Load, Outbox, Permit, Write, Writes, commit, message_of};
+use crate::delivery::{Copies, Load, Outbox, Permit, Write, Writes, commit, message_of};
 use crate::output::{Intake, Refused};
 use crate::telemetry::{PipelineMetrics, ProcessorMetrics};
 
@@ -134,7 +134,10 @@ impl Pipeline {
         // Measured once for all queues.
         let load = Load::new(batch);
         let offered = queued.iter().filter(|outbox| !permits.iter().any(|permit| permit.is_for(outbox)));
-        let mut found: Permits = offered.filter_map(|outbox| outbox.reserve_or_miss(&load)).collect();
+        let mut found = Permits::new();
+        for outbox in offered {
+            found.extend(outbox.reserve_or_miss(&load, &found));
+        }
         let permits = permits.iter_mut().filter(|permit| queued.iter().any(|outbox| permit.is_for(outbox)));
         commit(&load, permits.chain(&mut found).collect(), &mut rest.writes);
     }
@@ -175,19 +178,26 @@ impl FanOut {
                 if permits.iter().any(|permit| permit.is_for(outbox)) {
                     continue;
                 }
-                // An outbox behind two of the pipelines gets the batch from each.
-                let times = self.outboxes().filter(|other| Arc::ptr_eq(other, outbox)).count() as u64;
-                if let Some(permit) = outbox.reserve(batch, times)? {
+                let copies = self.copies(outbox);
+                if let Some(permit) = outbox.reserve(batch, copies, &permits)? {
                     permits.push(permit);
                 } else {
                     // Two senders that waited while each holds what the other needs would wait for ever.
                     drop(permits);
-                    outbox.wait_for_room(batch, times).await;
+                    outbox.wait_for_room(batch, copies).await;
                     continue 'again;
                 }
             }
             return Ok(permits);
         }
+    }
+
+    /// An outbox behind two of the pipelines gets the batch from each, and each that has one of a log writes it there.
+    fn copies(&self, outbox: &Arc<Outbox>) -> Copies {
+        let queued = self.outboxes().filter(|other| Arc::ptr_eq(other, outbox)).count() as u64;
+        let writes = |pipeline: &Pipeline| pipeline.outboxes.iter().any(|other| other.shares_log(outbox));
+        let written = self.0.iter().filter(|pipeline| writes(pipeline)).count() as u64;
+        Copies { queued, written }
     }
 
     fn outboxes(&self) -> impl Iterator<Item = &Arc<Outbox>> {

@@ -14,9 +14,11 @@ mod levels;
 mod log;
 mod place;
 mod places;
+mod ranges;
 mod reader;
 mod records;
 mod recover;
+mod room;
 mod scan;
 mod segments;
 mod state;
@@ -45,6 +47,7 @@ use crate::errors::chain;
 pub use config::{Config, Fsync, Mode, Unclaimed, WhenFull, WhenUnwritable};
 pub use log::Log;
 pub use reader::Reader;
+pub use room::Kept;
 
 /// How long after the start, or after an exporter was taken away, its place may be claimed before it counts as one
 /// that nobody will claim.

@@ -12,7 +12,7 @@ use super::load::Load;
 use super::{Outbox, Permit, RETRY_AFTER_JITTER};
 use crate::component::BoxError;
 use crate::output::Refused;
-use crate::storage::{Backlog, Log, Reader, Sequence, Unwritable, WhenUnwritable};
+use crate::storage::{Backlog, Kept, Log, Reader, Sequence, Unwritable, WhenUnwritable};
 
 /// What a sender is told whose batch could not be written.
 const UNWRITABLE_RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -82,13 +82,18 @@ impl Spool {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Whether a batch of about this size would be written, or may wait in memory alone.
-    pub(super) fn admit(&self, bytes: u64, has_memory: impl FnOnce() -> bool) -> Result<(), Unwritable> {
-        match self.log.room(bytes) {
+    /// Room for records of so many bytes; none where what cannot be written may wait in memory alone.
+    pub(super) fn admit(
+        &self,
+        bytes: u64,
+        has_memory: impl FnOnce() -> bool,
+    ) -> Result<Option<Arc<Kept>>, Unwritable> {
+        match self.log.keep(bytes) {
+            Ok(kept) => Ok(Some(Arc::new(kept))),
             Err(unwritable) if self.log.when_unwritable() == WhenUnwritable::Refuse || !has_memory() => {
                 Err(unwritable)
             }
-            _ => Ok(()),
+            Err(_) => Ok(None),
         }
     }
 }
@@ -111,8 +116,13 @@ pub(crate) fn commit(load: &Load, permits: Vec<&mut Permit>, writes: &mut Writes
 
 /// Writes one record for all of these.
 fn record(load: &Load, log: &Arc<Log>, permits: Vec<&mut Permit>) -> Option<Write> {
-    // Room was asked for before the processors saw the batch; there may be none meanwhile.
-    if log.room(load.size.bytes).is_err() && log.when_unwritable() == WhenUnwritable::Memory {
+    let kept = permits.iter().find_map(|permit| permit.kept.clone());
+    // Room was kept before the processors saw the batch; they may have made it larger, and the disk may have failed.
+    let lacks = || {
+        let kept = kept.as_ref().map_or(0, |kept| kept.bytes());
+        Log::record_len(&load.batch, permits.len()).saturating_sub(kept)
+    };
+    if log.when_unwritable() == WhenUnwritable::Memory && log.room(lacks()).is_err() {
         for permit in permits {
             permit.commit_unrecorded(load.clone());
         }
@@ -124,7 +134,8 @@ fn record(load: &Load, log: &Arc<Log>, permits: Vec<&mut Permit>) -> Option<Writ
     for permit in &permits {
         readers.extend(permit.outbox.spool.as_ref().and_then(Spool::reader));
     }
-    let append = log.append(&load.batch, &readers.iter().map(Arc::as_ref).collect::<Vec<_>>());
+    let readers: Vec<&Reader> = readers.iter().map(Arc::as_ref).collect();
+    let append = log.append(&load.batch, &readers, kept.as_deref());
     let mut queues = Queues::new();
     for permit in permits {
         if let Some(reader) = permit.outbox.spool.as_ref().and_then(Spool::reader) {

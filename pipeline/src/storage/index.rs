@@ -19,6 +19,8 @@ pub(super) struct Segment {
     pub(super) is_active: bool,
     /// The disk could not read all of it, so there may be more in it than is known.
     pub(super) has_unreadable: bool,
+    /// It could not be deleted when nobody needed it any more.
+    pub(super) is_stuck: bool,
     records: Records,
     holds: Vec<Hold>,
     /// How many records are held, once for each reader.
@@ -44,7 +46,8 @@ impl Segment {
         let name = Self::file_name(first);
         let (records, holds) = (Records::default(), Vec::new());
         let last = first.saturating_sub(1);
-        Self { name, last, bytes, is_active, has_unreadable: false, records, holds, held: 0 }
+        let (has_unreadable, is_stuck) = (false, false);
+        Self { name, last, bytes, is_active, has_unreadable, is_stuck, records, holds, held: 0 }
     }
 
     /// Adds a record behind all others, held by these readers.
@@ -81,14 +84,19 @@ impl Segment {
         Some(gone)
     }
 
-    /// Lets go of all a reader holds; the ranges of records, and how much it was.
-    pub(super) fn settle_all(&mut self, slot: Slot) -> Option<((Sequence, Sequence), Backlog)> {
-        let range = (self.records.first()?.sequence, self.last);
+    /// Lets go of all a reader holds; ranges of what was settled, and how much it was.
+    pub(super) fn settle_all(&mut self, slot: Slot) -> Option<(Vec<(Sequence, Sequence)>, Backlog)> {
+        let ranges = if self.has_unreadable {
+            // What is between them may be held as soon as it can be read.
+            self.held_by(slot, 0).map(|entry| (entry.sequence, entry.sequence)).collect()
+        } else {
+            vec![(self.records.first()?.sequence, self.last)]
+        };
         let hold = self.holds.iter_mut().find(|hold| hold.slot == slot && hold.backlog.records > 0)?;
         hold.bits.fill(0);
         let gone = std::mem::take(&mut hold.backlog);
         self.held -= gone.records;
-        Some((range, gone))
+        Some((ranges, gone))
     }
 
     /// The record cannot be read any more.
@@ -110,23 +118,6 @@ impl Segment {
         let all = start.map(|start| (start..).zip(self.records.from(start)));
         let held = all.into_iter().flatten().filter(move |(at, _)| hold.is_some_and(|hold| hold.has(*at)));
         held.map(|(_, entry)| entry)
-    }
-
-    /// The ranges of this segment's records, from this one on, that a reader has settled or that are not for it.
-    pub(super) fn settled_by(&self, slot: Slot, from: Sequence) -> Vec<(Sequence, Sequence)> {
-        let mut ranges = Vec::new();
-        // What is before this segment is for others to say.
-        let mut start = from.max(self.records.first().map_or(0, |entry| entry.sequence));
-        for entry in self.held_by(slot, from) {
-            if entry.sequence > start {
-                ranges.push((start, entry.sequence - 1));
-            }
-            start = entry.sequence + 1;
-        }
-        if start <= self.last {
-            ranges.push((start, self.last));
-        }
-        ranges
     }
 
     pub(super) fn holds(&self, slot: Slot) -> bool {

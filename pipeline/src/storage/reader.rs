@@ -267,6 +267,6 @@ fn clear(shared: &Shared, slot: Slot) {
 }
 
 /// Whether it is this process or the system that can open no more files, whichever they are.
-fn is_own_lack(error: &io::Error) -> bool {
+pub(super) fn is_own_lack(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }

@@ -13,7 +13,7 @@ use super::format::{Head, PRELUDE, head_len};
 use super::log::Shared;
 use super::places::Places;
 use super::records::Entry;
-use super::segments::{Lack, Segments};
+use super::segments::{Active, Lack, Segments};
 use super::state::{Command, Pending, State};
 use super::upkeep::{Upkeep, remove_empty};
 use super::{Sequence, Unwritable};
@@ -41,6 +41,7 @@ pub(super) struct Writer {
 /// A record in the buffer.
 struct Waiting {
     entry: Entry,
+    bytes: u64,
     answer: oneshot::Sender<Result<(), Unwritable>>,
 }
 
@@ -56,8 +57,9 @@ impl Drop for Alive {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.room =
-            super::state::Room { lack: Some(String::from("its writer has stopped")), ..Default::default() };
-        // Those who wait for an answer see that it will not come.
+            super::room::Room { lack: Some(String::from("its writer has stopped")), ..Default::default() };
+        // Those who wait for an answer see that it will not come, and nobody asks any more.
+        state.has_stopped = true;
         state.queue.clear();
     }
 }
@@ -172,7 +174,7 @@ impl Writer {
         };
         if let Err(lack) = fits {
             self.buffer.truncate(self.buffer.len() - total);
-            self.shared.state().decided(u64::from(head.points));
+            self.shared.state().room.give_back(pending.bytes);
             let reason = format!("`{}` takes nothing more: {lack}", self.disk.path());
             let _ = pending.answer.send(Err(Unwritable { reason }));
             return;
@@ -191,7 +193,7 @@ impl Writer {
             group: pending.group,
             is_damaged: false,
         };
-        self.group.push(Waiting { entry, answer: pending.answer });
+        self.group.push(Waiting { entry, bytes: pending.bytes, answer: pending.answer });
     }
 
     /// Sees to it that the segment has room for what stands in the buffer from `start` on.
@@ -230,14 +232,16 @@ impl Writer {
             Ok(()) => {
                 active.end += bytes as u64;
                 self.segments.is_unsynced = fsync != Fsync::Always;
-                self.publish(group, bytes as u64);
+                self.publish(group);
             }
             Err(error) => {
                 // Cuts off what was written of it; behind a sync that failed nothing is sure either.
                 self.segments.seal(&self.shared);
                 let reason = self.fail("write", &error);
-                let points = group.iter().map(|waiting| u64::from(waiting.entry.points)).sum();
-                self.shared.state().decided(points);
+                let mut state = self.shared.state();
+                state.room.give_back(group.iter().map(|waiting| waiting.bytes).sum());
+                state.disown(group.iter().map(|waiting| waiting.entry));
+                drop(state);
                 for waiting in group {
                     let reason = format!("`{}` takes nothing more: {reason}", self.disk.path());
                     let _ = waiting.answer.send(Err(Unwritable { reason }));
@@ -246,11 +250,10 @@ impl Writer {
         }
     }
 
-    fn publish(&mut self, group: Vec<Waiting>, bytes: u64) {
+    fn publish(&mut self, group: Vec<Waiting>) {
         let mut state = self.shared.state();
         let state = &mut *state;
-        let mut points = 0;
-        for Waiting { entry, .. } in &group {
+        for Waiting { entry, bytes, .. } in &group {
             let slots = &state.groups[usize::from(entry.group)];
             for slot in slots {
                 state.places[*slot].backlog += entry.backlog();
@@ -258,11 +261,9 @@ impl Writer {
             if let Some(segment) = state.segments.back_mut() {
                 segment.push(*entry, slots.iter().copied());
             }
-            points += u64::from(entry.points);
+            state.room.give_back(*bytes);
             state.published = entry.sequence;
         }
-        state.decided(points);
-        state.bytes_a_point = (state.bytes_a_point * 7 + bytes / points.max(1)).div_ceil(8).max(1);
         self.tell_room(state);
         for Waiting { answer, .. } in group {
             // Whoever has stopped waiting will find the record in the log.
@@ -306,6 +307,7 @@ impl Writer {
         if let Err(error) = removed {
             self.complain("delete a file", &error);
         }
+        self.segments.cut_again(&self.shared);
         let is_due = self.failure.as_ref().is_none_or(|failure| now >= failure.retry_at);
         let capacity = self.shared.state().config.segment_bytes();
         let mut is_full = false;
@@ -348,8 +350,9 @@ impl Writer {
     }
 
     fn tell_room(&self, state: &mut State) {
-        state.room.aside = self.segments.left();
-        state.room.segment = state.config.segment_bytes();
+        state.room.active = self.segments.active.as_ref().map_or(0, Active::left);
+        state.room.spare = self.segments.spare.as_ref().map_or(0, Active::left);
+        state.room.segment = state.config.segment_bytes() - PRELUDE as u64;
         state.room.free = state.config.max_size.0.saturating_sub(state.bytes());
     }
 

@@ -4,7 +4,7 @@ use super::super::disk::Disk;
 use super::*;
 
 const FULL: i32 = 28;
-const INPUT_OUTPUT: i32 = 5;
+pub(super) const INPUT_OUTPUT: i32 = 5;
 const READ_ONLY: i32 = 30;
 
 #[track_caller]
@@ -13,7 +13,7 @@ fn reason(result: Result<impl fmt::Debug, Unwritable>) -> String {
 }
 
 /// Adds records until one does not fit; how many did.
-fn fill(rig: &Rig, reader: &Reader) -> u64 {
+pub(super) fn fill(rig: &Rig, reader: &Reader) -> u64 {
     let mut number = 0;
     while rig.log.room(20_000).is_ok() {
         number += 1;
@@ -198,7 +198,7 @@ fn an_interval_between_syncs_is_kept_that_is_shorter_than_that_between_other_wor
     let log = Arc::new(Log::open("file_storage", config, Arc::new(disk.clone()), time, &meter).unwrap());
     let ana = log.reader("ana").unwrap().0;
     for now in [300, 600, 900] {
-        wait(log.append(&batch(now, 0), &[&ana]).written).unwrap();
+        wait(log.append(&batch(now, 0), &[&ana], None).written).unwrap();
         eventually(|| disk.is_idle());
         let before = disk.syncs();
         millis.store(now, Ordering::SeqCst);
@@ -242,10 +242,10 @@ fn a_lack_of_file_descriptors_loses_nothing() {
     assert!(!ana.read_here(0, u64::MAX).unwrap()[0].is_damaged);
 }
 
-const FIRST: &str = "00000000000000000001.log";
+pub(super) const FIRST: &str = "00000000000000000001.log";
 
 /// A log with records 1 to 8, 5000 bytes each, that was closed.
-fn closed() -> SimDisk {
+pub(super) fn closed() -> SimDisk {
     let rig = Rig::new(config());
     let ana = rig.reader("ana");
     (1..=8).for_each(|number| assert!(rig.add_large(number, 5000, &[&ana]).is_ok()));
@@ -334,7 +334,7 @@ fn a_disk_that_hangs_does_not_keep_the_log_from_being_dropped() {
     rig.add(1, &[&ana]).unwrap();
     eventually(|| rig.disk.is_idle());
     rig.disk.hold_syncs();
-    let append = rig.log.append(&batch(2, 0), &[&ana]);
+    let append = rig.log.append(&batch(2, 0), &[&ana], None);
     drop(ana);
     let disk = rig.disk.clone();
     drop(rig);

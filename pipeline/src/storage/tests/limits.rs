@@ -322,3 +322,28 @@ fn what_was_written_before_the_clock_was_set_is_as_old_as_the_log_is_open() {
     rig.pass(60);
     eventually(|| asked(&ana.pressure()) == Some((1, "too_old")));
 }
+
+#[test]
+fn what_room_was_kept_for_is_written_however_many_ask_at_once() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    let mut number = 0;
+    loop {
+        eventually(|| rig.disk.is_idle() || rig.log.shared.state().room.lack.is_some());
+        // They come five at a time, and all ask before any of them writes.
+        let batches: Vec<Arc<Batch>> = (number..number + 5).map(|number| batch(number, LARGE)).collect();
+        let keep = |batch: &Arc<Batch>| rig.log.keep(Log::record_len(batch, 1)).ok();
+        let kept: Vec<_> = batches.iter().map_while(keep).collect();
+        if kept.is_empty() {
+            break;
+        }
+        let appends =
+            batches.iter().zip(&kept).map(|(batch, kept)| rig.log.append(batch, &[&ana], Some(kept)));
+        for append in appends.collect::<Vec<_>>() {
+            wait(append.written).unwrap();
+            number += 1;
+        }
+    }
+    assert!(number >= 42, "{number}");
+    assert_eq!(rig.log.shared.state().room.taken, 0);
+}

@@ -5,7 +5,7 @@ use super::*;
 /// Queues a batch that finds no room on disk.
 fn leave_in_memory(outbox: &Arc<Outbox>, batch: Batch) {
     let load = Load::new(Arc::new(batch));
-    outbox.reserve_or_miss(&load).unwrap().commit_unrecorded(load);
+    outbox.reserve_or_miss(&load, &[]).unwrap().commit_unrecorded(load);
 }
 
 async fn start_held(disk: &Disk, exporter: &Arc<Scripted>, ledger: &Ledger) -> Arc<Outbox> {
