@@ -82,12 +82,13 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "cut-tail",
         does: "the last record is cut short, although it had been acknowledged",
-        loss: Loss::AtMost(POINTS_PER_REQUEST),
+        loss: Loss::Destroyed,
         setup: || Setup::stored(Kind::Grpc),
         inject: |scene| {
             Box::pin(async move {
                 stop_in_outage(scene).await;
                 cut(scene)?;
+                scene.destroyed = POINTS_PER_REQUEST;
                 scene.start().await;
                 scene.behave(Behaviour::Accept);
                 Ok(())
@@ -158,14 +159,14 @@ fn prepare_failing(scene: &mut Scene) -> Result<(), Skip> {
     Ok(())
 }
 
-async fn stop_in_outage(scene: &mut Scene) {
+pub(super) async fn stop_in_outage(scene: &mut Scene) {
     scene.behave(Behaviour::Refuse(Code::Unavailable));
     scene.last(2.0, 10.0).await;
     scene.kill().await;
 }
 
 /// The segments, the oldest first: the largest files of the folder, by name.
-fn segments(scene: &Scene) -> Result<Vec<PathBuf>, Skip> {
+pub(super) fn segments(scene: &Scene) -> Result<Vec<PathBuf>, Skip> {
     let mut found = Vec::new();
     let mut folders = vec![scene.queue_folder()];
     while let Some(folder) = folders.pop() {
