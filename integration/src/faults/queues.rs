@@ -73,7 +73,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "start-with-full-queue",
-        does: "kill -9 with 64 MiB in the queue (1 GiB at length), and a start",
+        does: "kill -9 with 16 MiB in the queue (1 GiB at length), and a start",
         setup: || Setup {
             queue: String::from("queue_size: 1000000"),
             storage: String::from(", max_size: 4GiB"),
@@ -86,7 +86,7 @@ pub(super) const FAULTS: &[Fault] = &[
 
 async fn starts_full(scene: &mut Scene) -> Result<(), Skip> {
     scene.behave(Behaviour::Refuse(Code::Unavailable));
-    let wanted = scene.times(64, 1024) << 20;
+    let wanted = scene.times(16, 1024) << 20;
     fill(scene, wanted).await;
     let stored = stored_bytes(scene)?;
     scene.expect(stored >= wanted, &format!("{stored} bytes are stored"));

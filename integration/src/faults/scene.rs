@@ -20,6 +20,7 @@ use crate::certificates::Authority;
 use crate::collector::Collector;
 use crate::gate::Gate;
 use crate::http_backend::{Answer, HttpBackend};
+use crate::name_server::NameServer;
 use crate::repeats::Repeats;
 use crate::steady::{Door, Doors, Sending, Steady};
 
@@ -47,6 +48,7 @@ pub struct Scene {
     /// Backends of other exporters.
     pub company: Vec<Backend>,
     pub authorities: Vec<Authority>,
+    pub name_server: Option<NameServer>,
     /// What did not go as it should, besides the accounts.
     pub complaints: Vec<String>,
     /// What else is worth knowing.
@@ -110,6 +112,7 @@ impl Scene {
             old_gates: Vec::new(),
             company: Vec::new(),
             authorities: Vec::new(),
+            name_server: None,
             complaints: Vec::new(),
             notes: Vec::new(),
             rng: StdRng::seed_from_u64(seed),
