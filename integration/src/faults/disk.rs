@@ -108,6 +108,7 @@ async fn fills(scene: &mut Scene) -> Result<(), Skip> {
     while filling.write_all(&piece).is_ok() {}
     scene.last(2.0, 20.0).await;
     delivers_meanwhile(scene).await;
+    scene.expect(scene.log().contains("bytes are free"), "the log does not say how much is free");
     fs::remove_file(&inside).expect("the filling can be removed");
     scene.last(1.0, 5.0).await;
     Ok(())

@@ -90,13 +90,20 @@ async fn starts_full(scene: &mut Scene) -> Result<(), Skip> {
     fill(scene, wanted).await;
     let stored = stored_bytes(scene)?;
     scene.expect(stored >= wanted, &format!("{stored} bytes are stored"));
+    let (filled, _) = scene.collector().memory_kib();
     scene.kill().await;
     let start = Instant::now();
     scene.start().await;
     let took = start.elapsed();
     let allowed = if cfg!(debug_assertions) { 10 * READY_MAX } else { READY_MAX };
     scene.expect(took <= allowed, &format!("ready after {took:?}"));
+    let (ready, _) = scene.collector().memory_kib();
     scene.notes.push(format!("ready after {:.2} s with {} MiB", took.as_secs_f64(), stored >> 20));
+    scene.notes.push(format!(
+        "{} MiB of memory at most when filled, {} when ready",
+        filled >> 10,
+        ready >> 10
+    ));
     scene.behave(Behaviour::Accept);
     Ok(())
 }
