@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 
 use super::Outcome;
 
-/// How far memory may grow above what it was before the fault.
-const GROWTH_MAX_KIB: u64 = 32 << 10;
-
-/// Complains of a collector that grew; of a build without optimization that says nothing.
-pub(super) fn of_memory(outcome: &mut Outcome) {
+/// Complains of a collector that grew by more; of a build without optimization that says nothing.
+pub(super) fn of_memory(outcome: &mut Outcome, growth_max_mib: u64) {
     let (base, peak) = outcome.memory_kib;
-    let grew = peak.saturating_sub(base);
-    let is_too_much = !cfg!(debug_assertions) && grew > GROWTH_MAX_KIB;
-    outcome.complain(is_too_much, format!("memory grew by {} MiB", grew >> 10));
+    let grew = peak.saturating_sub(base) >> 10;
+    let is_too_much = !cfg!(debug_assertions) && grew > growth_max_mib;
+    outcome.complain(is_too_much, format!("memory grew by {grew} MiB"));
 }
 
 /// Complains of a cause that the log names more than once a minute; a start and a reload begin anew.

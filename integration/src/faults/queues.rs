@@ -86,6 +86,8 @@ pub(super) const FAULTS: &[Fault] = &[
 
 async fn starts_full(scene: &mut Scene) -> Result<(), Skip> {
     scene.behave(Behaviour::Refuse(Code::Unavailable));
+    // A file of records is read while the queue fills with what was in those before it, and all as fast as it goes.
+    scene.growth_max_mib = 96;
     let wanted = scene.times(16, 1024) << 20;
     fill(scene, wanted).await;
     let stored = stored_bytes(scene)?;

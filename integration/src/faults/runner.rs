@@ -53,7 +53,7 @@ async fn perform(fault: &Fault, scale: Scale, seed: u64) -> Verdict {
     outcome.complaints.append(&mut scene.complaints);
     outcome.notes.append(&mut scene.notes);
     outcome.took = start.elapsed();
-    complaints::of_memory(&mut outcome);
+    complaints::of_memory(&mut outcome, scene.growth_max_mib);
     complaints::of_the_log(&mut outcome, &scene.log(), scene.past.lives);
     outcome.seed = seed;
     if !outcome.complaints.is_empty() {

@@ -41,6 +41,8 @@ pub struct Scene {
     pub breaks: u64,
     /// How many points may be gone with what was destroyed.
     pub destroyed: u64,
+    /// How far memory may grow above what it was before the fault.
+    pub growth_max_mib: u64,
     /// Whether the points of a series have to arrive in order.
     pub keeps_order: bool,
     /// Gates that are not the way any more.
@@ -108,6 +110,7 @@ impl Scene {
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
             breaks: 0,
             destroyed: 0,
+            growth_max_mib: 32,
             keeps_order: true,
             old_gates: Vec::new(),
             company: Vec::new(),
