@@ -100,7 +100,8 @@ async fn starts_full(scene: &mut Scene) -> Result<(), Skip> {
     let allowed = if cfg!(debug_assertions) { 10 * READY_MAX } else { READY_MAX };
     scene.expect(took <= allowed, &format!("ready after {took:?}"));
     let (ready, _) = scene.collector().memory_kib();
-    scene.notes.push(format!("ready after {:.2} s with {} MiB", took.as_secs_f64(), stored >> 20));
+    let (took, used) = (took.as_secs_f64(), scene.collector().processor_seconds());
+    scene.notes.push(format!("ready after {took:.2} s, {used:.2} s of a core, with {} MiB", stored >> 20));
     scene.notes.push(format!(
         "{} MiB of memory at most when filled, {} when ready",
         filled >> 10,
