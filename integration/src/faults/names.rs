@@ -3,6 +3,9 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::process::Command;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{Doubles, Fault, NONE, Scene, Skip};
 use crate::gate::{Gate, Way};
@@ -95,6 +98,9 @@ fn say(scene: &Scene, saying: Saying) {
     scene.name_server.as_ref().expect("there is a name server").say(saying);
 }
 
+/// How long it may take until a new address is found, with waits of half a second between attempts.
+const FOUND_MAX: Duration = Duration::from_secs(30);
+
 /// Has the backend refuse where it was, and then be where its name is led.
 async fn moves(scene: &mut Scene, lead: fn(&Scene)) {
     scene.breaks += 1;
@@ -105,7 +111,10 @@ async fn moves(scene: &mut Scene, lead: fn(&Scene)) {
     // The old one goes on refusing.
     scene.old_gates.push(std::mem::replace(&mut scene.gate, moved));
     lead(scene);
+    let start = Instant::now();
     scene.until("deliveries at the new address", |scene| scene.gate.connections() > 0).await;
+    let took = start.elapsed();
+    scene.expect(took <= FOUND_MAX, &format!("the new address was found after {took:?}"));
 }
 
 /// Starts the collector where names are what the scene says.

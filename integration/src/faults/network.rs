@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{Doubles, Fault, Kind, NONE, Setup};
 use crate::backend::{Backend, Behaviour};
 use crate::gate::Way;
@@ -85,16 +87,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "late-and-lossy",
         does: "everything is 200 ms late each way, and half a second more where a piece is lost: 5 of 100",
         doubles: Doubles::UnderWay,
-        inject: |scene| {
-            Box::pin(async move {
-                scene.breaks += 2;
-                let (each_way, when_lost) = (Duration::from_millis(200), Duration::from_millis(500));
-                scene.gate.turn(Way::Late { each_way, when_lost }).await;
-                scene.last(5.0, 60.0).await;
-                scene.gate.turn(Way::Open).await;
-                Ok(())
-            })
-        },
+        inject: |scene| Box::pin(is_late(scene)),
         ..NONE
     },
     Fault {
@@ -114,6 +107,20 @@ pub(super) const FAULTS: &[Fault] = &[
         ..NONE
     },
 ];
+
+async fn is_late(scene: &mut super::Scene) -> Result<(), super::Skip> {
+    scene.breaks += 2;
+    let (each_way, when_lost) = (Duration::from_millis(200), Duration::from_millis(500));
+    scene.gate.turn(Way::Late { each_way, when_lost }).await;
+    let (start, before) = (Instant::now(), scene.requests());
+    scene.last(5.0, 60.0).await;
+    let (seconds, requests) = (start.elapsed().as_secs_f64(), scene.requests() - before);
+    // The load is of one resource, of which one request is under way at once.
+    let is_possible = requests as f64 <= 1.0 + seconds / (2.0 * each_way.as_secs_f64());
+    scene.expect(is_possible, &format!("{requests} requests in {seconds:.0} s: nothing was late"));
+    scene.gate.turn(Way::Open).await;
+    Ok(())
+}
 
 async fn parts(scene: &mut super::Scene) -> Result<(), super::Skip> {
     scene.gate.part();
