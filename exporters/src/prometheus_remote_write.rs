@@ -174,7 +174,12 @@ impl RemoteWrite {
                 clock: context.clock.clone(),
                 client: OnceLock::new(),
             },
-            memory: Arc::new(Memory::new(config.rules(), external.collect(), config.forms())),
+            memory: Arc::new(Memory::new(
+                config.rules(),
+                external.collect(),
+                config.forms(),
+                context.clock.clone(),
+            )),
             negotiation: Negotiation::new(&context.id, config.format()),
             attempts: Attempts::default(),
             metadata: config.send_metadata.then(Metadata::default),

@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use pipeline::{PerSeries, Resource, Series};
+use pipeline::{Clock, PerSeries, Resource, Series};
 use tokio::time::Instant;
 
 use super::Format;
 use super::forms::Forms;
-use super::plan::Reason;
+use super::plan::{Reason, milliseconds};
 use super::rendered::{Family, Layout, Order, Part, Rendered};
 use super::targets::Targets;
 use crate::prometheus::escaping::Escaping;
@@ -25,6 +25,10 @@ pub(super) const TARGET_INFO: &str = "target_info";
 /// The least time between two rounds through what is remembered.
 const ROUND_PAUSE: Duration = Duration::from_mins(1);
 
+/// A point may be so far ahead of the clock and still move the time up to which its series was sent. Receivers
+/// refuse what is further ahead, and had it moved the time, all that follow would seem to come too late.
+const AHEAD_NANOS_MAX: u64 = 600 * 1_000_000_000;
+
 /// Series looked at while others wait.
 const SWEEP_COUNT: usize = 4096;
 
@@ -35,6 +39,7 @@ pub(super) struct Memory {
     /// Put on every series that has no such label.
     pub(super) external: Vec<(String, String)>,
     pub(super) forms: Forms,
+    clock: Clock,
     state: Mutex<State>,
 }
 
@@ -78,7 +83,7 @@ struct Identities {
 }
 
 impl Memory {
-    pub(super) fn new(rules: Rules, external: Vec<(String, String)>, forms: Forms) -> Self {
+    pub(super) fn new(rules: Rules, external: Vec<(String, String)>, forms: Forms, clock: Clock) -> Self {
         let state = State {
             series: PerSeries::default(),
             identities: Default::default(),
@@ -91,11 +96,16 @@ impl Memory {
             rested: Instant::now(),
             has_conflicts: false,
         };
-        Self { rules, external, forms, state: Mutex::new(state) }
+        Self { rules, external, forms, clock, state: Mutex::new(state) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The latest time that is believed now.
+    pub(super) fn time_max_ms(&self) -> i64 {
+        milliseconds(self.clock.unix_nano().saturating_add(AHEAD_NANOS_MAX))
     }
 
     /// How the series is written, found once.

@@ -39,6 +39,8 @@ pub(super) struct Plan {
     /// What is said of resources.
     pub(super) targets: Claims,
     pub(super) receipt: Receipt,
+    /// What is later says nothing about the order of what follows, nor about resources.
+    time_max_ms: i64,
     /// The first point that has no form, for the log.
     pub(super) first_unsupported: Option<(Reason, Series)>,
     pub(super) first_out_of_order: Option<Series>,
@@ -84,6 +86,7 @@ impl Plan {
             entries: Vec::with_capacity(batch.len()),
             targets: Claims::new(memory),
             receipt: Receipt::default(),
+            time_max_ms: memory.time_max_ms(),
             first_unsupported: None,
             first_out_of_order: None,
         };
@@ -207,7 +210,8 @@ impl Plan {
         let mut newest: Vec<(&Point, i64)> = Vec::new();
         for entry in &self.entries {
             let point = &batch.as_slice()[entry.point as usize];
-            if point.is_stale() || identity::is_literal(point.series.metric()) {
+            let is_believed = entry.time_ms <= self.time_max_ms;
+            if !is_believed || point.is_stale() || identity::is_literal(point.series.metric()) {
                 continue;
             }
             let is_same = |(other, _): &&mut (&Point, i64)| {
@@ -235,7 +239,7 @@ impl Plan {
 
     /// Remembers that everything in it was sent.
     pub(super) fn mark_sent(mut self) -> Receipt {
-        for entry in &self.entries {
+        for entry in self.entries.iter().filter(|entry| entry.time_ms <= self.time_max_ms) {
             self.items[entry.item as usize].order.mark_sent(entry.time_ms);
         }
         self.targets.mark_sent();

@@ -5,6 +5,7 @@ use prost::Message;
 use super::bodies::check;
 use super::messages::{WriteRequest, text1};
 use super::*;
+use crate::testing::{Reply, Scripted, Seen, start};
 
 #[test]
 fn points_of_a_series_are_sent_in_the_order_of_their_times() {
@@ -123,4 +124,31 @@ fn of_two_resources_of_one_target_the_newer_is_told_and_the_other_ended() {
     assert_eq!(told(&at(&one, 200)), []);
     assert_eq!(told(&at(&two, 201)), [(201_000, false)]);
     assert_eq!(told(&at(&one, 502)), [(502_000, true), (502_000, false)]);
+}
+
+#[tokio::test]
+async fn a_point_from_the_future_does_not_silence_those_that_follow() {
+    for (status, more) in [(204, ""), (400, "protobuf_message: io.prometheus.write.v2.Request\n")] {
+        let written = "X-Prometheus-Remote-Write-Samples-Written: 1\r\n";
+        let server = Scripted::start(Reply::new(status, written, "out of bounds")).await;
+        let settings = format!("endpoint: {}\ntarget_info: {{enabled: true}}\n{more}", server.url());
+        let exporter = start(&ENTRY, &settings).await;
+        let registry = Registry::new(10);
+        let now = pipeline::Clock::system().unix_nano() / 1_000_000_000;
+        let resource = "resource {service.name=\"a\",host.name=\"h\"}";
+        let batch = |seconds: u64| {
+            notation::parse(&format!("{resource}\ngauge x = 1 @{seconds}000000000"), &registry).unwrap()
+        };
+        // Held, so that it stays one series.
+        let future = batch(now + 3600);
+        exporter.export(&future).await.unwrap();
+        assert_eq!(exporter.export(&batch(now)).await.unwrap().out_of_order, 0);
+        assert_eq!(exporter.export(&batch(now)).await.unwrap().out_of_order, 1);
+        let has_target = |seen: &Seen| {
+            let message = snap::raw::Decoder::new().decompress_vec(&seen.body).unwrap();
+            String::from_utf8_lossy(&message).contains("target_info")
+        };
+        let seen = server.seen.lock().unwrap();
+        assert_eq!(seen.iter().map(has_target).collect::<Vec<_>>(), [false, true]);
+    }
 }
