@@ -377,7 +377,7 @@ impl Exporter for RemoteWrite {
     fn streams(&self, batch: &Batch) -> Option<Vec<usize>> {
         let format = self.negotiation.format();
         let mut state = self.memory.lock();
-        Some(batch.iter().map(|point| self.memory.stream(&mut state, &point.series, format)).collect())
+        Some(batch.iter().map(|point| self.memory.stream(&mut state, point, format)).collect())
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use pipeline::{Clock, PerSeries, Resource, Series};
+use pipeline::{Clock, PerSeries, Point, Resource, Series};
 use tokio::time::Instant;
 
 use super::Format;
@@ -108,9 +108,10 @@ impl Memory {
         milliseconds(self.clock.unix_nano().saturating_add(AHEAD_NANOS_MAX))
     }
 
-    /// How the series is written, found once.
+    /// How the series of a point is written, found once.
     #[inline]
-    pub(super) fn slot<'a>(&self, state: &'a mut State, series: &Series, format: Format) -> &'a Slot {
+    pub(super) fn slot<'a>(&self, state: &'a mut State, point: &Point, format: Format) -> &'a Slot {
+        let series = &point.series;
         let is_known =
             state.series.get(series).is_some_and(|slots| !matches!(slots[format as usize], Slot::Unknown));
         if !is_known {
@@ -118,12 +119,16 @@ impl Memory {
             state.has_conflicts |= matches!(slot, Slot::Left(Reason::TypeConflict));
             state.series.get_or_insert_with(series, Slots::default)[format as usize] = slot;
         }
-        state.series.get(series).map_or(&UNKNOWN, |slots| &slots[format as usize])
+        let slot = state.series.get(series).map_or(&UNKNOWN, |slots| &slots[format as usize]);
+        if let Slot::Rendered(rendered) = slot {
+            rendered.meet(point);
+        }
+        slot
     }
 
-    /// A number that is the same for series that are one to the other side.
-    pub(super) fn stream(&self, state: &mut State, series: &Series, format: Format) -> usize {
-        match self.slot(state, series, format) {
+    /// A number that is the same for points of series that are one to the other side.
+    pub(super) fn stream(&self, state: &mut State, point: &Point, format: Format) -> usize {
+        match self.slot(state, point, format) {
             // By address; mixed, as the low bits are the same in all.
             Slot::Rendered(rendered) => {
                 let address = Arc::as_ptr(&rendered.order).addr() as u64;
@@ -145,13 +150,13 @@ impl Memory {
             _ => Arc::new(Order::new()),
         };
         let family = state.family(&identity, &series.metric().description);
-        let rendered = Arc::new(Rendered::new(family, &identity.labels, order));
+        let rendered = Rendered::new(family, &identity.labels, order);
         let ours = self.rules.has_target_info && !is_literal(series.metric());
         if ours && rendered.family.name(Part::Whole) == TARGET_INFO {
             return Slot::Left(Reason::TypeConflict);
         }
         let parts = self.forms.parts(series.metric().kind, format);
-        match state.identities[format as usize].claim(&rendered, parts) {
+        match state.identities[format as usize].claim(rendered, parts) {
             Ok(rendered) => Slot::Rendered(rendered),
             Err(reason) => Slot::Left(reason),
         }
@@ -234,11 +239,14 @@ impl State {
 
 impl Identities {
     /// Gives the one that has the name and labels, which may be another series'; or says why none can.
-    fn claim(&mut self, rendered: &Arc<Rendered>, parts: &[Part]) -> Result<Arc<Rendered>, Reason> {
-        let hashes: Vec<u64> = parts.iter().map(|part| self.hash(rendered, *part)).collect();
+    ///
+    /// One of another type is no hindrance once it has ended: the new one goes on with its order.
+    fn claim(&mut self, mut rendered: Rendered, parts: &[Part]) -> Result<Arc<Rendered>, Reason> {
+        let mut order = rendered.order.clone();
+        let hashes: Vec<u64> = parts.iter().map(|part| self.hash(&rendered, *part)).collect();
         for (hash, part) in hashes.iter().zip(parts) {
             let others = self.by_hash.get(hash).into_iter().flatten().filter_map(Weak::upgrade);
-            for other in others.filter(|other| other.has_labels_of(rendered)) {
+            for other in others.filter(|other| other.has_labels_of(&rendered)) {
                 if other.family.metric_type == rendered.family.metric_type
                     && other.family.name(Part::Whole) == rendered.family.name(Part::Whole)
                 {
@@ -246,20 +254,25 @@ impl Identities {
                 }
                 let name = rendered.family.name(*part);
                 if other.family.parts().iter().any(|part| other.family.name(*part) == name) {
-                    return Err(Reason::TypeConflict);
+                    if !other.is_ended() {
+                        return Err(Reason::TypeConflict);
+                    }
+                    order = other.order.clone();
                 }
             }
         }
         if self.new.is_due(self.by_hash.len()) {
             self.sweep();
         }
+        rendered.order = order;
+        let rendered = Arc::new(rendered);
         for hash in hashes {
             let holders = self.by_hash.entry(hash).or_default();
             // A series that comes and goes does not pile up.
             holders.retain(|holder| holder.strong_count() > 0);
-            holders.push(Arc::downgrade(rendered));
+            holders.push(Arc::downgrade(&rendered));
         }
-        Ok(rendered.clone())
+        Ok(rendered)
     }
 
     /// Forgets who is gone.
@@ -292,10 +305,10 @@ impl Order {
 mod tests {
     use super::*;
 
-    fn rendered(value: &str) -> Arc<Rendered> {
+    fn rendered(value: &str) -> Rendered {
         let labels = Labels::from([(String::from("a"), value.to_owned())]);
         let family = Arc::new(Family::new("x", MetricType::Gauge, "", ""));
-        Arc::new(Rendered::new(family, &labels, Arc::new(Order::new())))
+        Rendered::new(family, &labels, Arc::new(Order::new()))
     }
 
     fn held(identities: &Identities) -> usize {
@@ -306,8 +319,7 @@ mod tests {
     fn a_series_that_comes_and_goes_does_not_pile_up() {
         let mut identities = Identities::default();
         for _ in 0..1000 {
-            let series = rendered("b");
-            assert!(Arc::ptr_eq(&identities.claim(&series, &[Part::Whole]).unwrap(), &series));
+            identities.claim(rendered("b"), &[Part::Whole]).unwrap();
         }
         assert_eq!(held(&identities), 1);
     }
@@ -315,13 +327,12 @@ mod tests {
     #[test]
     fn who_is_gone_is_forgotten_and_who_lives_is_not() {
         let mut identities = Identities::default();
-        let kept = rendered("kept");
-        identities.claim(&kept, &[Part::Whole]).unwrap();
+        let kept = identities.claim(rendered("kept"), &[Part::Whole]).unwrap();
         for index in 0..10_000 {
-            identities.claim(&rendered(&index.to_string()), &[Part::Whole]).unwrap();
+            identities.claim(rendered(&index.to_string()), &[Part::Whole]).unwrap();
             assert!(held(&identities) <= 40, "{index}");
         }
-        assert!(Arc::ptr_eq(&identities.claim(&rendered("kept"), &[Part::Whole]).unwrap(), &kept));
+        assert!(Arc::ptr_eq(&identities.claim(rendered("kept"), &[Part::Whole]).unwrap(), &kept));
         identities.sweep();
         assert_eq!(held(&identities), 1);
     }

@@ -128,7 +128,7 @@ impl Plan {
             check(point, form)?;
         }
         let plan = u64::from(state.plans) << 32;
-        let rendered = match memory.slot(state, &point.series, self.format) {
+        let rendered = match memory.slot(state, point, self.format) {
             Slot::Rendered(rendered) => rendered,
             Slot::Left(reason) => return Err(*reason),
             Slot::Unknown => return Err(Reason::Unnamed),

@@ -69,6 +69,45 @@ async fn a_metric_that_was_left_out_for_another_comes_when_that_has_ended() {
 }
 
 #[test]
+fn a_series_of_another_type_follows_at_once_on_one_that_has_ended() {
+    let exporter = exporter("");
+    let registry = Registry::new(10);
+    let parse = |text: &str| notation::parse(text, &registry).unwrap();
+    let sent = |batch: &Batch| {
+        let (bytes, _, receipt) = body(&exporter, batch, Format::V1);
+        assert_eq!(receipt.unsupported, 0);
+        text1(&WriteRequest::decode(&*bytes).unwrap())
+    };
+    let gauge = parse("gauge a_total = 1 @1000000000");
+    Plan::new(&exporter.memory, &gauge, Format::V1).mark_sent();
+    // As remote write 1.0 is received, when the type is told late.
+    let both = parse("gauge a_total = stale @1999000000 flags 1\ncounter a_total = 2 @2000000000");
+    // They are one to the other side, so no two requests may have them at once.
+    let streams = exporter.streams(&both).unwrap();
+    assert_eq!(streams[0], streams[1]);
+    let expected = "{__name__=\"a_total\"} stale@1999\n{__name__=\"a_total\"} 2@2000\n";
+    assert_eq!(sent(&both), expected);
+    // An attempt of before that is made again does not wake up the gauge.
+    sent(&parse("gauge a_total = 1 @1500000000"));
+    assert_eq!(sent(&both), expected);
+    Plan::new(&exporter.memory, &both, Format::V1).mark_sent();
+    assert_eq!(Plan::new(&exporter.memory, &both, Format::V1).receipt.out_of_order, 2);
+}
+
+#[test]
+fn a_series_that_comes_back_after_its_marker_keeps_its_name_from_others() {
+    let exporter = exporter("");
+    let registry = Registry::new(10);
+    let parse = |text: &str| notation::parse(text, &registry).unwrap();
+    let gauge = parse(
+        "gauge a_total = 1 @1000000000\ngauge a_total = stale @2000000000 flags 1\ngauge a_total = 1 @3000000000",
+    );
+    Plan::new(&exporter.memory, &gauge, Format::V1).mark_sent();
+    let counter = parse("counter a_total = 2 @4000000000");
+    assert_eq!(Plan::new(&exporter.memory, &counter, Format::V1).receipt.unsupported, 1);
+}
+
+#[test]
 fn a_resource_is_told_once_a_minute_and_in_one_request_at_a_time() {
     let exporter = exporter("target_info: {enabled: true}\nexternal_labels: {cluster: lab}");
     let batch = |seconds: u64| {
