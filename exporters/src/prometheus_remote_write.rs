@@ -215,7 +215,7 @@ impl RemoteWrite {
     }
 
     async fn attempt(&self, batch: &Batch, format: Format) -> Result<Attempt, ExportError> {
-        let mut plan = Plan::new(&self.memory, batch, format);
+        let plan = Plan::new(&self.memory, batch, format);
         if plan.is_empty() {
             self.tell(&plan);
             return Ok(Attempt::Taken(plan.mark_sent()));
@@ -228,7 +228,7 @@ impl RemoteWrite {
         match self.post_once(body, (format, counts)).await? {
             Verdict::Failed(error) => {
                 if matches!(error, ExportError::Bad { .. }) {
-                    plan.give_up_targets();
+                    self.tell_targets(plan, batch).await;
                 }
                 Err(error)
             }
@@ -251,6 +251,22 @@ impl RemoteWrite {
                 self.confirm(format);
                 Ok(Attempt::Taken(Receipt { rejected, ..plan.mark_sent() }))
             }
+        }
+    }
+
+    /// Sends what a bad request says of resources in a request of its own: the parts in which its bad points are
+    /// looked for go without it, so that none of them is bad because of that.
+    async fn tell_targets(&self, mut plan: Plan, batch: &Batch) {
+        plan.entries.clear();
+        if plan.targets.told.is_empty() {
+            return;
+        }
+        let Ok((body, counts)) = self.write(&plan, batch) else { return };
+        match self.post_once(body, (plan.format, counts)).await {
+            // The next request has it again.
+            Err(_) | Ok(Verdict::UnknownFormat { .. } | Verdict::Failed(ExportError::Retry { .. })) => {}
+            // Where it is what was bad it is not told for a while, as if it had been taken.
+            Ok(Verdict::Taken | Verdict::PartlyTaken { .. } | Verdict::Failed(_)) => _ = plan.mark_sent(),
         }
     }
 
@@ -292,7 +308,9 @@ impl RemoteWrite {
                 (request.finish(), counts)
             }
         };
-        self.point_size.store(body.len().div_ceil(points), Ordering::Relaxed);
+        if points > 0 {
+            self.point_size.store(body.len().div_ceil(points), Ordering::Relaxed);
+        }
         if body.len() as u64 > self.body_size_max.0 {
             let (size, max) = (body.len(), self.body_size_max);
             let reason = format!("request of {size} bytes is larger than `max_batch_size_bytes`, {max}");

@@ -16,7 +16,7 @@ use super::rendered::{Family, Layout, Order, Part, Rendered};
 use super::targets::Targets;
 use crate::prometheus::escaping::Escaping;
 use crate::prometheus::identity::{Identity, MetricType, Rules, is_literal};
-use crate::prometheus::labels::Labels;
+use crate::prometheus::labels::{self, Labels};
 use crate::prometheus::stored::{ByBounds, Pace};
 
 /// The name of the series that tells of a resource.
@@ -116,7 +116,7 @@ impl Memory {
             state.series.get(series).is_some_and(|slots| !matches!(slots[format as usize], Slot::Unknown));
         if !is_known {
             let slot = self.render(state, series, format);
-            state.has_conflicts |= matches!(slot, Slot::Left(Reason::TypeConflict));
+            state.has_conflicts |= slot.is_left_for_another();
             state.series.get_or_insert_with(series, Slots::default)[format as usize] = slot;
         }
         let slot = state.series.get(series).map_or(&UNKNOWN, |slots| &slots[format as usize]);
@@ -153,7 +153,11 @@ impl Memory {
         let rendered = Rendered::new(family, &identity.labels, order);
         let ours = self.rules.has_target_info && !is_literal(series.metric());
         if ours && rendered.family.name(Part::Whole) == TARGET_INFO {
-            return Slot::Left(Reason::TypeConflict);
+            let resource = series.resource();
+            let is_own = self.rules.labels.of_target(resource, format.escaping()).is_some();
+            if is_own || state.targets.has(&labels::target(resource), format) {
+                return Slot::Left(Reason::TargetTold);
+            }
         }
         let parts = self.forms.parts(series.metric().kind, format);
         match state.identities[format as usize].claim(rendered, parts) {
@@ -176,8 +180,7 @@ impl Memory {
         format: Format,
     ) -> Option<(Arc<Rendered>, Labels)> {
         let mut labels = self.rules.labels.of_target(resource, format.escaping())?;
-        let mut target = labels.clone();
-        target.retain(|name, _| name == "job" || name == "instance");
+        let target = labels::target(resource);
         self.add_external(&mut labels, format.escaping());
         let identity = Identity {
             family: TARGET_INFO.to_owned(),
@@ -187,6 +190,13 @@ impl Memory {
         };
         let family = state.family(&identity, "Target metadata");
         Some((Arc::new(Rendered::new(family, &labels, Arc::new(Order::new()))), target))
+    }
+}
+
+impl Slot {
+    /// Whether another has its place, who may end.
+    fn is_left_for_another(&self) -> bool {
+        matches!(self, Self::Left(Reason::TypeConflict | Reason::TargetTold))
     }
 }
 
@@ -230,7 +240,7 @@ impl State {
     /// Lets those that were left out because of others try again.
     fn forget_conflicts(&mut self) {
         for slot in self.series.values_mut().flatten() {
-            if matches!(slot, Slot::Left(Reason::TypeConflict)) {
+            if slot.is_left_for_another() {
                 *slot = Slot::Unknown;
             }
         }

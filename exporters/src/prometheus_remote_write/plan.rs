@@ -27,6 +27,8 @@ pub(super) enum Reason {
     Unnamed,
     /// Another metric's series has its name and labels.
     TypeConflict,
+    /// It is a `target_info` of a target that is told of already.
+    TargetTold,
 }
 
 /// What one request is made of.
@@ -68,6 +70,7 @@ impl Reason {
             }
             Self::Unnamed => "nothing is left of its name",
             Self::TypeConflict => "a metric of another type has its name and labels",
+            Self::TargetTold => "its job and instance have a `target_info` made here of their resource",
         }
     }
 }
@@ -230,11 +233,6 @@ impl Plan {
     /// Whether there is nothing to send.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
-    }
-
-    /// Tells nothing of the resources for a while, so that no search for bad points finds that bad.
-    pub(super) fn give_up_targets(&mut self) {
-        self.targets.mark_sent();
     }
 
     /// Remembers that everything in it was sent.

@@ -4,6 +4,7 @@ use prost::Message;
 
 use super::bodies::check;
 use super::messages::{WriteRequest, text1};
+use super::plan::Reason;
 use super::*;
 use crate::testing::{Reply, Scripted, Seen, start};
 
@@ -163,6 +164,53 @@ fn of_two_resources_of_one_target_the_newer_is_told_and_the_other_ended() {
     assert_eq!(told(&at(&one, 200)), []);
     assert_eq!(told(&at(&two, 201)), [(201_000, false)]);
     assert_eq!(told(&at(&one, 502)), [(502_000, true), (502_000, false)]);
+}
+
+#[test]
+fn a_resource_that_comes_while_its_target_is_told_is_told_next() {
+    let exporter = exporter("target_info: {enabled: true}");
+    let registry = Registry::new(10);
+    let batch = |version: &str, seconds: u64| {
+        let text = format!(
+            "resource {{service.name=\"a\",service.version=\"{version}\"}}\ngauge a{version} = 1 @{seconds}000000000"
+        );
+        notation::parse(&text, &registry).unwrap()
+    };
+    let plan = |batch: &Batch| Plan::new(&exporter.memory, batch, Format::V1);
+    let (one, two) = (batch("1", 100), batch("2", 101));
+    let first = plan(&one);
+    assert_eq!((first.targets.told.len(), plan(&two).targets.told.len()), (1, 0));
+    first.mark_sent();
+    // The other is ended, and this one told.
+    let second = plan(&two);
+    let told: Vec<_> = second.targets.told.iter().map(|told| (told.time_ms, told.is_stale)).collect();
+    assert_eq!(told, [(101_000, true), (101_000, false)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_info_that_is_relayed_goes_on_where_none_is_made_here() {
+    let exporter = exporter("target_info: {enabled: true}");
+    let registry = Registry::new(10);
+    let sent = |text: &str| {
+        let batch = notation::parse(text, &registry).unwrap();
+        let plan = Plan::new(&exporter.memory, &batch, Format::V1);
+        let reasons = plan.first_unsupported.as_ref().map(|(reason, _)| *reason);
+        let sent = (plan.entries.len(), reasons);
+        plan.mark_sent();
+        sent
+    };
+    let info = "about {prometheus.type=\"info\"}\nupdown target_info{version=\"1\"} = 1";
+    let relayed = format!("resource {{service.name=\"a\"}}\n{info} @1000000000");
+    assert_eq!(sent(&relayed), (1, None));
+    // The resource says more, so a series is made of it.
+    let own = format!("resource {{service.name=\"b\",host.name=\"h\"}}\n{info} @1000000000");
+    assert_eq!(sent(&own), (0, Some(Reason::TargetTold)));
+    let known = "resource {service.name=\"b\",host.name=\"h\"}\ngauge x = 1 @2000000000";
+    let held = notation::parse(known, &registry).unwrap();
+    assert_eq!(sent(known), (1, None));
+    let late = format!("resource {{service.name=\"b\"}}\n{info} @3000000000");
+    assert_eq!(sent(&late), (0, Some(Reason::TargetTold)));
+    drop(held);
 }
 
 #[tokio::test]
