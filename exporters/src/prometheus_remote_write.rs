@@ -23,6 +23,7 @@ mod native;
 mod negotiation;
 mod plan;
 mod rendered;
+mod said;
 mod symbols;
 mod targets;
 mod v1;
@@ -31,7 +32,6 @@ mod wire;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use ::config::{ByteSize, Problems, Section, Value};
 use bytes::Bytes;
@@ -41,8 +41,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use pipeline::component::{
     BoxError, BuiltExporter, Context, Delivery, Entry, ExportError, Exporter, ExporterEntry, Receipt,
 };
-use pipeline::{Batch, Quiet, delivery};
-use tracing::warn;
+use pipeline::{Batch, delivery};
 
 use crate::otlp_http::endpoint;
 use crate::push::answer::{Answer, RetryStatuses};
@@ -57,6 +56,7 @@ use memory::Memory;
 use metadata::Metadata;
 use negotiation::{Format, Negotiation};
 use plan::Plan;
+use said::Said;
 
 pub(crate) const ENTRY: ExporterEntry = Entry {
     name: "prometheus_remote_write",
@@ -66,9 +66,6 @@ pub(crate) const ENTRY: ExporterEntry = Entry {
     effective,
     build,
 };
-
-/// The least time between two lines about the same.
-const LINE_PAUSE: Duration = Duration::from_mins(1);
 
 /// An answer longer than this is not read; its status says enough.
 const RESPONSE_SIZE_MAX: ByteSize = ByteSize::mib(1);
@@ -109,13 +106,6 @@ struct RemoteWrite {
     /// What a point took lately, in bytes of a message, rounded up.
     point_size: AtomicUsize,
     said: Said,
-}
-
-/// When the log last told of points that are not there.
-struct Said {
-    unsupported: Quiet,
-    out_of_order: Quiet,
-    refused: Quiet,
 }
 
 fn effective(section: &Section) -> Result<Value, Problems> {
@@ -192,11 +182,7 @@ impl RemoteWrite {
             parallelism: config.parallelism(),
             points_per_request: config.max_samples_per_send,
             point_size: AtomicUsize::new(0),
-            said: Said {
-                unsupported: Quiet::new(LINE_PAUSE),
-                out_of_order: Quiet::new(LINE_PAUSE),
-                refused: Quiet::new(LINE_PAUSE),
-            },
+            said: Said::new(&context.id),
         }
     }
 
@@ -217,7 +203,7 @@ impl RemoteWrite {
     async fn attempt(&self, batch: &Batch, format: Format) -> Result<Attempt, ExportError> {
         let plan = Plan::new(&self.memory, batch, format);
         if plan.is_empty() {
-            self.tell(&plan);
+            self.said.left_out(&plan);
             return Ok(Attempt::Taken(plan.mark_sent()));
         }
         let (body, counts) = self.write(&plan, batch)?;
@@ -234,18 +220,13 @@ impl RemoteWrite {
             }
             Verdict::UnknownFormat { reason } => Ok(Attempt::UnknownFormat { reason }),
             Verdict::Taken => {
-                self.tell(&plan);
+                self.said.left_out(&plan);
                 self.confirm(format);
                 Ok(Attempt::Taken(plan.mark_sent()))
             }
             Verdict::PartlyTaken { refused, reason } => {
-                self.tell(&plan);
-                if let Some(unsaid) = self.said.refused.speak() {
-                    warn!(
-                        exporter = self.id,
-                        refused, reason, unsaid, "the other side did not take every sample"
-                    );
-                }
+                self.said.left_out(&plan);
+                self.said.refused(refused, &reason);
                 // What is refused is told in samples; a point is not refused more than once.
                 let rejected = refused.min(plan.entries.len() as u64);
                 self.confirm(format);
@@ -257,7 +238,7 @@ impl RemoteWrite {
     /// Sends what a bad request says of resources in a request of its own: the parts in which its bad points are
     /// looked for go without it, so that none of them is bad because of that.
     async fn tell_targets(&self, mut plan: Plan, batch: &Batch) {
-        plan.entries.clear();
+        plan.leave_points();
         if plan.targets.told.is_empty() {
             return;
         }
@@ -323,27 +304,6 @@ impl RemoteWrite {
     fn confirm(&self, format: Format) {
         if format == Format::V2 {
             self.negotiation.confirm();
-        }
-    }
-
-    /// Says which points are left out, now and then.
-    fn tell(&self, plan: &Plan) {
-        if let Some((reason, series)) = &plan.first_unsupported
-            && let Some(unsaid) = self.said.unsupported.speak()
-        {
-            let (reason, metric) = (reason.text(), crate::push::printable(&series.metric().name));
-            let points = plan.receipt.unsupported;
-            warn!(exporter = self.id, points, metric, reason, unsaid, "points have no form in Remote Write");
-        }
-        if let Some(series) = &plan.first_out_of_order
-            && let Some(unsaid) = self.said.out_of_order.speak()
-        {
-            let metric = crate::push::printable(&series.metric().name);
-            let points = plan.receipt.out_of_order;
-            warn!(
-                exporter = self.id,
-                points, metric, unsaid, "points are not newer than what was sent under their name and labels"
-            );
         }
     }
 }

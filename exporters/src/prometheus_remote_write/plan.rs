@@ -38,6 +38,8 @@ pub(super) struct Plan {
     pub(super) items: Vec<Arc<Rendered>>,
     /// Of each item together, in the order of their times.
     pub(super) entries: Vec<Entry>,
+    /// Where bounds or quantiles change, in the order of the entries.
+    changes: Vec<Change>,
     /// What is said of resources.
     pub(super) targets: Claims,
     pub(super) receipt: Receipt,
@@ -57,6 +59,16 @@ pub(super) struct Entry {
     pub(super) time_ms: i64,
     /// Bounds or quantiles, of what has them.
     pub(super) layout: Option<Arc<Layout>>,
+}
+
+/// An entry with other bounds or quantiles than what was before it.
+#[derive(Debug)]
+struct Change {
+    item: u32,
+    time_ms: i64,
+    layout: Arc<Layout>,
+    /// `None` where nothing was.
+    former: Option<Arc<Layout>>,
 }
 
 impl Reason {
@@ -87,6 +99,7 @@ impl Plan {
             format,
             items: Vec::new(),
             entries: Vec::with_capacity(batch.len()),
+            changes: Vec::new(),
             targets: Claims::new(memory),
             receipt: Receipt::default(),
             time_max_ms: memory.time_max_ms(),
@@ -173,9 +186,9 @@ impl Plan {
 
     /// Finds the bounds and quantiles of what has them; a stale marker ends those that were there before it.
     fn lay_out(&mut self, memory: &Memory, state: &mut MutexGuard<'_, State>, batch: &Batch) {
+        let (mut item, mut current) = (u32::MAX, None);
         for entry in &mut self.entries {
             let point = &batch.as_slice()[entry.point as usize];
-            let rendered = &self.items[entry.item as usize];
             let kind = point.series.metric().kind;
             if matches!(kind, Kind::Gauge | Kind::Sum { .. })
                 || memory.forms.of(kind, self.format) == Some(Form::Native)
@@ -183,7 +196,9 @@ impl Plan {
             {
                 continue;
             }
-            let known = rendered.layout();
+            if entry.item != item {
+                (item, current) = (entry.item, self.items[entry.item as usize].layout());
+            }
             let values = match &point.value {
                 _ if point.is_stale() => None,
                 Value::Histogram(histogram) => Some(histogram.bounds.clone()),
@@ -196,15 +211,14 @@ impl Plan {
                 }
                 _ => None,
             };
-            entry.layout = match (values, known) {
-                (Some(values), Some(known)) if known.values == values => Some(known),
-                (Some(values), _) => {
-                    let layout = state.layouts.find(&values, Layout::new);
-                    rendered.remember(&layout);
-                    Some(layout)
-                }
-                (None, known) => known,
-            };
+            if let Some(values) = values
+                && current.as_ref().is_none_or(|current: &Arc<Layout>| current.values != values)
+            {
+                let layout = state.layouts.find(&values, Layout::new);
+                let former = current.replace(layout.clone());
+                self.changes.push(Change { item, time_ms: entry.time_ms, layout, former });
+            }
+            entry.layout.clone_from(&current);
         }
     }
 
@@ -235,10 +249,26 @@ impl Plan {
         self.entries.is_empty()
     }
 
+    /// The bounds or quantiles before this entry, where it has others.
+    pub(super) fn former(&self, entry: &Entry) -> Option<&Layout> {
+        let place = (entry.item, entry.time_ms);
+        let found = self.changes.binary_search_by_key(&place, |change| (change.item, change.time_ms));
+        self.changes[found.ok()?].former.as_deref()
+    }
+
+    /// Leaves only what is said of resources.
+    pub(super) fn leave_points(&mut self) {
+        self.entries.clear();
+        self.changes.clear();
+    }
+
     /// Remembers that everything in it was sent.
     pub(super) fn mark_sent(mut self) -> Receipt {
         for entry in self.entries.iter().filter(|entry| entry.time_ms <= self.time_max_ms) {
             self.items[entry.item as usize].order.mark_sent(entry.time_ms);
+        }
+        for change in &self.changes {
+            self.items[change.item as usize].remember(&change.layout);
         }
         self.targets.mark_sent();
         self.receipt

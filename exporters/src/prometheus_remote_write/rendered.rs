@@ -47,7 +47,7 @@ pub(super) struct Rendered {
     pub(super) stamp: AtomicU64,
     /// The time of the marker that was its last point; [`LIVING`] where that was none.
     ended_ms: AtomicI64,
-    /// Of its last histogram or summary: what a stale marker ends.
+    /// Of the last histogram or summary that was sent: what a stale marker ends.
     layout: Mutex<Option<Arc<Layout>>>,
 }
 
