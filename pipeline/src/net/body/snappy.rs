@@ -59,7 +59,7 @@ mod tests {
             let (block, budget) = (block(&vec![7; len]), budget.clone());
             runtime.spawn(async move { unsnap(block, 1 << 20, &budget).await.unwrap().len() })
         };
-        let (short, long) = (unsnapped(INLINE_BYTES_MAX), unsnapped(INLINE_BYTES_MAX + 1));
+        let (long, short) = (unsnapped(INLINE_BYTES_MAX + 1), unsnapped(INLINE_BYTES_MAX));
         // The thread for what takes long has something else to do; the one that there is besides goes on.
         assert_eq!(runtime.block_on(short).unwrap(), INLINE_BYTES_MAX);
         assert!(!long.is_finished());
