@@ -190,13 +190,15 @@ impl OtlpGrpc {
             Compression::None => grpc,
         };
         match grpc.unary(request, PathAndQuery::from_static(EXPORT), Raw).await {
-            Ok(response) => match PartialSuccess::decode(response.get_ref()) {
-                Ok(partial_success) => Ok(self.requests.receive(batch, &partial_success)),
-                Err(error) => {
-                    let reason = format!("cannot read the answer: {}", printable(&error.to_string()));
-                    Err(ExportError::Drop { reason })
-                }
-            },
+            Ok(response) => {
+                let partial_success = PartialSuccess::decode(response.get_ref()).unwrap_or_else(|error| {
+                    // The status says that the points were taken.
+                    let error = printable(&error.to_string());
+                    tracing::debug!(exporter = self.requests.id, error, "answer ignored");
+                    PartialSuccess::default()
+                });
+                Ok(self.requests.receive(batch, &partial_success))
+            }
             Err(status) if status::is_too_large(&status) && !is_answered.get() => {
                 Err(self.config.when_too_large.judge(status::reason(&status)))
             }

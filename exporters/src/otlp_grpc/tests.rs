@@ -75,6 +75,22 @@ impl HttpService for Proxy {
     }
 }
 
+/// Answers every request with success, and a message that is none.
+struct Garbled;
+
+impl HttpService for Garbled {
+    fn call(&self, _request: http::Request<Incoming>) -> BoxFuture<'static, Response<Body>> {
+        let trailers = HeaderMap::from_iter([(
+            http::HeaderName::from_static("grpc-status"),
+            http::HeaderValue::from_static("0"),
+        )]);
+        let body = full(&[0, 0, 0, 0, 1, 0xff][..]).with_trailers(async { Some(Ok(trailers)) });
+        Box::pin(async move {
+            Response::builder().header("content-type", "application/grpc").body(body.boxed_unsync()).unwrap()
+        })
+    }
+}
+
 async fn serve(service: impl HttpService, tls: Option<server_tls::Config>) -> (Served, SocketAddr) {
     let listen = Listen { endpoint: String::from("127.0.0.1:0"), tls, ..Listen::default() };
     let served = Net::default().serve(listen, Arc::new(service)).await.unwrap();
@@ -168,6 +184,13 @@ async fn rejected_points_are_counted() {
         Ok(ExportMetricsServiceResponse { partial_success: Some(partial) })
     };
     assert_eq!(export(answer, "").await, Ok(Receipt { rejected: 2, ..Receipt::default() }));
+}
+
+#[tokio::test]
+async fn a_success_that_cannot_be_read_is_one() {
+    let (_served, address) = serve(Garbled, None).await;
+    let exporter = start(&ENTRY, &format!("endpoint: http://{address}")).await;
+    assert_eq!(exporter.export(&batch(1)).await, Ok(Receipt::default()));
 }
 
 #[tokio::test]

@@ -87,6 +87,18 @@ pub(crate) fn is_about_order(text: &str) -> bool {
     ABOUT_ORDER.iter().any(|words| text.contains(words))
 }
 
+/// What Mimir's errors are called by, and what it says of a request of which nothing was stored.
+const MIMIR: &str = "err-mimir-";
+const MIMIR_OF_ALL: &[&str] = &["err-mimir-tenant-too-many-ha-clusters"];
+
+/// Whether a text is about points that Mimir refused, while it stored the others of the request.
+///
+/// Its distributor passes on what is valid, and its ingesters keep what they can, whatever is wrong with the rest.
+pub(crate) fn is_about_some(text: &str) -> bool {
+    let text = text.to_lowercase();
+    is_about_order(&text) || text.contains(MIMIR) && !MIMIR_OF_ALL.iter().any(|words| text.contains(words))
+}
+
 /// How many points a text says were refused (`3 samples ...`, `3 out of order`); at least one.
 pub(crate) fn refused(text: &str) -> u64 {
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -143,8 +155,23 @@ mod tests {
             "out of bounds",
             "entry too far behind",
         ] {
-            assert!(is_about_order(text), "{text}");
+            assert!(is_about_order(text) && is_about_some(text), "{text}");
         }
         assert!(!is_about_order("err-mimir-label-invalid"));
+    }
+
+    #[test]
+    fn what_mimir_refuses_of_a_request_is_known_by_its_names() {
+        for text in [
+            "per-user series limit of 150000 exceeded (err-mimir-max-series-per-user)",
+            "received a series whose label value length exceeds the limit (err-mimir-label-value-too-long)",
+            "received a sample whose timestamp is too far in the future (err-mimir-too-far-in-future)",
+        ] {
+            assert!(is_about_some(text), "{text}");
+            assert_eq!(refused(text), 1, "{text}");
+        }
+        for text in ["too many HA clusters (err-mimir-tenant-too-many-ha-clusters)", "no org id", ""] {
+            assert!(!is_about_some(text), "{text}");
+        }
     }
 }
