@@ -13,7 +13,7 @@ use pipeline::extensions::{EXTENSIONS, Extension};
 use pipeline::processors::PROCESSORS;
 use receivers::RECEIVERS;
 
-use crate::elsewhere::{instead_of, instead_of_section};
+use crate::elsewhere::{instead_of, instead_of_section, without_effect};
 use crate::service::{self, PipelineConfig};
 
 /// A component of the file: its id, its line in the list, its section.
@@ -45,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) exporters: Vec<Part<ExporterOf>>,
     pub(crate) pipelines: Vec<PipelinePlan>,
     pub(crate) service: service::Config,
+    /// The whole configuration, to say where in it something stands.
+    pub(crate) root: Section,
     /// What works but should be changed.
     pub(crate) warnings: Vec<String>,
 }
@@ -82,6 +84,7 @@ impl Plan {
             exporters: reader.read::<ExporterOf>("exporters", EXPORTERS as &[ExporterEntry]),
             pipelines: Vec::new(),
             service,
+            root: document.section(""),
             warnings: Vec::new(),
         };
         (Self { warnings, ..plan }, problems)
@@ -156,8 +159,15 @@ impl Plan {
         }
     }
 
+    /// Those that `service.extensions` names.
+    pub(crate) fn extensions_in_service(&self) -> impl Iterator<Item = &Part<Extension>> {
+        self.extensions.iter().filter(|part| self.service.extensions.contains(&part.id))
+    }
+
     /// Leaves out what no pipeline names, as an OpenTelemetry Collector does.
     pub(crate) fn forget_unused(&mut self) {
+        // Those that are taken without effect.
+        self.service.extensions.retain(|id| self.extensions.iter().any(|part| part.id == *id));
         let mut used: HashSet<(&str, String)> = HashSet::new();
         for pipeline in &self.pipelines {
             let PipelineConfig { receivers, processors, exporters } = &pipeline.joins;
@@ -196,6 +206,8 @@ impl PartReader<'_> {
             } else if let Some(entry) = list.iter().find(|entry| entry.aliases.contains(&kind)) {
                 self.warnings.push(format!("{section}.{id}: `{kind}` is called `{}` now", entry.name));
                 parts.push(Part { id, entry, section: part });
+            } else if let Some(why) = without_effect(section, kind) {
+                self.warnings.push(format!("{section}.{id}: has no effect: {why}"));
             } else {
                 let known: Vec<_> = list.iter().map(|entry| entry.name).collect();
                 self.problems.push(part.problem("", unknown_kind(section, kind, &known)));
