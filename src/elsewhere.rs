@@ -46,7 +46,8 @@ const RECEIVERS: &[Instead] = &[
 const PROCESSORS: &[Instead] = &[
     (
         "resourcedetection",
-        "set attributes with `resource`, such as `{key: host.name, value: \"${env:HOSTNAME}\"}`",
+        "set attributes with `resource`, such as \
+         `{key: host.name, value: \"${file:/proc/sys/kernel/hostname}\", action: insert}`",
     ),
     ("transform", "use `attributes`, `resource`, `relabel` or `filter`"),
     ("metricstransform", "use `relabel`"),

@@ -124,8 +124,9 @@ impl Plan {
                 problems.extend(joins.problems(&section));
                 pipelines.push(PipelinePlan { id, joins });
             } else {
-                let message =
-                    format!("signal `{signal}` is not collected; expected `metrics` or `metrics/NAME`");
+                let message = format!(
+                    "signal `{signal}` is not collected: take the pipeline out; there are `metrics` and `metrics/NAME`"
+                );
                 problems.push(section.problem("", message));
             }
         }
@@ -198,14 +199,17 @@ impl PartReader<'_> {
             Vec::new()
         });
         let mut parts = Vec::with_capacity(entries.len());
+        let mut add = |id, entry: &'static Entry<T>, part, warnings: &mut Vec<String>| {
+            parts.push(Part { id, entry, section: without_ignored(part, entry.ignored, warnings) });
+        };
         for (id, part) in entries {
             let kind = id.split('/').next().unwrap_or_default().trim();
             self.problems.extend(check_name(&id, &part));
             if let Some(entry) = list.iter().find(|entry| entry.name == kind) {
-                parts.push(Part { id, entry, section: part });
+                add(id, entry, part, self.warnings);
             } else if let Some(entry) = list.iter().find(|entry| entry.aliases.contains(&kind)) {
                 self.warnings.push(format!("{section}.{id}: `{kind}` is called `{}` now", entry.name));
-                parts.push(Part { id, entry, section: part });
+                add(id, entry, part, self.warnings);
             } else if let Some(why) = without_effect(section, kind) {
                 self.warnings.push(format!("{section}.{id}: has no effect: {why}"));
             } else {
@@ -215,6 +219,19 @@ impl PartReader<'_> {
         }
         parts
     }
+}
+
+/// The section without the keys that have no meaning here, which are said.
+fn without_ignored(mut section: Section, keys: &[&str], warnings: &mut Vec<String>) -> Section {
+    let mut found = Vec::new();
+    for key in keys {
+        if let Some(rest) = section.without(key) {
+            found.push(section.problem(key, "has no effect here"));
+            section = rest;
+        }
+    }
+    warnings.extend(Problems(found).in_order().0.iter().map(ToString::to_string));
+    section
 }
 
 fn check_sections(document: &Document, problems: &mut Vec<Problem>) {

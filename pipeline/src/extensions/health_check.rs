@@ -17,6 +17,19 @@ use crate::net::server_tls;
 pub(super) const ENTRY: Entry<Extension> = Entry {
     name: "health_check",
     aliases: &["healthcheck"],
+    ignored: &[
+        "check_collector_pipeline",
+        "cors",
+        "response_headers",
+        "compression_algorithms",
+        "max_request_body_size",
+        "include_metadata",
+        "read_timeout",
+        "read_header_timeout",
+        "write_timeout",
+        "idle_timeout",
+        "keep_alives_enabled",
+    ],
     about: "Says over HTTP whether the collector is at work.",
     example: "endpoint: 127.0.0.1:13133\n",
     effective: config::effective::<Config>,
@@ -33,8 +46,6 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<server_tls::Config>,
     pub response_body: ResponseBody,
-    /// Accepted and without effect: an exporter that cannot send is no reason to start the collector anew.
-    check_collector_pipeline: CheckPipeline,
 }
 
 /// What is said in the place of a status in JSON.
@@ -45,14 +56,6 @@ pub struct ResponseBody {
     pub unhealthy: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct CheckPipeline {
-    enabled: bool,
-    interval: config::Duration,
-    exporter_failure_threshold: u64,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -60,7 +63,6 @@ impl Default for Config {
             path: String::from("/"),
             tls: None,
             response_body: ResponseBody::default(),
-            check_collector_pipeline: CheckPipeline::default(),
         }
     }
 }

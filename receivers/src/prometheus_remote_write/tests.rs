@@ -269,10 +269,6 @@ fn mistakes_in_the_file_are_told_with_their_keys() {
     check_problem("response_headers: {'a b': c}", "response_headers");
     check_problem("cors: {allowed_headers: ['a b']}", "cors.allowed_headers");
     check_problem("path: /x", "path");
-    // What has no meaning here is taken.
-    assert!(
-        built("{compression_algorithms: [snappy, zstd], include_metadata: true, idle_timeout: 1m}").is_ok()
-    );
 }
 
 #[test]
