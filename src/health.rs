@@ -134,3 +134,34 @@ fn json(since: Option<&Since>) -> String {
     let uptime = format!("{:.3}s", since.instant.elapsed().as_secs_f64());
     serde_json::json!({"status": "Server available", "upSince": since.time, "uptime": uptime}).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(is_at_work: bool, yaml: &str, status: StatusCode, expected: &str) {
+        let health = Health::default();
+        if is_at_work {
+            health.begin();
+        }
+        let config = Section::from_yaml("x", yaml).unwrap().read().unwrap();
+        let since = health.state.lock().unwrap().clone();
+        let response = respond(since.as_ref(), &config);
+        assert_eq!(response.status(), status);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let body = runtime.block_on(response.into_body().collect()).unwrap().to_bytes();
+        assert!(body.starts_with(expected.as_bytes()), "{body:?}");
+    }
+
+    #[test]
+    fn it_is_said_whether_the_collector_is_at_work() {
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        check(true, "{}", StatusCode::OK, r#"{"status":"Server available","upSince":"2"#);
+        check(false, "{}", unavailable, r#"{"status":"Server not available"}"#);
+        check(true, "response_body: {healthy: fine}", StatusCode::OK, "fine");
+        check(false, "response_body: {unhealthy: not yet}", unavailable, "not yet");
+    }
+}

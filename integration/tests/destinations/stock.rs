@@ -172,7 +172,7 @@ async fn what_prometheus_writes_is_at_the_gateways_page() {
 scrape_configs: [{{job_name: itself, static_configs: [{{targets: ['{{address}}']}}]}}]
 remote_write: [{{url: 'http://{}/api/v1/write'}}]
 ",
-        gateway.address("Remote Write on http://")
+        gateway.address("remote write on http://")
     );
     let arguments =
         ["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address={address}"];
@@ -197,14 +197,17 @@ async fn temporality_is_changed_as_the_file_says() {
     let more: Vec<&str> =
         [FREE[0], FREE[1], readers].into_iter().chain(endpoints.iter().map(String::as_str)).collect();
     let collector = run("temporality.yaml", &more, &[]).await;
-    let start = now();
-    for (time, delta, total) in [(start, "3", "10"), (start + 1_000_000_000, "4", "14")] {
-        push(&collector, &resource(&[sum("shop.deltas", 1, delta, time), sum("shop.rate", 2, total, time)]))
-            .await;
+    let (first, second) = (now(), now() + 1_000_000_000);
+    // What is counted began before the first point; what began with it would be counted anew.
+    for (deltas, rate) in [
+        (sum("shop.deltas", 1, "3", first), sum("shop.rate", 2, "10", first)),
+        (sum("shop.deltas", 1, "4", second), sum("shop.rate", 2, "14", first + 500_000_000)),
+    ] {
+        push(&collector, &resource(&[deltas, rate])).await;
     }
     for (page, name, value) in [
-        // Four in the second between the two.
-        ("rates", "shop_rate", 4.0),
+        // Four in half a second.
+        ("rates", "shop_rate_ratio", 8.0),
         ("sums", "shop_deltas_total", 7.0),
         ("starts", "shop_deltas_total", 7.0),
     ] {
