@@ -17,6 +17,7 @@ const ADVICE: &[(&[&str], &str)] = &[
         &["duplicate sample", "duplicate-timestamp"],
         "two senders push the same series: give each a `service.instance.id` of its own",
     ),
+    (&["receiver needs to be enabled"], "start it with that flag"),
     (&["no org id"], "it wants to know the tenant: add `headers: {X-Scope-OrgID: ...}`"),
     (
         &["max-series-per-user", "max-series-per-metric"],

@@ -276,7 +276,7 @@ fn the_example_and_the_effective_configuration_are_read() {
     built(ENTRY.example).unwrap();
     let section = Section::from_yaml("receivers.prometheus_remote_write", "endpoint: :9091").unwrap();
     let effective = serde_json::to_string(&(ENTRY.effective)(&section).unwrap()).unwrap();
-    assert!(effective.contains(":9091") && effective.contains("keep_alives_enabled"), "{effective}");
+    assert!(effective.contains(":9091") && effective.contains("max_request_body_size"), "{effective}");
     built(&effective).unwrap();
 }
 
