@@ -117,6 +117,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_would_help_is_told_by_the_words_of_backends() {
+        for (text, expected) in [
+            (
+                "otlp write receiver needs to be enabled with --web.enable-otlp-receiver",
+                "start it with that flag",
+            ),
+            ("no org id", "add `headers: {X-Scope-OrgID: ...}`"),
+            ("err-mimir-sample-timestamp-too-old", "`out_of_order_time_window`"),
+        ] {
+            assert!(advice(text).is_some_and(|advice| advice.contains(expected)), "{text}");
+        }
+        assert_eq!(advice("not found"), None);
+    }
+
+    #[test]
     fn what_was_refused_is_counted_where_the_text_tells_and_is_one_at_least() {
         for (text, expected) in [
             (
