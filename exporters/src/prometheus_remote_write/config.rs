@@ -208,7 +208,6 @@ impl Config {
             timeout: self.timeout,
             compression: self.compression,
             proxy_url: self.proxy_url.clone(),
-            ..Http::default()
         };
         (http, "")
     }
