@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::health::Health;
 use crate::lasting::LastingProcessors;
 use crate::merging::Merging;
 use crate::plan::{Part, Plan, named};
@@ -33,6 +34,7 @@ pub(crate) struct Collector {
     /// Those of the pipelines that go on over a reload.
     pub(crate) lasting: LastingProcessors,
     pub(crate) outboxes: HashMap<String, Arc<Outbox>>,
+    pub(crate) health: Health,
     /// Kept open whether exporters use them or not.
     storages: Vec<Arc<storage::Log>>,
     /// Exporters that a reload has replaced or removed, as long as they empty their queues.
@@ -69,7 +71,7 @@ struct Extensions {
 fn extensions(plan: &Plan, context: &Context) -> Result<Extensions, Problems> {
     let mut extensions = Extensions { authenticators: HashMap::new(), storages: HashMap::new() };
     let mut problems = Vec::new();
-    for part in plan.extensions.iter().filter(|part| plan.service.extensions.contains(&part.id)) {
+    for part in plan.extensions_in_service() {
         match (part.entry.build)(&part.section, &named(context, &part.id)) {
             Ok(Extension::Authenticator(built)) => {
                 extensions.authenticators.insert(part.id.clone(), Arc::new(built));
@@ -77,6 +79,7 @@ fn extensions(plan: &Plan, context: &Context) -> Result<Extensions, Problems> {
             Ok(Extension::Storage(config)) => {
                 extensions.storages.insert(part.id.clone(), config);
             }
+            Ok(Extension::HealthCheck(_)) => {}
             Err(Problems(found)) => problems.extend(found),
         }
     }
@@ -105,6 +108,7 @@ impl Collector {
             pipelines: HashMap::new(),
             lasting: LastingProcessors::default(),
             outboxes: HashMap::new(),
+            health: Health::default(),
             storages: Vec::new(),
             retired: Vec::new(),
         };
@@ -118,6 +122,8 @@ impl Collector {
     }
 
     async fn start_all(&mut self) -> Result<(), BoxError> {
+        let health = self.health.serve_new(&self.context, &self.plan).await?;
+        self.health.change(health, &self.plan);
         self.merging = Merging::of(&self.plan, &self.context)?;
         self.outboxes =
             start_exporters(&self.context, self.plan.exporters.iter(), &self.merging, |_| None).await?;
@@ -129,6 +135,7 @@ impl Collector {
             let running = start_receiver(&self.context, part, feeds).await?;
             self.receivers.insert(part.id.clone(), running);
         }
+        self.health.begin();
         Ok(())
     }
 
@@ -165,6 +172,7 @@ impl Collector {
     pub(crate) async fn stop(self, timeout: Duration) -> Drains {
         let start = Instant::now();
         let deadline = start + timeout;
+        self.health.end();
         // One sender that does not come to an end must not take the time of all that is queued.
         stop_receivers(self.receivers, start + timeout / 2).await;
         let drains = self.outboxes.into_iter().map(|(id, outbox)| async move {

@@ -46,6 +46,7 @@ impl Collector {
         };
         let kept: HashSet<String> = plan.exporters.iter().filter(stays).map(|part| part.id.clone()).collect();
 
+        let health = self.health.serve_new(&context, &plan).await?;
         let new = plan.exporters.iter().filter(|part| !kept.contains(&part.id));
         let mut outboxes = start_exporters(&context, new, &merging, |id| self.last_outbox(id)).await?;
         for id in &kept {
@@ -57,6 +58,7 @@ impl Collector {
         let old_outboxes = std::mem::replace(&mut self.outboxes, outboxes);
         self.context = context;
         self.open_storages().await;
+        self.health.change(health, &plan);
         self.plan = plan;
         self.merging = merging;
         (self.pipelines, self.lasting) = (pipelines, lasting);

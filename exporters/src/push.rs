@@ -3,7 +3,6 @@
 pub(crate) mod advice;
 pub(crate) mod answer;
 pub(crate) mod compression;
-pub(crate) mod connection;
 pub(crate) mod delta;
 pub(crate) mod headers;
 pub(crate) mod post;

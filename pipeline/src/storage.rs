@@ -144,7 +144,17 @@ impl Storages {
     /// until [`apply`](Self::apply).
     pub async fn open(&self, id: &str, meter: &Meter, clock: &Clock) -> Result<Arc<Log>, BoxError> {
         self.check(id)?;
-        let config = self.configs[id].clone();
+        let opened = self.open_config(id, self.configs[id].clone(), meter, clock).await;
+        opened.map_err(|error| format!("{}; see `extensions.{id}.directory`", chain(&*error)).into())
+    }
+
+    async fn open_config(
+        &self,
+        id: &str,
+        config: Config,
+        meter: &Meter,
+        clock: &Clock,
+    ) -> Result<Arc<Log>, BoxError> {
         let mut open = self.open.lock().await;
         let path = folder::path(&config)?;
         if let Some(log) = open.get(&path).and_then(Weak::upgrade) {

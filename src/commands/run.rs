@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use pipeline::component::{BoxError, Context};
 use pipeline::delivery::Drained;
-use pipeline::errors::chain;
 use pipeline::net::Net;
 use pipeline::{Clock, Registry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,6 +16,7 @@ use tracing::{error, info, warn};
 use super::{EXIT_USAGE, demo, load};
 use crate::cli::Run;
 use crate::collector::{Collector, Drains};
+use crate::located::located;
 use crate::logging;
 use crate::plan::Plan;
 use crate::telemetry::{self, ReloadState, Telemetry};
@@ -56,7 +56,7 @@ pub(crate) fn run(mut run: Run) -> ExitCode {
     let demo = match run.demo.then(demo::start).transpose() {
         Ok(demo) => demo,
         Err(error) => {
-            eprintln!("{}", chain(&*error));
+            eprintln!("{}", pipeline::errors::chain(&*error));
             return ExitCode::FAILURE;
         }
     };
@@ -83,10 +83,11 @@ pub(crate) fn run(mut run: Run) -> ExitCode {
     if let Some(machine) = &demo {
         demo::announce(machine);
     }
+    let root = plan.root.clone();
     let code = match runtime.block_on(collect(run, plan)) {
         Ok(code) => code,
         Err(failure) => {
-            error!("failed: {}", chain(&*failure));
+            error!("failed: {}", located(&root, &*failure));
             ExitCode::FAILURE
         }
     };
@@ -211,6 +212,7 @@ async fn reload(collector: &mut Collector, run: &Run, state: &ReloadState) {
     for warning in &plan.warnings {
         warn!("{warning}");
     }
+    let root = plan.root.clone();
     match collector.reload(plan).await {
         Ok(()) => {
             state.succeeded(&collector.context.clock);
@@ -218,7 +220,7 @@ async fn reload(collector: &mut Collector, run: &Run, state: &ReloadState) {
         }
         Err(failure) => {
             state.successful.store(0, Ordering::Relaxed);
-            error!("reload failed: {}", chain(&*failure));
+            error!("reload failed: {}", located(&root, &*failure));
         }
     }
 }

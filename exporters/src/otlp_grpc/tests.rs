@@ -339,21 +339,6 @@ fn mistakes_are_named_all_at_once() {
         "tls.cert_file: a client certificate needs TLS, but the endpoint is plain text",
     );
     check("{endpoint: 'a:1', authority: 'a b'}", "authority: expected a host");
-    check("{endpoint: 'a:1', keepalive: {tiem: 5s}}", "did you mean `time`?");
-}
-
-#[test]
-fn keys_that_tune_connections_elsewhere_are_taken() {
-    let yaml = "
-endpoint: a:1
-authority: b
-balancer_name: pick_first
-keepalive: {time: 20s, timeout: 30s, permit_without_stream: true}
-wait_for_ready: true
-read_buffer_size: 123
-write_buffer_size: 345
-";
-    assert_eq!(problems(&ENTRY, yaml), Vec::<String>::new());
 }
 
 #[test]

@@ -17,6 +17,11 @@ const ADVICE: &[(&[&str], &str)] = &[
         &["duplicate sample", "duplicate-timestamp"],
         "two senders push the same series: give each a `service.instance.id` of its own",
     ),
+    (&["receiver needs to be enabled"], "start it with that flag"),
+    (
+        &["unsupported path requested"],
+        "it takes nothing there: see the path of `endpoint`; before 1.92 it has no OTLP, but takes `prometheus_remote_write`",
+    ),
     (&["no org id"], "it wants to know the tenant: add `headers: {X-Scope-OrgID: ...}`"),
     (
         &["max-series-per-user", "max-series-per-metric"],
@@ -120,12 +125,36 @@ pub(crate) fn is_about_size(text: &str) -> bool {
 /// Whether a text is about the form of the request: no part of it would be taken.
 pub(crate) fn is_about_form(text: &str) -> bool {
     let text = text.to_lowercase();
-    ["unsupported co", "encoding isn't supported", "no org id"].iter().any(|words| text.contains(words))
+    ["unsupported co", "unsupported path", "encoding isn't supported", "no org id"]
+        .iter()
+        .any(|words| text.contains(words))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_help_is_told_by_the_words_of_backends() {
+        for (text, expected) in [
+            (
+                "otlp write receiver needs to be enabled with --web.enable-otlp-receiver",
+                "start it with that flag",
+            ),
+            ("unsupported path requested: \"/opentelemetry/v1/metrics\"", "`prometheus_remote_write`"),
+            ("no org id", "add `headers: {X-Scope-OrgID: ...}`"),
+            ("err-mimir-sample-timestamp-too-old", "`out_of_order_time_window`"),
+        ] {
+            assert!(advice(text).is_some_and(|advice| advice.contains(expected)), "{text}");
+        }
+        assert_eq!(advice("not found"), None);
+    }
+
+    #[test]
+    fn a_path_that_takes_nothing_is_no_matter_of_points() {
+        assert!(is_about_form("unsupported path requested: \"/opentelemetry/v1/metrics\""));
+        assert!(!is_about_form("out of order sample"));
+    }
 
     #[test]
     fn what_was_refused_is_counted_where_the_text_tells_and_is_one_at_least() {

@@ -25,6 +25,7 @@ use crate::series::Series;
 pub(super) const ENTRY: ProcessorEntry = Entry {
     name: "cumulative_to_delta",
     aliases: &["cumulativetodelta"],
+    ignored: &[],
     about: "Turns cumulative sums and histograms into deltas.",
     example: r#"
 include:
