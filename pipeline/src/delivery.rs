@@ -26,6 +26,7 @@ pub(crate) mod scripted;
 mod select;
 mod size;
 mod spool;
+mod under_way;
 
 #[cfg(test)]
 mod tests;

@@ -106,8 +106,22 @@ impl Tie {
         }
     }
 
+    pub(super) fn points(&self) -> u64 {
+        match self {
+            Self::Sender(share) => share.points,
+            Self::Record(claim) => claim.points,
+        }
+    }
+
+    pub(super) fn record(&self) -> Option<&Arc<Recorded>> {
+        match self {
+            Self::Sender(_) => None,
+            Self::Record(claim) => Some(&claim.record),
+        }
+    }
+
     /// Whether the points are on disk, too.
     pub(super) fn is_on_disk(&self) -> bool {
-        matches!(self, Self::Record(claim) if !claim.record.is_lost())
+        self.record().is_some_and(|record| !record.is_lost())
     }
 }

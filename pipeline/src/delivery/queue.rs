@@ -20,6 +20,7 @@ use super::parcel::{Parcel, Piece};
 use super::rate::DrainRate;
 use super::select::{Choice, Rule, Waiting};
 use super::size::Size;
+use super::under_way::UnderWay;
 use crate::batch::Batch;
 use crate::telemetry::QueueLevels;
 
@@ -60,15 +61,6 @@ pub(super) struct State {
     rate: DrainRate,
     // The outbox has ended; what comes now can go nowhere.
     pub(super) has_ended: bool,
-}
-
-#[derive(Debug)]
-struct UnderWay {
-    /// When the oldest of it came.
-    since: Instant,
-    /// Of the points that are not decided, at most.
-    only_in_memory: u64,
-    open_points: u64,
 }
 
 /// The accounts of an outbox.
@@ -249,10 +241,7 @@ impl Queue {
         if let Choice::Send(parcel) = &mut choice {
             state.requests += 1;
             parcel.number = state.requests;
-            let since = parcel.since.unwrap_or_else(Instant::now);
-            let only_in_memory = parcel.only_in_memory;
-            let open_points = parcel.size.points;
-            state.under_way.insert(parcel.number, UnderWay { since, only_in_memory, open_points });
+            state.under_way.insert(parcel.number, UnderWay::of(parcel));
             self.to_load.notify_one();
         }
         Next::Do(choice)
@@ -282,8 +271,7 @@ impl Queue {
     pub(super) fn settle_of(&self, number: u64, size: Size, delivered: u64) {
         let mut state = self.state();
         if let Some(request) = state.under_way.get_mut(&number) {
-            request.open_points = request.open_points.saturating_sub(size.points);
-            request.only_in_memory = request.only_in_memory.min(request.open_points);
+            request.settle(size.points);
         }
         state.settle(size, delivered);
         self.publish(&state);
@@ -334,7 +322,7 @@ impl Queue {
     /// points that were held are lost: those that are in memory alone.
     pub(super) fn end(&self) -> (Counts, u64) {
         let mut state = self.state();
-        let under_way: u64 = state.under_way.values().map(|request| request.only_in_memory).sum();
+        let under_way: u64 = state.under_way.values().map(UnderWay::only_in_memory).sum();
         let waiting = state.only_in_memory().points;
         let lost = (waiting + under_way).min(state.counts.held.points);
         state.has_ended = true;
