@@ -21,6 +21,7 @@ mod queue;
 mod rate;
 mod reply;
 mod resources;
+mod rest;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod select;
@@ -81,10 +82,14 @@ pub struct Outbox {
     dispatch: Arc<Dispatch>,
     /// Where the queue is on disk, if it is.
     spool: Option<Spool>,
-    /// It shares the place of the outbox that it replaces, and reads nothing before that has ended.
+    /// The same for all outboxes that go on with each other's queue.
+    line: Arc<()>,
+    /// It goes on with the queue of the outbox that it replaces, and sends nothing before that has ended.
     is_heir: bool,
-    /// Cancelled when nobody before has the place any more.
+    /// Cancelled when nobody before has the queue any more.
     has_inherited: CancellationToken,
+    /// Who gets what is in memory.
+    heir: Mutex<Option<Arc<Dispatch>>>,
     consumers: Mutex<JoinSet<()>>,
     loader: Mutex<JoinSet<()>>,
     drained: tokio::sync::Mutex<Option<Drained>>,
@@ -146,10 +151,17 @@ impl Outbox {
             levels,
             journal: Journal::new(&context.id),
         });
-        let (mut loader, mut is_heir) = (JoinSet::new(), false);
+        // In the same place on disk; what is in memory can be moved anywhere.
+        let before = match &place {
+            Some((_, None)) => old,
+            _ => old.filter(|old| old.spool.is_none() && !old.is_direct() && manner != Manner::Direct),
+        };
+        if let Some(before) = before.filter(|before| before.spool.is_none()) {
+            dispatch.queue.await_rest(&before.dispatch.queue);
+        }
+        let mut loader = JoinSet::new();
         let spool = place.map(|(spool, left)| {
             notes.extend(begin(&dispatch, &spool, left));
-            is_heir = left.is_none();
             let (registry, clock) = (context.registry.clone(), context.clock.clone());
             loader.extend(
                 spool
@@ -159,7 +171,7 @@ impl Outbox {
             spool
         });
         let has_inherited = CancellationToken::new();
-        if !is_heir {
+        if before.is_none() {
             has_inherited.cancel();
         }
         let mut consumers = JoinSet::new();
@@ -173,8 +185,10 @@ impl Outbox {
             manner,
             dispatch,
             spool,
-            is_heir,
+            line: before.map_or_else(Arc::default, |before| before.line.clone()),
+            is_heir: before.is_some(),
             has_inherited,
+            heir: Mutex::default(),
             consumers: Mutex::new(consumers),
             loader: Mutex::new(loader),
             drained: tokio::sync::Mutex::default(),

@@ -117,10 +117,15 @@ impl Dispatch {
             vec![vec![(batch, None)]]
         };
         let mut end = self.deliver_parts(&request, parts).await;
-        if !end.left.is_empty() && request.must_end() {
+        if !end.left.is_empty() && self.must_end(&request) {
             // After these were left another part was decided, or a write has failed.
             let left = std::mem::take(&mut end.left);
             end = end.and(self.deliver_parts(&request, left).await);
+        }
+        if !end.left.is_empty() && self.queue.handed_on.is_cancelled() {
+            // The front of each lies on top.
+            let left = end.left.into_iter().flat_map(|part| part.into_iter().rev().map(|(batch, _)| batch));
+            return self.queue.put_back(parcel, left.collect(), end.is_exhausted);
         }
         if !end.left.is_empty() {
             return self.queue.leave(&parcel);
@@ -207,7 +212,8 @@ impl Dispatch {
         for attempt in 0_u64.. {
             let pass = tokio::select! {
                 biased;
-                () = self.queue.leaving.cancelled(), if !request.must_end() => return Fate::Left,
+                () = self.queue.handed_on.cancelled() => return Fate::Left,
+                () = self.queue.leaving.cancelled(), if !self.must_end(request) => return Fate::Left,
                 pass = self.circuit.pass(*deadline) => pass,
             };
             let Some(pass) = pass else { break };
@@ -235,10 +241,10 @@ impl Dispatch {
             if self.persists && self.is_closing() {
                 // It will be there at the next start; waiting for the other side would only delay the end.
                 self.queue.leaving.cancel();
-                if !request.must_end() {
-                    self.journal.retry(&reason, after);
-                    return Fate::Left;
-                }
+            }
+            if self.queue.leaving.is_cancelled() && !self.must_end(request) {
+                self.journal.retry(&reason, after);
+                return Fate::Left;
             }
             if !self.retry.enabled {
                 break;
@@ -258,6 +264,13 @@ impl Dispatch {
             }
         }
         Fate::Dropped { cause: Cause::Exhausted, reason }
+    }
+
+    /// Whether a request is not left to another: some of it is in memory alone, or is decided and would be sent again.
+    /// Where all is handed on as it is, neither matters.
+    fn must_end(&self, request: &Request<'_>) -> bool {
+        !self.queue.handed_on.is_cancelled()
+            && (request.is_in_memory() || request.is_begun.load(Ordering::Relaxed))
     }
 
     fn is_closing(&self) -> bool {
@@ -330,10 +343,9 @@ impl Request<'_> {
         self.parcel.map_or(0, |parcel| parcel.number)
     }
 
-    /// It is not left to another, as some of it is in memory alone, or is decided and would be sent again.
-    fn must_end(&self) -> bool {
-        let is_in_memory = self.parcel.is_some_and(|parcel| parcel.only_in_memory() > 0);
-        is_in_memory || self.is_begun.load(Ordering::Relaxed)
+    /// Some of it is in memory alone.
+    fn is_in_memory(&self) -> bool {
+        self.parcel.is_some_and(|parcel| parcel.only_in_memory() > 0)
     }
 }
 

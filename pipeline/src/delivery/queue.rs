@@ -18,6 +18,7 @@ use super::load::Load;
 use super::on_disk::OnDisk;
 use super::parcel::{Parcel, Piece};
 use super::rate::DrainRate;
+use super::rest::Rest;
 use super::select::{Choice, Rule, Waiting};
 use super::size::Size;
 use super::under_way::UnderWay;
@@ -46,14 +47,17 @@ pub(super) struct Queue {
     pub(super) closing: CancellationToken,
     /// Cancelled when nothing more is sent either, but what is in memory alone: the rest is on disk, for the next to send.
     pub(super) leaving: CancellationToken,
+    /// Cancelled when even that is for another queue to send.
+    pub(super) handed_on: CancellationToken,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) waiting: Waiting,
     pub(super) on_disk: OnDisk,
+    pub(super) rest: Rest,
     // What is under way, by the number of the request.
-    under_way: BTreeMap<u64, UnderWay>,
+    pub(super) under_way: BTreeMap<u64, UnderWay>,
     requests: u64,
     // What is promised to senders that have not handed it over yet.
     reserved: Size,
@@ -107,6 +111,7 @@ impl Queue {
             to_load: Notify::new(),
             closing: CancellationToken::new(),
             leaving: CancellationToken::new(),
+            handed_on: CancellationToken::new(),
         }
     }
 
@@ -138,6 +143,7 @@ impl Queue {
     fn overflow(&self, state: &State, size: Size) -> f64 {
         let mut total = state.counts.held;
         total += state.reserved;
+        total += state.rest.awaited();
         // What is larger than the whole queue would otherwise never be taken.
         if total == Size::default() {
             return 0.0;
@@ -223,7 +229,11 @@ impl Queue {
         let mut state = self.state();
         let is_closing = self.closing.is_cancelled();
         let is_leaving = self.leaving.is_cancelled();
-        let is_empty = if is_leaving {
+        let is_handed_on = self.handed_on.is_cancelled();
+        let must_wait = is_handed_on || state.rest.is_awaited();
+        let is_empty = if must_wait {
+            is_handed_on
+        } else if is_leaving {
             // What is in memory alone has nowhere else to go.
             state.bring_in();
             state.waiting.only_in_memory().points == 0
@@ -233,7 +243,9 @@ impl Queue {
         if is_empty && is_closing && state.reserved == Size::default() {
             return Next::End;
         }
-        let mut choice = if is_leaving {
+        let mut choice = if must_wait {
+            Choice::Wait
+        } else if is_leaving {
             state.waiting.choose_in_memory(&self.rule)
         } else {
             state.waiting.choose(&self.rule, is_closing)
@@ -323,12 +335,13 @@ impl Queue {
     pub(super) fn end(&self) -> (Counts, u64) {
         let mut state = self.state();
         let under_way: u64 = state.under_way.values().map(UnderWay::only_in_memory).sum();
-        let waiting = state.only_in_memory().points;
+        let waiting = state.only_in_memory().points + state.rest.points();
         let lost = (waiting + under_way).min(state.counts.held.points);
         state.has_ended = true;
         state.waiting.clear();
         state.under_way.clear();
         state.on_disk = OnDisk::default();
+        state.rest = Rest::default();
         state.counts.dropped += lost;
         state.counts.held.points -= lost;
         if state.counts.held.points == 0 {

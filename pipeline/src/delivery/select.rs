@@ -99,6 +99,14 @@ impl Waiting {
         self.pieces.push_back(piece);
     }
 
+    /// Before all that waits.
+    pub(super) fn put_first(&mut self, pieces: Vec<Piece>) {
+        for piece in pieces.into_iter().rev() {
+            self.size += piece.size;
+            self.pieces.push_front(piece);
+        }
+    }
+
     pub(super) fn size(&self) -> Size {
         self.size
     }
@@ -167,10 +175,7 @@ impl Waiting {
     pub(super) fn choose_in_memory(&mut self, rule: &Rule) -> Choice {
         let on_disk = self.remove(|piece| piece.only_in_memory() == 0);
         let choice = self.choose(rule, true);
-        for piece in on_disk.into_iter().rev() {
-            self.size += piece.size;
-            self.pieces.push_front(piece);
-        }
+        self.put_first(on_disk);
         choice
     }
 

@@ -23,8 +23,6 @@ pub(super) struct Spool {
     log: Arc<Log>,
     // None once the outbox has ended, so that another may take the place.
     reader: Mutex<Option<Arc<Reader>>>,
-    /// The same for all outboxes that have the place after each other.
-    place: Arc<()>,
 }
 
 /// What of a place is not settled.
@@ -54,18 +52,13 @@ impl Spool {
         let (up_to, caught_up) = log.caught_up();
         caught_up.await;
         let left = Left { up_to, backlog: reader.backlog_until(up_to) };
-        Ok((Self { log, reader: Mutex::new(Some(Arc::new(reader))), place: Arc::default() }, left))
+        Ok((Self { log, reader: Mutex::new(Some(Arc::new(reader))) }, left))
     }
 
     /// Shares the place of an outbox that is to be replaced, if it is in this log.
     pub(super) fn succeed(old: &Self, log: &Arc<Log>) -> Option<Self> {
         let reader = old.reader().filter(|_| Arc::ptr_eq(&old.log, log))?;
-        Some(Self { log: log.clone(), reader: Mutex::new(Some(reader)), place: old.place.clone() })
-    }
-
-    /// Whether the other has the same place, or had it.
-    pub(super) fn has_place_of(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.place, &other.place)
+        Some(Self { log: log.clone(), reader: Mutex::new(Some(reader)) })
     }
 
     pub(super) fn log(&self) -> &Arc<Log> {
