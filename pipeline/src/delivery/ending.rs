@@ -104,6 +104,10 @@ impl Outbox {
         }
         queue.close();
         self.dispatch.circuit.hurry();
+        if self.spool.is_some() && self.dispatch.circuit.is_held_until(deadline) {
+            // Nothing will be sent; why wait.
+            queue.leaving.cancel();
+        }
         let mut consumers =
             std::mem::take(&mut *self.consumers.lock().unwrap_or_else(PoisonError::into_inner));
         let emptied = async {

@@ -171,3 +171,15 @@ async fn what_was_left_and_could_not_be_written_then_is_counted() {
     assert_eq!(outbox.drain(after(10)).await, drained(0, 0, 10));
     assert_eq!(failed(&ledger, "shutdown"), 10);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_outlasts_the_deadline_is_not_waited_for() {
+    let disk = Disk::new();
+    let (exporter, ledger) = (Scripted::new([Act::RetryAfter(600)], Act::Take), Ledger::default());
+    let outbox = disk.start(&exporter, persistent(), &ledger).await;
+    record(&[&outbox], one(0..10)).await.unwrap();
+    until(|| !exporter.requests().is_empty()).await;
+    let began = Instant::now();
+    assert_eq!(outbox.drain(after(60)).await, Drained { waiting: 10, ..Drained::default() });
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
