@@ -144,8 +144,10 @@ impl Collector {
         self.storages = storages.open_left(&self.context.meter, &self.context.clock).await;
     }
 
-    /// Lets processors send what no batch has brought.
-    pub(crate) async fn tick(&self) {
+    /// Lets processors send what no batch has brought, and lets go of exporters that have ended, with the storages that were
+    /// open for them.
+    pub(crate) async fn tick(&mut self) {
+        self.retired.retain(|retired| !retired.work.is_finished());
         futures_util::future::join_all(self.pipelines.values().map(|pipeline| pipeline.tick())).await;
     }
 

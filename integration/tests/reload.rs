@@ -212,3 +212,49 @@ async fn stopping_soon_after_a_reload_delivers_what_a_replaced_exporter_holds() 
     assert!(collector.wait().await.success(), "{}", collector.log());
     assert_eq!(ledger.lost_and_doubled(&old.seen()), (0, 0), "{}", collector.log());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reloads_while_the_backend_is_away_hand_the_queue_on_at_once() {
+    let backend = Backend::start(Behaviour::Refuse(Code::Unavailable)).await;
+    let target = Target::start("scraped 1\n").await;
+    let with_timeout = |seconds: u64| {
+        let retries = "{initial_interval: 100ms, max_interval: 300ms}";
+        let changed = format!("timeout: {seconds}s, retry_on_failure: {retries}, sending_queue:");
+        config(&backend, &target, "x").replace("sending_queue:", &changed)
+    };
+    let mut collector = Collector::start(&with_timeout(5)).await;
+    let load = load(&collector, 300);
+    let sending = tokio::spawn(load.run());
+    for turn in 1..=3 {
+        sleep(Duration::from_secs(1)).await;
+        collector.reload(&with_timeout(5 + turn)).await;
+        // What the old one has is with the new one, though the backend takes nothing.
+        let handed_on =
+            || async { collector.log().matches("has left nothing behind").count() == turn as usize };
+        wait_until("the queue to be handed on", handed_on, || collector.log()).await;
+    }
+    let ledger = sending.await.unwrap();
+    assert_eq!((ledger.acknowledged, ledger.pushed_back), (30_000, 0), "{}", collector.log());
+    backend.behave(Behaviour::Accept);
+    let all = || async { backend.distinct() as u64 >= ledger.acknowledged };
+    wait_until("the backend to have everything", all, || collector.log()).await;
+    assert!(collector.stop().await.success(), "{}", collector.log());
+    assert_eq!(ledger.lost_and_doubled(&backend.seen()), (0, 0), "{}", collector.log());
+    assert!(!collector.log().contains("ERROR"), "{}", collector.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_removed_exporter_showed_vanishes_when_it_has_ended() {
+    let backend = Backend::start(Behaviour::Accept).await;
+    let target = Target::start("scraped 1\n").await;
+    let both = config(&backend, &target, "x");
+    let collector = Collector::start(&both).await;
+    let shown = || async {
+        let labels = ["exporter=\"otlp_grpc\""];
+        collector.own_sample("otelcol_exporter_queue_capacity", &labels).await.is_some()
+    };
+    assert!(shown().await);
+    collector.reload(&both.replace("exporters: [prometheus, otlp_grpc]", "exporters: [prometheus]")).await;
+    let has_gone = || async { !shown().await };
+    wait_until("the removed exporter's gauges to vanish", has_gone, || collector.log()).await;
+}
