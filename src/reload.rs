@@ -9,9 +9,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipeline::component::{BoxError, BuiltExporter};
+use pipeline::component::{BoxError, BuiltExporter, Context};
 use pipeline::delivery::Outbox;
 use pipeline::errors::chain;
+use pipeline::pipelines::Pipeline;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -19,8 +20,12 @@ use crate::collector::{
     Collector, Retired, build_pipelines, fan_out, start_exporters, start_receiver, stop_receivers,
     with_extensions,
 };
+use crate::lasting::LastingProcessors;
 use crate::merging::Merging;
 use crate::plan::{Part, Plan};
+
+/// How long what is new may take to start; a disk that hangs, for one, may take for ever.
+const START_MAX: Duration = Duration::from_secs(30);
 
 /// How long an exporter that is no longer named may go on emptying its queue.
 const OLD_EXPORTER_TIMEOUT: Duration = Duration::from_mins(1);
@@ -28,12 +33,24 @@ const OLD_EXPORTER_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long a receiver that is no longer named may take to answer what it has begun.
 const OLD_RECEIVER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What a plan needs that does not run yet: started, and without work.
+pub(crate) struct Prepared {
+    plan: Plan,
+    context: Context,
+    merging: Merging,
+    same_extensions: bool,
+    /// The exporters that go on.
+    kept: HashSet<String>,
+    outboxes: HashMap<String, Arc<Outbox>>,
+    pipelines: HashMap<String, Arc<Pipeline>>,
+    lasting: LastingProcessors,
+}
+
 impl Collector {
-    /// Changes over to a plan that has been checked.
+    /// Starts what is new in a plan that has been checked.
     ///
-    /// An error before the change-over leaves everything as it was. A receiver that does not start with
-    /// its new section goes on with the old one, and the error says so.
-    pub(crate) async fn reload(&mut self, plan: Plan) -> Result<(), BoxError> {
+    /// Everything goes on as it was, also where this fails or is not waited for.
+    pub(crate) async fn prepare(&self, plan: Plan) -> Result<Prepared, BoxError> {
         self.plan.warn_about_restarts(&plan);
         let context = with_extensions(&self.context, &plan)?;
         // Components hold their authenticators: when one changes, everything is built anew.
@@ -47,16 +64,28 @@ impl Collector {
         let kept: HashSet<String> = plan.exporters.iter().filter(stays).map(|part| part.id.clone()).collect();
 
         let new = plan.exporters.iter().filter(|part| !kept.contains(&part.id));
-        let mut outboxes = start_exporters(&context, new, &merging, |id| self.last_outbox(id)).await?;
+        let started = start_exporters(&context, new, &merging, |id| self.last_outbox(id));
+        let Ok(started) = tokio::time::timeout(START_MAX, started).await else {
+            return Err(format!("exporters or their storages did not start within {START_MAX:?}").into());
+        };
+        let mut outboxes = started?;
         for id in &kept {
             outboxes.extend(self.outboxes.get(id).map(|outbox| (id.clone(), outbox.clone())));
         }
         let (pipelines, lasting) = build_pipelines(&context, &plan, &outboxes, &self.lasting)?;
+        Ok(Prepared { plan, context, merging, same_extensions, kept, outboxes, pipelines, lasting })
+    }
 
+    /// Changes over to what was prepared, in bounded time.
+    ///
+    /// A receiver that does not start with its new section goes on with the old one, and the error says so. Storages are
+    /// to be opened afterwards.
+    pub(crate) async fn change_over(&mut self, prepared: Prepared) -> Result<(), BoxError> {
+        let Prepared { plan, context, merging, same_extensions, kept, outboxes, pipelines, lasting } =
+            prepared;
         context.registry.limit(plan.service.limits.live_series_max);
         let old_outboxes = std::mem::replace(&mut self.outboxes, outboxes);
         self.context = context;
-        self.open_storages().await;
         self.plan = plan;
         self.merging = merging;
         (self.pipelines, self.lasting) = (pipelines, lasting);

@@ -258,3 +258,24 @@ async fn what_a_removed_exporter_showed_vanishes_when_it_has_ended() {
     let has_gone = || async { !shown().await };
     wait_until("the removed exporter's gauges to vanish", has_gone, || collector.log()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_hangs_does_not_keep_the_collector_from_stopping() {
+    let backend = Backend::start(Behaviour::Accept).await;
+    let target = Target::start("scraped 1\n").await;
+    let folder = tempfile::tempdir().unwrap();
+    let plain = config(&backend, &target, "x");
+    // Another collector has the folder, and is waited for.
+    let stored = plain.replace("sending_queue: {", "sending_queue: {storage: file_storage, ").replace(
+        "service:\n",
+        &format!(
+            "extensions: {{file_storage: {{directory: '{}', timeout: 1h}}}}\nservice:\n  extensions: [file_storage]\n",
+            folder.path().display()
+        ),
+    );
+    let _holder = Collector::start(&stored).await;
+    let mut collector = Collector::start(&plain).await;
+    collector.reload(&stored).await;
+    collector.wait_for_log("reloading").await;
+    assert!(collector.stop().await.success(), "{}", collector.log());
+}
