@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::claim::Tie;
+use super::claim::{Recorded, Tie};
 use super::config::BatchSizer;
 use super::load::Load;
 use super::resources::{Resources, Runs};
@@ -108,6 +108,12 @@ impl Parcel {
         self.only_in_memory += piece.only_in_memory();
         self.pieces.push(piece.points);
         self.ties.extend(piece.tie);
+    }
+
+    /// The records of what is in memory alone.
+    pub(super) fn lost(&self) -> Vec<(Arc<Recorded>, u64)> {
+        let lost = self.ties.iter().filter_map(Tie::lost);
+        lost.map(|(record, points)| (record.clone(), points)).collect()
     }
 
     /// One batch of all pieces. Points are moved where nobody else holds them.

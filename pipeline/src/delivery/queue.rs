@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::claim::Tie;
+use super::claim::{Recorded, Tie};
 use super::config::{QueueConfig, Sizer};
 use super::load::Load;
 use super::on_disk::OnDisk;
@@ -52,7 +52,7 @@ pub(super) struct State {
     pub(super) waiting: Waiting,
     pub(super) on_disk: OnDisk,
     // What is under way, by the number of the request.
-    under_way: BTreeMap<u64, UnderWay>,
+    pub(super) under_way: BTreeMap<u64, UnderWay>,
     requests: u64,
     // What is promised to senders that have not handed it over yet.
     reserved: Size,
@@ -63,11 +63,13 @@ pub(super) struct State {
 }
 
 #[derive(Debug)]
-struct UnderWay {
+pub(super) struct UnderWay {
     /// When the oldest of it came.
     since: Instant,
     /// Of the points that are not decided, at most.
     only_in_memory: u64,
+    /// The records of these, where they have one.
+    pub(super) lost: Vec<(Arc<Recorded>, u64)>,
     open_points: u64,
 }
 
@@ -250,9 +252,9 @@ impl Queue {
             state.requests += 1;
             parcel.number = state.requests;
             let since = parcel.since.unwrap_or_else(Instant::now);
-            let only_in_memory = parcel.only_in_memory;
+            let (only_in_memory, lost) = (parcel.only_in_memory, parcel.lost());
             let open_points = parcel.size.points;
-            state.under_way.insert(parcel.number, UnderWay { since, only_in_memory, open_points });
+            state.under_way.insert(parcel.number, UnderWay { since, only_in_memory, lost, open_points });
             self.to_load.notify_one();
         }
         Next::Do(choice)
@@ -338,6 +340,7 @@ impl Queue {
         let waiting = state.only_in_memory().points;
         let lost = (waiting + under_way).min(state.counts.held.points);
         state.has_ended = true;
+        state.write_off();
         state.waiting.clear();
         state.under_way.clear();
         state.on_disk = OnDisk::default();

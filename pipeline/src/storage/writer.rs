@@ -1,12 +1,15 @@
 //! The one thread that changes files: it writes what has come since the last time with one write and one sync.
 
+mod held;
+
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
+use self::held::Held;
+use super::Sequence;
 use super::config::Fsync;
 use super::disk::Disk;
 use super::format::{Head, PRELUDE, head_len};
@@ -16,7 +19,6 @@ use super::places::Places;
 use super::segments::{Lack, Segments};
 use super::state::{Command, Pending, State};
 use super::upkeep::{Upkeep, remove_empty};
-use super::{Sequence, Unwritable};
 use crate::otlp;
 
 /// How long a disk that failed is left alone.
@@ -34,6 +36,7 @@ pub(super) struct Writer {
     /// Records that are to be written together.
     buffer: Vec<u8>,
     group: Vec<Waiting>,
+    held: Held,
     failure: Option<Failure>,
     synced_at: Duration,
 }
@@ -41,7 +44,7 @@ pub(super) struct Writer {
 /// A record in the buffer.
 struct Waiting {
     entry: Entry,
-    answer: oneshot::Sender<Result<(), Unwritable>>,
+    pending: Pending,
 }
 
 struct Failure {
@@ -72,6 +75,7 @@ impl Writer {
             upkeep: Upkeep::default(),
             buffer: Vec::new(),
             group: Vec::new(),
+            held: Held::default(),
             failure: None,
             synced_at: Duration::ZERO,
         }
@@ -118,33 +122,6 @@ impl Writer {
         (std::mem::take(&mut state.queue), state.is_closed)
     }
 
-    fn write(&mut self, commands: Vec<Command>) {
-        let (mut settled, mut told, mut last) = (Vec::new(), Vec::new(), 0);
-        for command in commands {
-            match command {
-                Command::Append(pending) => {
-                    last = pending.sequence;
-                    self.add(pending);
-                }
-                Command::Settle(slot, sequence) => settled.push((slot, sequence)),
-                Command::Tell(answer) => told.push(answer),
-            }
-        }
-        self.flush(self.buffer.len());
-        if last > 0 || !settled.is_empty() {
-            let mut state = self.shared.state();
-            state.published = state.published.max(last);
-            for (slot, sequence) in settled {
-                state.settle(slot, sequence);
-            }
-            self.tell_room(&mut state);
-        }
-        for answer in told {
-            // Whoever asked may have gone away.
-            let _ = answer.send(());
-        }
-    }
-
     /// Puts a record behind the others in the buffer; where it does not fit the segment, after a new one is begun.
     fn add(&mut self, pending: Pending) {
         let start = self.buffer.len();
@@ -163,18 +140,15 @@ impl Writer {
         let request = &self.buffer[start + head.len()..];
         head.checksum = crc32fast::hash(request);
         let length = u32::try_from(request.len()).ok().filter(|_| u32::try_from(total + PRELUDE).is_ok());
-        let fits = match length {
-            Some(length) => {
-                head.length = length;
-                self.fit(start, total as u64, pending.sequence)
-            }
-            None => Err(String::from("a batch takes 4 GiB or more")),
-        };
-        if let Err(lack) = fits {
-            self.buffer.truncate(self.buffer.len() - total);
+        let Some(length) = length else {
+            self.buffer.truncate(start);
             self.shared.state().decided(u64::from(head.points));
-            let reason = format!("`{}` takes nothing more: {lack}", self.disk.path());
-            let _ = pending.answer.send(Err(Unwritable { reason }));
+            return pending.answer.failed(&self.lacks("a batch takes 4 GiB or more"));
+        };
+        head.length = length;
+        if let Err(lack) = self.fit(start, total as u64, pending.sequence) {
+            self.buffer.truncate(self.buffer.len() - total);
+            self.held.push(pending, self.lacks(&lack));
             return;
         }
         let at = self.buffer.len() - total;
@@ -191,7 +165,7 @@ impl Writer {
             group: pending.group,
             is_damaged: false,
         };
-        self.group.push(Waiting { entry, answer: pending.answer });
+        self.group.push(Waiting { entry, pending });
     }
 
     /// Sees to it that the segment has room for what stands in the buffer from `start` on.
@@ -201,7 +175,7 @@ impl Writer {
             return Ok(());
         }
         self.flush(start);
-        if let Some(failure) = self.failure.as_ref().filter(|failure| self.now() < failure.retry_at) {
+        if let Some(failure) = self.failure.as_ref().filter(|_| self.is_left_alone()) {
             return Err(failure.reason.clone());
         }
         match self.segments.roll(&self.shared, total + PRELUDE as u64, first) {
@@ -236,12 +210,8 @@ impl Writer {
                 // Cuts off what was written of it; behind a sync that failed nothing is sure either.
                 self.segments.seal(&self.shared);
                 let reason = self.fail("write", &error);
-                let points = group.iter().map(|waiting| u64::from(waiting.entry.points)).sum();
-                self.shared.state().decided(points);
-                for waiting in group {
-                    let reason = format!("`{}` takes nothing more: {reason}", self.disk.path());
-                    let _ = waiting.answer.send(Err(Unwritable { reason }));
-                }
+                let reason = self.lacks(&reason);
+                self.held.push_first(group.into_iter().map(|waiting| waiting.pending), reason);
             }
         }
     }
@@ -264,10 +234,13 @@ impl Writer {
         state.decided(points);
         state.bytes_a_point = (state.bytes_a_point * 7 + bytes / points.max(1)).div_ceil(8).max(1);
         self.tell_room(state);
-        for Waiting { answer, .. } in group {
-            // Whoever has stopped waiting will find the record in the log.
-            let _ = answer.send(Ok(()));
+        for Waiting { pending, .. } in group {
+            pending.answer.written();
         }
+    }
+
+    fn lacks(&self, lack: &str) -> String {
+        format!("`{}` takes nothing more: {lack}", self.disk.path())
     }
 
     /// Leaves the disk alone for a while; what to tell whoever wants to write.
@@ -377,6 +350,10 @@ impl Writer {
     }
 
     fn close(mut self) {
+        // The disk may be well again.
+        self.failure = None;
+        self.write(Vec::new());
+        self.give_up_held();
         self.segments.seal(&self.shared);
         self.places.close(&self.shared);
         self.segments.drop_spare(&self.shared);
