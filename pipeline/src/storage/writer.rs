@@ -139,17 +139,17 @@ impl Writer {
         let total = self.buffer.len() - start;
         let request = &self.buffer[start + head.len()..];
         head.checksum = crc32fast::hash(request);
-        let length = u32::try_from(request.len()).ok().filter(|_| u32::try_from(total + PRELUDE).is_ok());
-        let Some(length) = length else {
+        let needed = (total + PRELUDE) as u64;
+        if let Some(lack) = self.never_fits(needed) {
             self.buffer.truncate(start);
             self.shared.state().decided(u64::from(head.points));
-            return pending.answer.failed(&self.lacks("a batch takes 4 GiB or more"));
-        };
-        head.length = length;
-        if let Err(lack) = self.fit(start, total as u64, pending.sequence) {
+            return pending.answer.failed(&self.lacks(&lack));
+        }
+        head.length = request.len() as u32;
+        if let Err(lack) = self.fit(start, needed, pending.sequence) {
             self.buffer.truncate(self.buffer.len() - total);
-            self.held.push(pending, self.lacks(&lack));
-            return;
+            let reason = self.lacks(&lack);
+            return self.held.push(pending, needed, reason);
         }
         let at = self.buffer.len() - total;
         let mut bytes = Vec::with_capacity(head_len(head.keys.len()));
@@ -168,17 +168,29 @@ impl Writer {
         self.group.push(Waiting { entry, pending });
     }
 
-    /// Sees to it that the segment has room for what stands in the buffer from `start` on.
-    fn fit(&mut self, start: usize, total: u64, first: Sequence) -> Result<(), String> {
-        let needed = start as u64 + total;
-        if self.segments.active.as_ref().is_some_and(|active| active.end + needed <= active.capacity) {
+    /// Why a file of this size can never be, whatever is deleted.
+    fn never_fits(&self, needed: u64) -> Option<String> {
+        let max_size = self.shared.state().config.max_size;
+        if needed > max_size.0 {
+            Some(format!("`max_size` of {max_size} is used up by one batch of {needed} bytes"))
+        } else if u32::try_from(needed).is_err() {
+            Some(String::from("a batch takes 4 GiB or more"))
+        } else {
+            None
+        }
+    }
+
+    /// Sees to it that the segment has room for what stands in the buffer from `start` on; `needed` of a file of its own.
+    fn fit(&mut self, start: usize, needed: u64, first: Sequence) -> Result<(), String> {
+        let waiting = self.buffer.len() as u64;
+        if self.segments.active.as_ref().is_some_and(|active| active.end + waiting <= active.capacity) {
             return Ok(());
         }
         self.flush(start);
         if let Some(failure) = self.failure.as_ref().filter(|_| self.is_left_alone()) {
             return Err(failure.reason.clone());
         }
-        match self.segments.roll(&self.shared, total + PRELUDE as u64, first) {
+        match self.segments.roll(&self.shared, needed, first) {
             Ok(()) => Ok(()),
             Err(Lack::Full(lack)) => Err(lack),
             Err(Lack::Disk(error)) => Err(self.fail("begin a file", &error)),
@@ -280,7 +292,7 @@ impl Writer {
             self.complain("delete a file", &error);
         }
         let is_due = self.failure.as_ref().is_none_or(|failure| now >= failure.retry_at);
-        let capacity = self.shared.state().config.segment_bytes();
+        let capacity = self.shared.state().config.segment_bytes().max(self.held.needed());
         let mut is_full = false;
         if self.segments.spare.is_none() && is_due {
             match self.segments.make_spare(&self.shared, capacity) {

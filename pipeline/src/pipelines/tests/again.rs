@@ -20,6 +20,9 @@ use crate::storage::tests::{Rig, config as small_segments};
 const STORAGE: &str = "file_storage/x";
 const INPUT_OUTPUT: i32 = 5;
 
+/// Of the first of a stream, too.
+const KEEP: &str = "initial_value: keep";
+
 /// Writes down what it is given, in the one-line notation.
 #[derive(Default)]
 struct Scribe {
@@ -168,36 +171,33 @@ fn schema_file(folder: &Path) -> String {
 
 #[tokio::test]
 async fn a_sender_waits_for_a_disk_that_takes_nothing_and_all_counts_once() {
-    check_waiting(("running", ""), ["gauge g = 1", "gauge g = 2", "gauge g = 4"], &[
-        "gauge g = 1",
-        "gauge g = 3",
-        "gauge g = 7",
-    ])
+    check_waiting(
+        ("running", ""),
+        ["gauge g = 1", "gauge g = 2", "gauge g = 4"],
+        &["gauge g = 1", "gauge g = 3", "gauge g = 7"],
+    )
     .await;
     let cumulative = ["counter a = 5 @110..120", "counter a = 8 @110..130", "counter a = 15 @110..140"];
-    let deltas = [
-        "delta counter a = 5 @110..120",
-        "delta counter a = 3 @120..130",
-        "delta counter a = 7 @130..140",
-    ];
-    check_waiting(("cumulative_to_delta", ""), cumulative, &deltas).await;
+    let deltas =
+        ["delta counter a = 5 @110..120", "delta counter a = 3 @120..130", "delta counter a = 7 @130..140"];
+    check_waiting(("cumulative_to_delta", KEEP), cumulative, &deltas).await;
     check_waiting(("delta_to_cumulative", ""), deltas, &cumulative).await;
-    check_waiting(("metric_start_time", ""), ["counter a = 5 @120", "counter a = 8 @130", "counter a = 15 @140"], &[
-        "counter a = 5 @120..120",
-        "counter a = 8 @120..130",
-        "counter a = 15 @120..140",
-    ])
+    check_waiting(
+        ("metric_start_time", ""),
+        ["counter a = 5 @120", "counter a = 8 @130", "counter a = 15 @140"],
+        &["counter a = 5 @120..120", "counter a = 8 @120..130", "counter a = 15 @120..140"],
+    )
     .await;
     let seconds = [
         "delta counter a = 5 @1000000000..2000000000",
         "delta counter a = 3 @2000000000..3000000000",
         "delta counter a = 7 @3000000000..4000000000",
     ];
-    check_waiting(("delta_to_rate", "metrics: [a]"), seconds, &[
-        "gauge a = 5.0 @2000000000",
-        "gauge a = 3.0 @3000000000",
-        "gauge a = 7.0 @4000000000",
-    ])
+    check_waiting(
+        ("delta_to_rate", "metrics: [a]"),
+        seconds,
+        &["gauge a = 5.0 @2000000000", "gauge a = 3.0 @3000000000", "gauge a = 7.0 @4000000000"],
+    )
     .await;
     let folder = tempfile::tempdir().unwrap();
     let schema = schema_file(folder.path());
@@ -230,13 +230,13 @@ async fn check_coming_again(processor: (&str, &str), points: [&str; 2], expected
 async fn what_is_sent_again_after_a_write_failed_is_on_disk_when_it_is_acknowledged() {
     let cumulative = ["counter a = 5 @110..120", "counter a = 8 @110..130"];
     let deltas = ["delta counter a = 5 @110..120", "delta counter a = 3 @120..130"];
-    check_coming_again(("cumulative_to_delta", ""), cumulative, &deltas).await;
+    check_coming_again(("cumulative_to_delta", KEEP), cumulative, &deltas).await;
     check_coming_again(("delta_to_cumulative", ""), deltas, &cumulative).await;
 }
 
 #[tokio::test]
 async fn what_is_sent_again_is_not_acknowledged_before_what_was_made_of_it_the_first_time_is_on_disk() {
-    let scene = Scene::new(SimDisk::default(), ("cumulative_to_delta", "")).await;
+    let scene = Scene::new(SimDisk::default(), ("cumulative_to_delta", KEEP)).await;
     scene.send("counter a = 5 @110..120").await.unwrap().unwrap();
     scene.rig.disk.hold_syncs();
     let first = scene.send("counter a = 8 @110..130");
@@ -253,7 +253,7 @@ async fn what_is_sent_again_is_not_acknowledged_before_what_was_made_of_it_the_f
 
 #[tokio::test]
 async fn a_scrape_does_not_wait_for_a_disk_that_takes_nothing_and_is_written_later() {
-    let deltas = ("cumulative_to_delta", "");
+    let deltas = ("cumulative_to_delta", KEEP);
     let scene = Scene::new(SimDisk::default(), deltas).await;
     scene.exporter.is_away.send_replace(true);
     scene.rig.disk.fail(Some(INPUT_OUTPUT));

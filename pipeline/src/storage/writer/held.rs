@@ -16,6 +16,8 @@ pub(super) struct Held {
     pub(super) commands: VecDeque<Command>,
     /// Why.
     pub(super) reason: String,
+    /// How large a file the first of it needs at least, where that is known.
+    needed: u64,
 }
 
 impl Held {
@@ -23,14 +25,21 @@ impl Held {
         self.commands.is_empty()
     }
 
-    /// Behind all others.
-    pub(super) fn push(&mut self, pending: Pending, reason: String) {
+    /// Behind all others; it needs a file of this size.
+    pub(super) fn push(&mut self, pending: Pending, needed: u64, reason: String) {
+        self.needed = if self.is_empty() { needed } else { 0 };
         self.commands.push_back(Command::Append(pending));
         self.reason = reason;
     }
 
+    /// How large the next file has to be for it, as far as is known.
+    pub(super) fn needed(&self) -> u64 {
+        if self.is_empty() { 0 } else { self.needed }
+    }
+
     /// Before all others.
     pub(super) fn push_first(&mut self, group: impl DoubleEndedIterator<Item = Pending>, reason: String) {
+        self.needed = 0;
         group.rev().for_each(|pending| self.commands.push_front(Command::Append(pending)));
         self.reason = reason;
     }
