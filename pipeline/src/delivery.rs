@@ -44,7 +44,7 @@ pub(crate) use self::dispatch::message_of;
 pub use self::ending::Drained;
 pub(crate) use self::load::Load;
 pub(crate) use self::permit::Permit;
-pub(crate) use self::spool::{Write, Writes, commit};
+pub(crate) use self::spool::{Write, Writes, commit, wait_for_others};
 
 use self::bisect::Suspicion;
 use self::circuit::Circuit;
@@ -224,7 +224,7 @@ async fn open(
 /// Takes what is left on disk into the accounts, or waits for another outbox to end first.
 fn begin(dispatch: &Dispatch, spool: &Spool, left: Option<Left>) -> Option<String> {
     let Some(left) = left else {
-        dispatch.queue.hold_back(spool.log().caught_up().0);
+        dispatch.queue.hold_back(spool.log().last());
         return None;
     };
     dispatch.queue.inherit(left, Size::default(), |_| false);

@@ -338,6 +338,7 @@ impl Queue {
         let waiting = state.only_in_memory().points + state.rest.points();
         let lost = (waiting + under_way).min(state.counts.held.points);
         state.has_ended = true;
+        state.write_off();
         state.waiting.clear();
         state.under_way.clear();
         state.on_disk = OnDisk::default();

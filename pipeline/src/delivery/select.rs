@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::bound::Bound;
+use super::claim::Tie;
 use super::config::{BatchConfig, BatchSizer, QueueConfig, Sizer};
 use super::parcel::{Parcel, Piece};
 use super::resources::Resources;
@@ -118,6 +119,10 @@ impl Waiting {
             size += piece.size;
         }
         size
+    }
+
+    pub(super) fn ties(&self) -> impl Iterator<Item = &Tie> {
+        self.pieces.iter().filter_map(Piece::tie)
     }
 
     /// Takes out what `is_so`.

@@ -32,6 +32,11 @@ impl UnderWay {
         self.open_points = self.open_points.saturating_sub(points);
     }
 
+    /// The records of it that are not on disk, with how many of the points are of each.
+    pub(super) fn lost(&self) -> impl Iterator<Item = &(Arc<Recorded>, u64)> {
+        self.records.iter().filter(|(record, _)| record.is_lost())
+    }
+
     /// How many of its points are not decided and in memory alone, at most.
     pub(super) fn only_in_memory(&self) -> u64 {
         let on_disk = self.records.iter().filter(|(record, _)| !record.is_lost()).map(|(_, points)| points);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use tokio::sync::{oneshot, watch};
 
+use super::answer::Answer;
 use super::config::Config;
 use super::format::key;
 use super::index::{Segment, Slot};
@@ -48,8 +49,22 @@ pub(super) enum Command {
     Append(Pending),
     /// Of a record that is not written yet.
     Settle(Slot, Sequence),
-    /// To answer when all before it is done.
+    /// To answer when all before it is written.
+    Barrier(Answer),
+    /// To answer when the fate of all before it is known: what cannot be written now is given up for it.
     Tell(oneshot::Sender<()>),
+}
+
+impl Command {
+    /// Tells whoever waits for it.
+    pub(super) fn done(self) {
+        match self {
+            Self::Append(Pending { answer, .. }) | Self::Barrier(answer) => answer.written(),
+            // Whoever asked may have gone away.
+            Self::Tell(answer) => drop(answer.send(())),
+            Self::Settle(..) => {}
+        }
+    }
 }
 
 /// A record that is to be written.
@@ -57,7 +72,7 @@ pub(super) struct Pending {
     pub(super) sequence: Sequence,
     pub(super) batch: Arc<Batch>,
     pub(super) group: u16,
-    pub(super) answer: oneshot::Sender<Result<(), Unwritable>>,
+    pub(super) answer: Answer,
 }
 
 /// What one exporter has here, whether it is configured or not.

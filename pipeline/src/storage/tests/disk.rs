@@ -14,7 +14,7 @@ use super::super::disk::{Data, Disk};
 const SECTOR: usize = 512;
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct SimDisk(Arc<(Mutex<Sim>, Condvar)>);
+pub(crate) struct SimDisk(Arc<(Mutex<Sim>, Condvar)>);
 
 #[derive(Debug, Default)]
 struct Sim {
@@ -73,11 +73,11 @@ impl SimDisk {
         self.sim().syncs
     }
 
-    pub(super) fn hold_syncs(&self) {
+    pub(crate) fn hold_syncs(&self) {
         self.sim().holds_syncs = true;
     }
 
-    pub(super) fn release_syncs(&self) {
+    pub(crate) fn release_syncs(&self) {
         self.sim().holds_syncs = false;
         self.0.1.notify_all();
     }
@@ -92,7 +92,7 @@ impl SimDisk {
     }
 
     /// Every change fails with this error.
-    pub(super) fn fail(&self, error: Option<i32>) {
+    pub(crate) fn fail(&self, error: Option<i32>) {
         self.sim().fails = error;
     }
 
@@ -150,7 +150,7 @@ impl SimDisk {
     }
 
     /// What is there after the process was killed: the system has all that was written.
-    pub(super) fn killed(&self) -> Self {
+    pub(crate) fn killed(&self) -> Self {
         let copy = Self::default();
         let sim = self.sim();
         for (name, id) in &sim.names {
