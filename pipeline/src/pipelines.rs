@@ -121,9 +121,7 @@ impl Pipeline {
                 self.hand_over(batch, &mut Permits::new(), &mut rest);
             }
         }
-        // Nobody waits for the disk, which may hang: what cannot be written yet is sent all the same.
-        rest.writes.clear();
-        rest.attempt().await;
+        rest.let_go().await;
     }
 
     fn hand_over(&self, batch: Batch, permits: &mut Permits, rest: &mut Rest) {
@@ -242,8 +240,7 @@ impl Intake for FanOut {
             };
             let rest = open.carry(batch, &mut permits);
             drop(permits);
-            // What cannot be written yet is sent all the same.
-            rest.attempt().await;
+            rest.let_go().await;
         })
     }
 
@@ -268,11 +265,11 @@ impl Rest {
         written.await.into_iter().collect()
     }
 
-    /// Returns when direct exporters have had the batch, and writing it was tried.
-    async fn attempt(self) {
-        let written = join_all(self.writes.into_iter().map(Write::attempt));
+    /// Returns when direct exporters have had the batch, which nobody would send again. The disk may hang, and other exporters
+    /// must not go without for that: what waits for it is bounded by what there is room for, and is sent meanwhile.
+    async fn let_go(self) {
+        drop(self.writes);
         export(self.direct).await;
-        written.await;
     }
 }
 

@@ -175,11 +175,6 @@ impl Write {
         })
     }
 
-    /// Waits for the first attempt alone: for what nobody would send again.
-    pub(crate) async fn attempt(mut self) {
-        self.first().await;
-    }
-
     async fn first(&mut self) {
         let Progress::First(written) = &mut self.progress else { return };
         self.progress = match written.await {

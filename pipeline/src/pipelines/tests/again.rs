@@ -258,7 +258,7 @@ async fn a_scrape_does_not_wait_for_a_disk_that_takes_nothing_and_is_written_lat
     scene.exporter.is_away.send_replace(true);
     scene.rig.disk.fail(Some(INPUT_OUTPUT));
     scene.output.offer(parse("counter a = 5 @110..120", &scene.registry).unwrap()).await;
-    assert_eq!(scene.ledger.sum("inferometer_exporter_unwritten_metric_points{x}"), 1);
+    until(|| scene.ledger.sum("inferometer_exporter_unwritten_metric_points{x}") == 1).await;
     scene.mend();
     while scene.send("counter b = 1 @110..120").await.unwrap().is_err() {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -268,4 +268,18 @@ async fn a_scrape_does_not_wait_for_a_disk_that_takes_nothing_and_is_written_lat
     let scene = Scene::new(disk, deltas).await;
     until(|| scene.lines().len() == 2).await;
     assert_eq!(scene.lines(), ["delta counter a = 5 @110..120", "delta counter b = 1 @110..120"]);
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_holds_up_no_scrape() {
+    let scene = Scene::new(SimDisk::default(), ("running", "")).await;
+    scene.rig.disk.hold_syncs();
+    for _ in 0..3 {
+        let offered = scene.output.offer(parse("gauge g = 1", &scene.registry).unwrap());
+        tokio::time::timeout(Duration::from_mins(1), offered).await.expect("it waits for the disk");
+    }
+    // What is on its way to the disk is sent all the same.
+    until(|| scene.lines().len() == 3).await;
+    scene.rig.disk.release_syncs();
+    assert_eq!(scene.lines(), ["gauge g = 1", "gauge g = 2", "gauge g = 3"]);
 }
