@@ -2,8 +2,8 @@
 //!
 //! A receiver whose section is the same keeps its sockets, its timers and its memory of series, and is
 //! led to the new pipelines; an exporter whose section is the same keeps its queue, and a processor of streams what
-//! it has counted. Only what changed is
-//! started anew, the new before the old is stopped wherever both can be.
+//! it has counted. Only what changed is started anew, the new before the old is stopped wherever both can be; an
+//! exporter then goes on with the queue of the old one.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -109,7 +109,7 @@ impl Collector {
         self.outboxes.get(id).or(retired.map(|retired| &retired.outbox)).cloned()
     }
 
-    /// Lets exporters that are named again go on with what those before them leave on disk.
+    /// Lets exporters that are named again go on with the queues of those before them.
     fn hand_on_retired(&mut self, replaced: &HashMap<String, Arc<Outbox>>) {
         let returned = self.retired.iter().rev().filter(|retired| !replaced.contains_key(&retired.id));
         let (mut handed_on, mut seen) = (Vec::new(), HashSet::new());
@@ -171,7 +171,7 @@ impl Plan {
     }
 }
 
-/// Ends an outbox; `heir` goes on with what it leaves on disk, if it has the same place there.
+/// Ends an outbox; `heir` goes on with its queue, if it can.
 async fn retire(id: String, outbox: Arc<Outbox>, heir: Option<Arc<Outbox>>) {
     let deadline = Instant::now() + OLD_EXPORTER_TIMEOUT;
     let drained = match heir {
