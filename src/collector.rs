@@ -2,11 +2,16 @@
 //!
 //! Exporters start first and stop last, so that whatever a receiver takes has somewhere to go.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Problems, Section};
+use futures_util::FutureExt;
 use pipeline::component::{BoxError, Context, Gate, Processor, Receiver};
 use pipeline::delivery::{Drained, Outbox};
 use pipeline::errors::chain;
@@ -146,8 +151,10 @@ impl Collector {
         self.storages = storages.open_left(&self.context.meter, &self.context.clock).await;
     }
 
-    /// Lets processors send what no batch has brought.
-    pub(crate) async fn tick(&self) {
+    /// Lets processors send what no batch has brought, and lets go of exporters that have ended, with the storages that were
+    /// open for them.
+    pub(crate) async fn tick(&mut self) {
+        self.retired.retain(|retired| !retired.work.is_finished());
         futures_util::future::join_all(self.pipelines.values().map(|pipeline| pipeline.tick())).await;
     }
 
@@ -283,14 +290,16 @@ pub(crate) async fn start_receiver(
     let running = receiver.start(output.clone(), stop.clone()).await;
     let running = running.map_err(|error| at("receivers", &part.id, error))?;
     tell(&running.notes, |note| info!(receiver = part.id, "{note}"));
-    let (id, stopping) = (part.id.clone(), stop.clone());
-    let work = tokio::spawn(async move {
-        let ended = tokio::spawn(running.work).await;
-        if ended.is_err() || !stopping.is_cancelled() {
-            error!(receiver = id, "receiver ended by itself; what it would have received is lost");
-        }
-    });
+    let work = tokio::spawn(watch(part.id.clone(), running.work, stop.clone()));
     Ok(RunningReceiver { section: part.section.clone(), output, term, stop, work })
+}
+
+/// Runs a receiver, and says when it ends untold. In the caller's task, so that the receiver ends with that.
+async fn watch(id: String, work: impl Future<Output = ()>, stop: CancellationToken) {
+    let ended = AssertUnwindSafe(work).catch_unwind().await;
+    if ended.is_err() || !stop.is_cancelled() {
+        error!(receiver = id, "receiver ended by itself; what it would have received is lost");
+    }
 }
 
 /// An error with the component it is of, where it does not say so itself.

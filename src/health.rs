@@ -26,7 +26,7 @@ pub(crate) struct Health {
 }
 
 /// By the extension's id, with what it was made from.
-type Serving = HashMap<String, (Section, Served)>;
+pub(crate) type Serving = HashMap<String, (Section, Served)>;
 
 /// Since when the collector is at work; `None` while it starts and stops.
 type State = Mutex<Option<Since>>;

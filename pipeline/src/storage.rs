@@ -3,6 +3,7 @@
 //! An exporter is a [`Reader`] of the log. A record names the readers it is for; each settles it when its
 //! fate is decided (delivered, or dropped and counted), and what all have settled is deleted.
 
+mod answer;
 mod config;
 mod disk;
 mod folder;
@@ -23,7 +24,7 @@ mod scan;
 mod segments;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod upkeep;
 mod writer;
 
@@ -44,6 +45,7 @@ use crate::clock::Clock;
 use crate::component::BoxError;
 use crate::errors::chain;
 
+pub use answer::Late;
 pub use config::{Config, Fsync, Mode, Unclaimed, WhenFull, WhenUnwritable};
 pub use log::Log;
 pub use reader::Reader;
@@ -102,8 +104,8 @@ pub struct Unwritable {
 /// A record on its way to the disk.
 pub struct Append {
     pub sequence: Sequence,
-    /// Ends when the record is as safe as `fsync` asks for. Where it failed, the record is not in the log.
-    pub written: BoxFuture<'static, Result<(), Unwritable>>,
+    /// Ends when the record is as safe as `fsync` asks for, or the first attempt at that has failed.
+    pub written: BoxFuture<'static, Result<(), Late>>,
 }
 
 impl fmt::Debug for Append {

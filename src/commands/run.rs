@@ -126,7 +126,9 @@ async fn collect(run: &Run, plan: Plan) -> Result<ExitCode, BoxError> {
         match signals.next(&mut timers).await {
             Event::Stop(signal) => break signal,
             Event::Reload => {
-                reload(&mut collector, run, &reload_state).await;
+                if let Some(signal) = reload(&mut collector, run, &mut signals, &reload_state).await {
+                    break signal;
+                }
                 // New processors have not said anything yet.
                 collector.tick().await;
             }
@@ -198,22 +200,42 @@ impl Signals {
     }
 }
 
-/// Validates the new configuration first; a bad one changes nothing.
-async fn reload(collector: &mut Collector, run: &Run, state: &ReloadState) {
+/// Validates the new configuration first; a bad one changes nothing. Returns what it was told to stop by meanwhile.
+async fn reload(
+    collector: &mut Collector,
+    run: &Run,
+    signals: &mut Signals,
+    state: &ReloadState,
+) -> Option<SignalKind> {
     info!("reloading");
     let plan = match load(&run.source) {
         Ok(plan) => plan,
         Err(refused) => {
             error!("configuration is not valid, the one before stays in force:\n{refused}");
             state.successful.store(0, Ordering::Relaxed);
-            return;
+            return None;
         }
     };
     for warning in &plan.warnings {
         warn!("{warning}");
     }
     let root = plan.root.clone();
-    match collector.reload(plan).await {
+    let prepared = tokio::select! {
+        prepared = collector.prepare(plan) => prepared,
+        signal = signals.stop() => return Some(signal),
+    };
+    let (changed, stopped) = match prepared {
+        Ok(prepared) => {
+            let changed = collector.change_over(prepared).await;
+            let stopped = tokio::select! {
+                () = collector.open_storages() => None,
+                signal = signals.stop() => Some(signal),
+            };
+            (changed, stopped)
+        }
+        Err(failure) => (Err(failure), None),
+    };
+    match changed {
         Ok(()) => {
             state.succeeded(&collector.context.clock);
             info!("reloaded");
@@ -223,6 +245,7 @@ async fn reload(collector: &mut Collector, run: &Run, state: &ReloadState) {
             error!("reload failed: {}", located(&root, &*failure));
         }
     }
+    stopped
 }
 
 impl ReloadState {

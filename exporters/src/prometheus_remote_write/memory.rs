@@ -363,11 +363,8 @@ mod tests {
     #[test]
     fn a_burst_leaves_no_room_behind() {
         let mut identities = Identities::default();
-        let burst: Vec<_> = (0..10_000).map(|index| rendered(&index.to_string())).collect();
-        for series in &burst {
-            identities.claim(series, &[Part::Whole]).unwrap();
-        }
-        drop(burst);
+        let claim = |index: i32| identities.claim(rendered(&index.to_string()), &[Part::Whole]).unwrap();
+        drop((0..10_000).map(claim).collect::<Vec<_>>());
         identities.sweep();
         assert!(identities.by_hash.capacity() <= ROOM_MIN, "{}", identities.by_hash.capacity());
     }

@@ -1,6 +1,7 @@
 mod bad;
 mod circuit;
 mod disk;
+mod handover;
 mod order;
 mod parts;
 

@@ -9,6 +9,7 @@ use opentelemetry::metrics::Meter;
 use tokio::sync::oneshot;
 use tracing::warn;
 
+use super::answer::Answer;
 use super::config::{Config, WhenUnwritable};
 use super::disk::Disk;
 use super::format::head_len;
@@ -162,17 +163,34 @@ impl Log {
         self.shared.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The last record that was added.
+    pub fn last(&self) -> Sequence {
+        self.shared.state().last
+    }
+
     /// The last record that was added, and what ends when the fate of all up to it is known: they are written or have
-    /// failed, and what readers have settled before the call is settled.
+    /// failed, for which what cannot be written now is given up, and what readers have settled before the call is settled.
     pub fn caught_up(&self) -> (Sequence, impl Future<Output = ()> + Send + use<>) {
         let (answer, answered) = oneshot::channel();
-        let mut state = self.shared.state();
-        let last = state.last;
-        state.ask(Command::Tell(answer));
-        drop(state);
-        self.shared.wake();
+        let last = self.ask(Command::Tell(answer));
         // A writer that has stopped knows of all that it will ever do.
         (last, async move { drop(answered.await) })
+    }
+
+    /// As if a record were added that nobody reads: it is written when all before it is.
+    pub fn barrier(&self) -> Append {
+        let (answer, written) = Answer::new();
+        Append { sequence: self.ask(Command::Barrier(answer)), written }
+    }
+
+    /// Returns the last record that was added before.
+    fn ask(&self, command: Command) -> Sequence {
+        let mut state = self.shared.state();
+        let last = state.last;
+        state.ask(command);
+        drop(state);
+        self.shared.wake();
+        last
     }
 
     /// Adds a record for these readers, behind all that were added before, in the room that was kept for it.
@@ -180,7 +198,7 @@ impl Log {
     /// Returns at once. It is written even if nobody waits for that.
     pub fn append(&self, batch: &Arc<Batch>, readers: &[&Reader], kept: Option<&Kept>) -> Append {
         debug_assert!(readers.iter().all(|reader| reader.is_of(self)), "a reader is of another log");
-        let (answer, answered) = oneshot::channel();
+        let (answer, written) = Answer::new();
         let bytes = Self::record_len(batch, readers.len());
         let mut state = self.shared.state();
         state.last += 1;
@@ -189,16 +207,11 @@ impl Log {
             state.room.taken += kept.map_or(bytes, |kept| kept.use_up(bytes));
             state.ask(Command::Append(Pending { sequence, batch: batch.clone(), group, bytes, answer }));
         } else {
-            let reason = String::from("too many exporters share a storage");
-            let _ = answer.send(Err(Unwritable { reason }));
+            answer.failed("too many exporters share a storage");
         }
         drop(state);
         self.shared.wake();
-        let stopped = || Unwritable { reason: String::from("the storage's writer has stopped") };
-        Append {
-            sequence,
-            written: Box::pin(async move { answered.await.unwrap_or_else(|_| Err(stopped())) }),
-        }
+        Append { sequence, written }
     }
 }
 

@@ -62,7 +62,11 @@ impl Segments {
         }
         let mut state = shared.state();
         state.spare = 0;
-        state.segments.push_back(Segment::new(first, active.capacity, true));
+        let segment = Segment::new(first, active.capacity, true);
+        // One that could not be written had the name, and was nothing but that.
+        state.segments.pop_back_if(|last| last.name == segment.name);
+        self.uncut.retain(|(name, _)| *name != segment.name);
+        state.segments.push_back(segment);
         self.active = Some(active);
         Ok(())
     }

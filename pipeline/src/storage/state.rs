@@ -7,6 +7,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use tokio::sync::{oneshot, watch};
 
+use super::answer::Answer;
 use super::config::Config;
 use super::format::key;
 use super::index::{Segment, Slot};
@@ -49,8 +50,22 @@ pub(super) enum Command {
     Append(Pending),
     /// Of a record that is not written yet.
     Settle(Slot, Sequence),
-    /// To answer when all before it is done.
+    /// To answer when all before it is written.
+    Barrier(Answer),
+    /// To answer when the fate of all before it is known: what cannot be written now is given up for it.
     Tell(oneshot::Sender<()>),
+}
+
+impl Command {
+    /// Tells whoever waits for it.
+    pub(super) fn done(self) {
+        match self {
+            Self::Append(Pending { answer, .. }) | Self::Barrier(answer) => answer.written(),
+            // Whoever asked may have gone away.
+            Self::Tell(answer) => drop(answer.send(())),
+            Self::Settle(..) => {}
+        }
+    }
 }
 
 /// A record that is to be written.
@@ -60,7 +75,7 @@ pub(super) struct Pending {
     pub(super) group: u16,
     /// What it takes of the room until its fate is known.
     pub(super) bytes: u64,
-    pub(super) answer: oneshot::Sender<Result<(), Unwritable>>,
+    pub(super) answer: Answer,
 }
 
 /// What one exporter has here, whether it is configured or not.
@@ -191,15 +206,13 @@ impl State {
         }
     }
 
-    /// These could not be written, but may be found at the next start, if what is behind the end could not be cut off:
-    /// nobody was answered for them, and they count as settled.
-    pub(super) fn disown(&mut self, entries: impl Iterator<Item = Entry>) {
-        for entry in entries {
-            for slot in &self.groups[usize::from(entry.group)] {
-                push(&mut self.places[*slot].dirty, entry.sequence);
-            }
-            self.is_dirty = true;
+    /// A record that will not be written, but may be found at the next start, if what is behind the end of a file could
+    /// not be cut off: nobody was answered for it, and it counts as settled.
+    pub(super) fn disown(&mut self, sequence: Sequence, group: u16) {
+        for slot in &self.groups[usize::from(group)] {
+            push(&mut self.places[*slot].dirty, sequence);
         }
+        self.is_dirty = true;
     }
 
     /// Whether somebody holds something of a segment who is not here, and may yet come.

@@ -4,7 +4,7 @@
 
 mod crash;
 mod damage;
-mod disk;
+pub(crate) mod disk;
 mod faults;
 mod files;
 mod leftovers;
@@ -13,6 +13,7 @@ mod model;
 mod put_back;
 mod stopped;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -32,9 +33,9 @@ const NONE: [Sequence; 0] = [];
 const START: u64 = 1_767_225_600;
 
 /// A log on a simulated disk, with a clock that stands still.
-struct Rig {
+pub(crate) struct Rig {
     log: Arc<Log>,
-    disk: SimDisk,
+    pub(crate) disk: SimDisk,
     /// In seconds since the start.
     steady: Arc<AtomicU64>,
     /// In seconds since 1970.
@@ -42,7 +43,7 @@ struct Rig {
 }
 
 /// Small segments, so that there are many.
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config { max_size: ByteSize::mib(1), segment_size: ByteSize(128 << 10), ..Config::default() }
 }
 
@@ -51,7 +52,7 @@ impl Rig {
         Self::on(SimDisk::default(), config)
     }
 
-    fn on(disk: SimDisk, config: Config) -> Self {
+    pub(crate) fn on(disk: SimDisk, config: Config) -> Self {
         Self::at(disk, config, START)
     }
 
@@ -81,8 +82,18 @@ impl Rig {
         self.log.reader(exporter).unwrap().0
     }
 
+    /// A storage with this id, whose folder this disk has taken the place of.
+    pub(crate) fn storages(&self, id: &str, folder: &Path) -> Arc<Storages> {
+        let directory = folder.to_str().unwrap().to_owned();
+        let configs = HashMap::from([(id.to_owned(), Config { directory, ..config() })]);
+        let storages = Storages { configs, ..Storages::default() };
+        let path = folder.canonicalize().unwrap();
+        storages.open.try_lock().unwrap().insert(path, Arc::downgrade(&self.log));
+        Arc::new(storages)
+    }
+
     /// Time passes, by both clocks.
-    fn pass(&self, seconds: u64) {
+    pub(crate) fn pass(&self, seconds: u64) {
         self.steady.fetch_add(seconds, Ordering::SeqCst);
         self.wall.fetch_add(seconds, Ordering::SeqCst);
         self.log.shared.wake();
@@ -90,13 +101,13 @@ impl Rig {
 
     fn add(&self, number: u64, readers: &[&Reader]) -> Result<Sequence, Unwritable> {
         let append = self.log.append(&batch(number, 0), readers, None);
-        wait(append.written).map(|()| append.sequence)
+        wait(append.written).map(|()| append.sequence).map_err(|late| late.unwritable)
     }
 
     /// Adds a record of about so many bytes.
     fn add_large(&self, number: u64, bytes: usize, readers: &[&Reader]) -> Result<Sequence, Unwritable> {
         let append = self.log.append(&batch(number, bytes), readers, None);
-        wait(append.written).map(|()| append.sequence)
+        wait(append.written).map(|()| append.sequence).map_err(|late| late.unwritable)
     }
 }
 
@@ -209,7 +220,7 @@ fn a_record_can_be_settled_before_it_is_written() {
     let ana = rig.reader("ana");
     let append = rig.log.append(&batch(1, 0), &[&ana], None);
     ana.settle(append.sequence);
-    assert_eq!(wait(append.written), Ok(()));
+    wait(append.written).unwrap();
     eventually(|| ana.backlog() == Backlog::default());
     drop(ana);
     let rig = rig.reopened(config());

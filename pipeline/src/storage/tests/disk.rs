@@ -16,7 +16,7 @@ use super::super::disk::{Data, Disk};
 const SECTOR: usize = 512;
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct SimDisk(Arc<(Mutex<Sim>, Condvar)>);
+pub(crate) struct SimDisk(Arc<(Mutex<Sim>, Condvar)>);
 
 #[derive(Debug, Default)]
 struct Sim {
@@ -103,7 +103,7 @@ impl SimDisk {
     }
 
     /// What is there after the process was killed: the system has all that was written.
-    pub(super) fn killed(&self) -> Self {
+    pub(crate) fn killed(&self) -> Self {
         let copy = Self::default();
         let sim = self.sim();
         for (name, id) in &sim.names {

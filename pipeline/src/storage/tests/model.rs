@@ -24,7 +24,7 @@ enum Step {
     Reopen,
     Kill,
     LosePower(u64),
-    /// The disk fails for one record.
+    /// The disk fails, and is well again when a record has met that.
     Fail,
     Read {
         reader: usize,
@@ -95,9 +95,14 @@ impl Run {
                 self.rig.disk.fail(Some(5));
                 self.model.number += 1;
                 let chosen: Vec<&Reader> = self.readers.iter().collect();
-                assert!(self.rig.add(self.model.number, &chosen).is_err());
+                let append = self.rig.log.append(&batch(self.model.number, 0), &chosen, None);
+                let late = wait(append.written).unwrap_err();
                 self.rig.disk.fail(None);
                 self.rig.pass(2);
+                assert_eq!(wait(late.written), Ok(()));
+                for held in &mut self.model.held {
+                    held.insert(append.sequence, request(self.model.number, 0));
+                }
                 eventually(|| self.rig.log.room(100).is_ok());
             }
             Step::Read { reader, from, bytes_max } => self.read(reader, from, bytes_max),

@@ -12,7 +12,7 @@ async fn nobody_waits_for_a_writer_that_has_died() {
     for number in 2..=4 {
         let append = rig.log.append(&batch(number, 0), &[&ana], None);
         let written = tokio::time::timeout(patience, append.written).await.expect("an answer");
-        assert_eq!(written.unwrap_err().reason, "the storage's writer has stopped");
+        assert_eq!(written.unwrap_err().unwritable.reason, "the storage's writer has stopped");
         eventually(|| rig.log.room(1).is_err_and(|lack| lack.reason.contains("its writer has stopped")));
         let (_, caught_up) = rig.log.caught_up();
         tokio::time::timeout(patience, caught_up).await.expect("an answer");

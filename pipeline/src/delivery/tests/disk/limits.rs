@@ -98,6 +98,37 @@ async fn what_the_storage_wants_given_up_is_counted_and_what_is_under_way_is_not
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_heir_does_not_give_up_what_the_one_before_was_asked_for_and_kept() {
+    let mut disk = Disk::new();
+    disk.config.max_size = ::config::ByteSize::mib(1);
+    disk.config.segment_size = ::config::ByteSize(128 << 10);
+    disk.config.when_full = storage::WhenFull::DropOldest;
+    disk.restart().await;
+    let ledger = Ledger::default();
+    let (dead, exporter) = (Scripted::new([], Act::Retry), Scripted::new([], Act::Take));
+    let mut config = persistent();
+    config.timeout = ::config::Duration::default();
+    let context = disk.context("x", &ledger);
+    dead.hold(true);
+    let old = start_in(&context, &dead, config, None).await;
+    let (mut accepted, mut next) = (0, 0);
+    while failed(&ledger, "storage_full") == 0 {
+        if record(&[&old], one(next..next + 500)).await.is_ok() {
+            accepted += 500;
+        }
+        next += 500;
+        until(|| true).await;
+        assert!(next < 2_000_000, "a MiB was never full");
+    }
+    let new = start_in(&context, &exporter, persistent(), Some(&old)).await;
+    dead.hold(false);
+    new.take_over(&old, after(60)).await;
+    until(|| held(&new) == 0).await;
+    assert_eq!(exporter.taken()[0], 0, "it was under way");
+    assert_eq!(exporter.taken().len() as u64, accepted - failed(&ledger, "storage_full"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_disk_that_takes_nothing_refuses_or_leaves_it_in_memory() {
     let mut disk = Disk::new();
     disk.config.max_size = ::config::ByteSize::mib(1);

@@ -18,11 +18,11 @@ impl SimDisk {
         self.sim().syncs
     }
 
-    pub(in super::super) fn hold_syncs(&self) {
+    pub(crate) fn hold_syncs(&self) {
         self.sim().holds_syncs = true;
     }
 
-    pub(in super::super) fn release_syncs(&self) {
+    pub(crate) fn release_syncs(&self) {
         self.sim().holds_syncs = false;
         self.0.1.notify_all();
     }
@@ -37,7 +37,7 @@ impl SimDisk {
     }
 
     /// Every change fails with this error.
-    pub(in super::super) fn fail(&self, error: Option<i32>) {
+    pub(crate) fn fail(&self, error: Option<i32>) {
         self.sim().fails = error;
     }
 
