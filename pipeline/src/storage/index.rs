@@ -72,7 +72,8 @@ impl Segment {
 
     /// Lets go of a record for a reader; what it let go of, if it held it.
     pub(super) fn settle(&mut self, slot: Slot, sequence: Sequence) -> Option<Backlog> {
-        let (at, entry) = self.find(sequence)?;
+        let (at, entry) = self.records.find(sequence);
+        let entry = entry?;
         let hold = self.holds.iter_mut().find(|hold| hold.slot == slot)?;
         if !hold.has(at) {
             return None;
@@ -101,20 +102,15 @@ impl Segment {
 
     /// The record cannot be read any more.
     pub(super) fn damage(&mut self, sequence: Sequence) {
-        if let Some((at, _)) = self.find(sequence) {
+        if let (at, Some(_)) = self.records.find(sequence) {
             self.records.damage(at);
         }
-    }
-
-    fn find(&self, sequence: Sequence) -> Option<(usize, Entry)> {
-        let at = self.records.find(sequence);
-        self.records.get(at).filter(|entry| entry.sequence == sequence).map(|entry| (at, entry))
     }
 
     /// The records that a reader holds, from this one on.
     pub(super) fn held_by(&self, slot: Slot, from: Sequence) -> impl Iterator<Item = Entry> {
         let hold = self.holds.iter().find(|hold| hold.slot == slot && hold.backlog.records > 0);
-        let start = hold.and_then(|hold| hold.first(self.records.find(from)));
+        let start = hold.and_then(|hold| hold.first(self.records.find(from).0));
         let all = start.map(|start| (start..).zip(self.records.from(start)));
         let held = all.into_iter().flatten().filter(move |(at, _)| hold.is_some_and(|hold| hold.has(*at)));
         held.map(|(_, entry)| entry)

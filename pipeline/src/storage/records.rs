@@ -144,9 +144,18 @@ impl Records {
         }
     }
 
-    /// Where the first record is that is not before this one, or the end.
-    pub(super) fn find(&self, sequence: Sequence) -> usize {
-        self.partition_point(|entry| entry.sequence < sequence)
+    /// Where the first record is that is not before this one, or the end; and the record with this sequence, if it is one.
+    pub(super) fn find(&self, sequence: Sequence) -> (usize, Option<Entry>) {
+        let blocks = self.blocks.partition_point(|block| block.first.sequence <= sequence);
+        let Some(block) = blocks.checked_sub(1) else { return (0, None) };
+        let mut at = block * BLOCK;
+        for entry in self.block(block) {
+            if entry.sequence >= sequence {
+                return (at, Some(entry).filter(|entry| entry.sequence == sequence));
+            }
+            at += 1;
+        }
+        (at, None)
     }
 
     /// How many of the first records are so; behind one that is not, none is.

@@ -66,8 +66,9 @@ proptest! {
         let entries = entries(&steps);
         let records = records(&entries);
         let sequence = entries.get(at).map_or(Sequence::MAX, |entry| entry.sequence);
-        prop_assert_eq!(records.find(sequence), at.min(entries.len()));
-        prop_assert_eq!(records.find(sequence.saturating_add(1)), (at + 1).min(entries.len()));
+        prop_assert_eq!(records.find(sequence), (at.min(entries.len()), entries.get(at).copied()));
+        let next = entries.get(at + 1).copied().filter(|next| next.sequence == sequence + 1);
+        prop_assert_eq!(records.find(sequence.saturating_add(1)), ((at + 1).min(entries.len()), next));
     }
 
     #[test]
