@@ -278,3 +278,17 @@ async fn a_scrape_does_not_wait_for_a_disk_that_takes_nothing_and_is_written_lat
     until(|| scene.lines().len() == 2).await;
     assert_eq!(scene.lines(), ["delta counter a = 5 @110..120", "delta counter b = 1 @110..120"]);
 }
+
+#[test]
+fn a_runtime_ends_while_a_batch_is_on_its_way_to_the_disk() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let scene = runtime.block_on(async {
+        let scene = Scene::new(SimDisk::default(), ("running", "")).await;
+        scene.rig.disk.hold_syncs();
+        scene.send("gauge g = 1");
+        turns().await;
+        scene
+    });
+    drop(runtime);
+    scene.rig.disk.release_syncs();
+}
