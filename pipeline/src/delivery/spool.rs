@@ -211,13 +211,28 @@ impl Drop for Write {
     fn drop(&mut self) {
         // The sender went away; the queues still have to know.
         let progress = std::mem::replace(&mut self.progress, Progress::Decided(Ok(())));
+        let is_decided = matches!(progress, Progress::Decided(_));
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        if !matches!(progress, Progress::Decided(_)) && !self.queues.is_empty() {
-            let queues = std::mem::take(&mut self.queues);
-            let mut rest = Self { progress, queues, waits: self.waits };
-            runtime.spawn(async move { rest.all().await });
+        if !is_decided && !self.queues.is_empty() {
+            // Not a `Write`: a runtime that is ending drops it at once, and so here again and again.
+            runtime.spawn(follow(progress, std::mem::take(&mut self.queues)));
         }
     }
+}
+
+async fn follow(progress: Progress, queues: Queues) {
+    let written = match progress {
+        Progress::First(written) => match written.await {
+            Ok(()) => return tell(&queues, &Ok(())),
+            Err(late) => {
+                hold(&queues, &late.unwritable);
+                late.written
+            }
+        },
+        Progress::Again(written) => written,
+        Progress::Decided(_) => return,
+    };
+    tell(&queues, &written.await);
 }
 
 /// The batch is not on disk yet, and may be sent before.
