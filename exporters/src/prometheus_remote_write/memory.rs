@@ -28,6 +28,9 @@ const ROUND_PAUSE: Duration = Duration::from_mins(1);
 /// Series looked at while others wait.
 const SWEEP_COUNT: usize = 4096;
 
+/// Room for so many more is not worth giving back.
+const ROOM_MIN: usize = 1024;
+
 /// Everything that requests are made from besides the points.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -205,6 +208,8 @@ impl State {
         if self.sweep_from == 0 {
             self.rested = Instant::now();
             self.targets.sweep();
+            self.families.retain(|_, family| family.strong_count() > 0);
+            shrink(&mut self.families);
             self.identities.iter_mut().for_each(Identities::sweep);
             if std::mem::take(&mut self.has_conflicts) {
                 self.forget_conflicts();
@@ -258,6 +263,7 @@ impl Identities {
             holders.retain(|holder| holder.strong_count() > 0);
             !holders.is_empty()
         });
+        shrink(&mut self.by_hash);
     }
 
     fn hash(&self, rendered: &Rendered, part: Part) -> u64 {
@@ -265,6 +271,13 @@ impl Identities {
         rendered.family.name(part).hash(&mut hasher);
         rendered.labels().hash(&mut hasher);
         hasher.finish()
+    }
+}
+
+/// Gives back what a burst took.
+fn shrink<K: Eq + Hash, V, S: BuildHasher>(map: &mut HashMap<K, V, S>) {
+    if map.capacity() > ROOM_MIN + 4 * map.len() {
+        map.shrink_to_fit();
     }
 }
 
@@ -314,6 +327,18 @@ mod tests {
         assert!(Arc::ptr_eq(&identities.claim(&rendered("kept"), &[Part::Whole]).unwrap(), &kept));
         identities.sweep();
         assert_eq!(held(&identities), 1);
+    }
+
+    #[test]
+    fn a_burst_leaves_no_room_behind() {
+        let mut identities = Identities::default();
+        let burst: Vec<_> = (0..10_000).map(|index| rendered(&index.to_string())).collect();
+        for series in &burst {
+            identities.claim(series, &[Part::Whole]).unwrap();
+        }
+        drop(burst);
+        identities.sweep();
+        assert!(identities.by_hash.capacity() <= ROOM_MIN, "{}", identities.by_hash.capacity());
     }
 
     #[test]
