@@ -60,6 +60,8 @@ impl Segments {
             shared.state().spare = 0;
             return Err(Lack::Disk(error));
         }
+        // Whatever had this name before is gone.
+        self.uncut.retain(|(uncut, _)| *uncut != name);
         let mut state = shared.state();
         state.spare = 0;
         let segment = Segment::new(first, active.capacity, true);

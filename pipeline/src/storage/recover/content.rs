@@ -47,9 +47,9 @@ impl<'a> Files<'a> {
             Ok((len, file)) => (len.min(LEN_MAX), file),
             Err(error) if is_beyond_the_disk(&error) => return Err(error),
             Err(error) => {
-                let (bytes, len) = (Vec::new(), LEN_MAX);
                 // How much that is nobody knows.
-                return Ok(Content { bytes, unreadable: vec![0..0], len, error: Some(error) });
+                let unreadable = std::iter::once(0..0).collect();
+                return Ok(Content { bytes: Vec::new(), unreadable, len: LEN_MAX, error: Some(error) });
             }
         };
         let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];

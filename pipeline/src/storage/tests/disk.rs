@@ -95,7 +95,7 @@ impl SimDisk {
     fn put_file(&self, name: &str, bytes: &[u8], aside: u64) {
         let mut sim = self.sim();
         let (bytes, durable) = (bytes.to_vec(), bytes.to_vec());
-        let file = File { bytes, durable, aside, ..File::default() };
+        let file = File { bytes, aside, durable, ..File::default() };
         sim.files.push(file);
         let id = sim.files.len() - 1;
         sim.names.insert(name.to_owned(), id);

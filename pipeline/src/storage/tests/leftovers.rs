@@ -55,9 +55,11 @@ fn a_file_that_cannot_be_deleted_does_not_keep_the_oldest_from_being_given_up() 
     let ben = rig.reader("ben");
     let pressure = ben.pressure();
     fill(&rig, &ben);
+    let first = sequences(&ben)[0];
     eventually(|| {
         rig.pass(1);
-        pressure.borrow().is_some_and(|asked| asked.up_to >= sequences(&ben)[0])
+        let asked = *pressure.borrow();
+        asked.is_some_and(|asked| asked.up_to >= first)
     });
 }
 
