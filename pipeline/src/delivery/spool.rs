@@ -42,6 +42,8 @@ pub(crate) struct Write {
     queues: Queues,
     /// Whether its sender waits for a disk that takes nothing.
     waits: bool,
+    /// Nobody waits for it any more, but a task of its own.
+    is_left: bool,
 }
 
 enum Progress {
@@ -155,7 +157,7 @@ pub(crate) fn wait_for_others<'a>(permits: impl Iterator<Item = &'a Permit>, wri
 impl Write {
     fn new(log: &Log, append: Append, queues: Queues) -> Self {
         let waits = log.when_unwritable() == WhenUnwritable::Refuse;
-        Self { progress: Progress::First(append.written), queues, waits }
+        Self { progress: Progress::First(append.written), queues, waits, is_left: false }
     }
 
     /// Waits until the batch is as safe as the storage makes it. That may take as long as the disk takes nothing: the
@@ -201,9 +203,10 @@ impl Drop for Write {
         // The sender went away; the queues still have to know.
         let progress = std::mem::replace(&mut self.progress, Progress::Decided(Ok(())));
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        if !matches!(progress, Progress::Decided(_)) && !self.queues.is_empty() {
+        // A runtime that ends drops the task; another one would be dropped at once, and so on.
+        if !self.is_left && !matches!(progress, Progress::Decided(_)) && !self.queues.is_empty() {
             let queues = std::mem::take(&mut self.queues);
-            let mut rest = Self { progress, queues, waits: self.waits };
+            let mut rest = Self { progress, queues, waits: self.waits, is_left: true };
             runtime.spawn(async move { rest.all().await });
         }
     }
