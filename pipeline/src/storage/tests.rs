@@ -120,8 +120,11 @@ fn request(number: u64, padding: usize) -> Vec<u8> {
     bytes
 }
 
+#[track_caller]
 fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let waited = runtime.block_on(async { tokio::time::timeout(Duration::from_mins(1), future).await });
+    waited.expect("it does not come")
 }
 
 /// Everything the reader has not settled.

@@ -92,7 +92,11 @@ impl Writer {
         let _alive = Alive(self.shared.clone());
         let mut tick = self.now() + TICK;
         loop {
-            let until = self.sync_at().map_or(tick, |at| at.min(tick));
+            let until = match self.sync_at() {
+                _ if self.can_go_on() => Duration::ZERO,
+                Some(at) => at.min(tick),
+                None => tick,
+            };
             let (commands, is_closed) = self.wait(until);
             let is_idle = commands.is_empty();
             self.write(commands);

@@ -117,6 +117,11 @@ impl Writer {
         self.failure.as_ref().is_some_and(|failure| self.now() < failure.retry_at)
     }
 
+    /// Whether something waits although there is a file for it.
+    pub(super) fn can_go_on(&self) -> bool {
+        !self.held.is_empty() && self.segments.spare.is_some()
+    }
+
     /// Writes nothing of what waits: for the end, and where a queue is handed on, which has to know what is in the log.
     pub(super) fn give_up_held(&mut self) {
         let commands = std::mem::take(&mut self.held.commands);
