@@ -275,8 +275,8 @@ impl Rest {
         written.await.into_iter().collect()
     }
 
-    /// Returns when direct exporters have had the batch, which nobody would send again. The disk may hang, and other exporters
-    /// must not go without for that: what waits for it is bounded by what there is room for, and is sent meanwhile.
+    /// Returns when direct exporters have had the batch, which nobody would send again. The disk may hang, and other
+    /// exporters must not go without for that: what waits for it is bounded by what there is room for, and is sent meanwhile.
     async fn let_go(self) {
         drop(self.writes);
         export(self.direct).await;

@@ -29,8 +29,9 @@ impl Outbox {
     /// Takes nothing new, sends what is queued until `deadline`, stops the exporter.
     ///
     /// What cannot be sent by then is counted as `shutdown` and reported. A pause that the other side asked
-    /// for is kept, even if it outlasts the deadline. Where the queue is on disk, the first failure is the end, and
-    /// what is left waits there; but what is in memory alone, or has arrived in part, is tried until then. Draining again returns what the first time returned.
+    /// for is kept, even if it outlasts the deadline. Where the queue is on disk, such a pause and the first failure are the
+    /// end, and what is left waits there; but what is in memory alone, or has arrived in part, is tried until then.
+    /// Draining again returns what the first time returned.
     pub async fn drain(&self, deadline: Instant) -> Drained {
         self.end(deadline, false).await
     }

@@ -67,7 +67,6 @@ impl Segments {
         let segment = Segment::new(first, active.capacity, true);
         // One that could not be written had the name, and was nothing but that.
         state.segments.pop_back_if(|last| last.name == segment.name);
-        self.uncut.retain(|(name, _)| *name != segment.name);
         state.segments.push_back(segment);
         self.active = Some(active);
         Ok(())

@@ -65,7 +65,10 @@ async fn a_queue_in_memory_goes_on_in_front_of_one_on_disk() {
     let ledger = Ledger::default();
     let context = disk.context("x", &ledger);
     let (dead, exporter) = (Scripted::new([], Act::Retry), Scripted::new([], Act::Take));
-    let old = start_in(&context, &dead, in_order(), None).await;
+    let mut config = in_order();
+    // The clock of the test runs on while the disk is waited for.
+    config.retry_on_failure.max_elapsed_time = Some(::config::Duration::default());
+    let old = start_in(&context, &dead, config, None).await;
     record(&[&old], one(0..10)).await.unwrap();
     let new = start_in(&context, &exporter, persistent(), Some(&old)).await;
     record(&[&new], one(10..20)).await.unwrap();
