@@ -216,7 +216,9 @@ async fn answers_without_end_or_measure_are_failures_and_memory_stays_flat() {
         wait_until(&format!("{id} to give up"), failed, || collector.log()).await;
     }
     let (peak, _) = collector.memory_kib();
-    assert!(peak < base + 32 * 1024, "from {base} KiB to {peak} KiB");
+    // 4 MiB of an answer are read, perhaps of all at once, and connections have buffers.
+    let allowed = exporters.len() as u64 * 6 * 1024;
+    assert!(peak < base + allowed, "from {base} KiB to {peak} KiB");
     let longest = collector.log().lines().map(str::len).max().unwrap_or(0);
     assert!(longest < 4_096, "a line of {longest} bytes in the log");
     assert!(collector.page().await.contains("load{"));
