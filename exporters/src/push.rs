@@ -5,6 +5,8 @@ pub(crate) mod answer;
 pub(crate) mod compression;
 pub(crate) mod connection;
 pub(crate) mod delta;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub(crate) mod headers;
 pub(crate) mod post;
 pub(crate) mod preset;

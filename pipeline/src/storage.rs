@@ -7,6 +7,7 @@ mod config;
 mod disk;
 mod folder;
 mod format;
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
 mod index;
@@ -16,8 +17,12 @@ mod place;
 mod places;
 mod reader;
 mod recover;
+#[cfg(any(test, fuzzing))]
+mod rig;
 mod scan;
 mod segments;
+#[cfg(any(test, fuzzing))]
+mod sim;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::Sequence;
 use super::config::Config;
 use super::disk::{Data, Disk};
-use super::format::{PRELUDE, Prelude, SEGMENT_MAGIC, VERSION, read_prelude};
+use super::format::{PRELUDE, Prelude, SEGMENT_MAGIC, SEQUENCE_MAX, VERSION, read_prelude};
 use super::index::{Entry, Segment, Slot};
 use super::levels::Levels;
 use super::log::Time;
@@ -145,7 +145,7 @@ impl Recovery<'_> {
             let below = firsts.get(index + 1).copied();
             let name = Segment::file_name(*first);
             let content = self.read(&name)?;
-            let sequences = (*first).max(1)..below.unwrap_or(Sequence::MAX);
+            let sequences = (*first).max(1)..below.unwrap_or(SEQUENCE_MAX);
             // What cannot be read now may be records, and is not to be cut off.
             let is_last = below.is_none() && content.unreadable.is_empty();
             let scan = scan(&content.bytes, sequences, is_last).map_err(|newer| self.newer(&name, &newer))?;
@@ -326,7 +326,7 @@ impl Recovery<'_> {
 /// The first sequence of a segment with this name; `None` where it is none.
 fn first_of(name: &str) -> Option<Sequence> {
     let first = name.strip_suffix(".log")?.parse().ok()?;
-    (Segment::file_name(first) == name).then_some(first)
+    (first < SEQUENCE_MAX && Segment::file_name(first) == name).then_some(first)
 }
 
 /// Reads what can be read; what cannot is zeros, and told.

@@ -1,0 +1,250 @@
+//! Any work on a log, against a model of what a log is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::choices::Choices;
+use crate::storage::rig::{Rig, all, config, eventually, request, sequences};
+use crate::storage::sim::SimDisk;
+use crate::storage::{Backlog, Reader, Sequence};
+
+const EXPORTERS: [&str; 3] = ["a", "b", "c"];
+
+/// More would say nothing new, and take long.
+const STEPS_MAX: usize = 60;
+
+/// The log waits a moment before it tries a disk that has failed again.
+const FAILS_MAX: usize = 2;
+
+#[derive(Debug, Clone)]
+pub(in crate::storage) enum Step {
+    /// For these readers, a bit each.
+    Add {
+        readers: u8,
+        padding: usize,
+    },
+    /// The so-manieth that the reader holds.
+    Settle {
+        reader: usize,
+        index: usize,
+    },
+    Reopen,
+    Kill,
+    LosePower(u64),
+    /// The process is killed, and then one bit of one file is another.
+    Flip {
+        file: usize,
+        bit: usize,
+    },
+    /// The disk fails for one record.
+    Fail,
+    Read {
+        reader: usize,
+        from: u64,
+        bytes_max: u64,
+    },
+}
+
+/// Requests by sequence.
+type Requests = BTreeMap<Sequence, Vec<u8>>;
+
+/// What each reader holds, by sequence.
+#[derive(Default)]
+struct Model {
+    held: [Requests; 3],
+    /// What was settled since the log was opened; after a crash it may be read again.
+    settled: [Requests; 3],
+    /// What was settled before: it may be read again when what says so is damaged.
+    long_settled: [Requests; 3],
+    number: u64,
+}
+
+struct Run {
+    rig: Rig,
+    readers: Vec<Reader>,
+    model: Model,
+}
+
+/// Does all this, and checks after each opening and at the end that the log holds what the model does.
+pub(in crate::storage) fn run(steps: &[Step]) {
+    let mut run = Run::new();
+    for step in steps {
+        run.take(step);
+    }
+    run.check();
+}
+
+/// The steps that these bytes stand for.
+pub(super) fn steps(bytes: &[u8]) -> Vec<Step> {
+    let (mut choices, mut steps, mut fails) = (Choices::new(bytes), Vec::new(), 0);
+    while !choices.is_empty() && steps.len() < STEPS_MAX {
+        let step = step(&mut choices);
+        fails += usize::from(matches!(step, Step::Fail));
+        if fails <= FAILS_MAX || !matches!(step, Step::Fail) {
+            steps.push(step);
+        }
+    }
+    steps
+}
+
+fn step(choices: &mut Choices<'_>) -> Step {
+    let (kind, reader) = (choices.below(16), choices.below(3));
+    match kind {
+        0..5 => {
+            let padding = [0, 100, 30_000][choices.below(3)];
+            Step::Add { readers: choices.below(7) as u8 + 1, padding }
+        }
+        5..10 => Step::Settle { reader, index: choices.below(8) },
+        10 => Step::Reopen,
+        11 => Step::Kill,
+        12 => Step::LosePower(choices.number()),
+        13 => Step::Flip { file: reader, bit: choices.number() as usize },
+        14 => Step::Fail,
+        _ => Step::Read { reader, from: choices.number(), bytes_max: choices.number() * 1000 },
+    }
+}
+
+impl Run {
+    fn new() -> Self {
+        let rig = Rig::new(config());
+        let readers = EXPORTERS.map(|exporter| rig.reader(exporter)).into();
+        Self { rig, readers, model: Model::default() }
+    }
+
+    fn take(&mut self, step: &Step) {
+        match *step {
+            Step::Add { readers, padding } => self.add(readers, padding),
+            Step::Settle { reader, index } => {
+                let sequence = self.model.held[reader].keys().nth(index).copied();
+                if let Some((sequence, request)) =
+                    sequence.and_then(|sequence| self.model.held[reader].remove_entry(&sequence))
+                {
+                    self.readers[reader].settle(sequence);
+                    self.model.settled[reader].insert(sequence, request);
+                }
+            }
+            Step::Reopen => {
+                self.readers.clear();
+                let disk = self.rig.disk.clone();
+                // The old log must be gone before the new one is opened.
+                self.rig = Rig::new(config());
+                self.open(disk);
+                self.model.forget_settled();
+                self.check();
+            }
+            Step::Kill => self.crash(self.rig.disk.killed()),
+            Step::LosePower(seed) => self.crash(self.rig.disk.without_power(seed)),
+            Step::Flip { file, bit } => self.flip(file, bit),
+            Step::Fail => {
+                self.rig.disk.fail(Some(5));
+                self.model.number += 1;
+                let chosen: Vec<&Reader> = self.readers.iter().collect();
+                assert!(self.rig.add(self.model.number, &chosen).is_err());
+                self.rig.disk.fail(None);
+                self.rig.pass(2);
+                eventually(|| self.rig.log.room(100).is_ok());
+            }
+            Step::Read { reader, from, bytes_max } => self.read(reader, from, bytes_max),
+        }
+    }
+
+    fn add(&mut self, readers: u8, padding: usize) {
+        if self.rig.log.room(padding as u64 + 200).is_err() {
+            return;
+        }
+        self.model.number += 1;
+        let chosen = self.readers.iter().enumerate().filter(|(index, _)| readers & 1 << index != 0);
+        let chosen: Vec<&Reader> = chosen.map(|(_, reader)| reader).collect();
+        let added = self.rig.add_large(self.model.number, padding, &chosen);
+        let sequence = added.expect("there was room");
+        for held in (0..3).filter(|index| readers & 1 << index != 0) {
+            self.model.held[held].insert(sequence, request(self.model.number, padding));
+        }
+    }
+
+    /// Opens what is left after a crash, and takes over what is read again.
+    fn crash(&mut self, disk: SimDisk) {
+        self.readers.clear();
+        self.open(disk);
+        for (reader, settled) in self.model.settled.iter_mut().enumerate() {
+            let found: BTreeSet<Sequence> = sequences(&self.readers[reader]).into_iter().collect();
+            self.model.held[reader].extend(settled.extract_if(.., |sequence, _| found.contains(sequence)));
+        }
+        self.model.forget_settled();
+        self.check();
+    }
+
+    /// One bit costs one record at most, and nothing is read that was not written.
+    fn flip(&mut self, file: usize, bit: usize) {
+        let disk = self.rig.disk.killed();
+        let mut names = disk.list();
+        names.retain(|name| disk.len(name) > 0);
+        let Some(name) = names.get(file % names.len().max(1)) else { return };
+        let mut bytes = disk.bytes(name);
+        let bit = bit % (bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        disk.put(name, bytes);
+        self.readers.clear();
+        self.open(disk);
+        self.model.forget_settled();
+        let mut lost = BTreeSet::new();
+        for (index, reader) in self.readers.iter().enumerate() {
+            let (held, settled) = (&mut self.model.held[index], &mut self.model.long_settled[index]);
+            let mut found = Requests::new();
+            for record in all(reader) {
+                if record.is_damaged {
+                    reader.settle(record.sequence);
+                    continue;
+                }
+                let written = held.get(&record.sequence).or_else(|| settled.get(&record.sequence));
+                assert_eq!(written, Some(&record.request.to_vec()), "{name}, bit {bit}");
+                found.insert(record.sequence, record.request.to_vec());
+            }
+            lost.extend(held.keys().filter(|sequence| !found.contains_key(sequence)).copied());
+            settled.retain(|sequence, _| !found.contains_key(sequence));
+            *held = found;
+        }
+        assert!(lost.len() <= 1, "{name}, bit {bit}: {lost:?}");
+        // What was damaged is settled for good only when that is written.
+        self.take(&Step::Reopen);
+    }
+
+    fn open(&mut self, disk: SimDisk) {
+        self.rig = Rig::on(disk, config());
+        self.readers = EXPORTERS.map(|exporter| self.rig.reader(exporter)).into();
+    }
+
+    fn read(&self, reader: usize, from: Sequence, bytes_max: u64) {
+        let records = self.readers[reader].read_here(from, bytes_max).expect("the disk can be read");
+        let mut expected = self.model.held[reader].range(from..);
+        let mut bytes = 0;
+        for record in &records {
+            assert_eq!(expected.next(), Some((&record.sequence, &record.request.to_vec())));
+            bytes += record.request.len() as u64;
+        }
+        assert!(records.len() <= 1 || bytes <= bytes_max);
+        if let Some((_, request)) = expected.next() {
+            assert!(!records.is_empty() && bytes + request.len() as u64 > bytes_max, "more could be read");
+        }
+    }
+
+    fn check(&self) {
+        for (reader, held) in self.readers.iter().zip(&self.model.held) {
+            let found: Requests =
+                all(reader).into_iter().map(|record| (record.sequence, record.request.to_vec())).collect();
+            let list = self.rig.disk.list();
+            assert_eq!(found.keys().collect::<Vec<_>>(), held.keys().collect::<Vec<_>>(), "{list:?}");
+            assert!(found == *held);
+            let bytes = held.values().map(|request| request.len() as u64).sum();
+            let records = held.len() as u64;
+            assert_eq!(reader.backlog(), Backlog { records, points: records, bytes });
+        }
+    }
+}
+
+impl Model {
+    fn forget_settled(&mut self) {
+        for (settled, long_settled) in self.settled.iter_mut().zip(&mut self.long_settled) {
+            long_settled.append(settled);
+        }
+    }
+}
