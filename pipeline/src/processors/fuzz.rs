@@ -144,20 +144,13 @@ impl Run {
         assert!(
             started
                 .iter()
-                .all(|point| point.start_unix_nano <= point.time_unix_nano || self.has(&batch, point))
+                .all(|point| point.start_unix_nano <= point.time_unix_nano || came_so(&batch, point))
         );
         let deltas = self.to_delta.feed(batch.clone());
         self.counter.check(&batch, &deltas);
         deltas.iter().for_each(|point| self.check_delta(point));
         let sums = self.to_cumulative.feed(deltas);
         sums.iter().for_each(|point| self.check_sum(point));
-    }
-
-    /// Whether a point came as it goes.
-    fn has(&self, batch: &Batch, point: &Point) -> bool {
-        batch
-            .iter()
-            .any(|other| other.series == point.series && other.start_unix_nano == point.start_unix_nano)
     }
 
     fn index(&self, point: &Point) -> usize {
@@ -206,6 +199,12 @@ impl Run {
             assert!(sum >= before, "{point:?} is less than {before}");
         }
     }
+}
+
+/// Whether a point came with the start that it has.
+fn came_so(batch: &Batch, point: &Point) -> bool {
+    let mut came = batch.iter().filter(|other| other.series == point.series);
+    came.any(|other| other.start_unix_nano == point.start_unix_nano)
 }
 
 #[track_caller]

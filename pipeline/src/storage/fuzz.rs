@@ -12,12 +12,11 @@ use super::scan::scan;
 
 /// Takes the bytes for work on a log where they begin with a zero, and else for files.
 pub fn storage(bytes: &[u8]) {
-    match bytes.split_first() {
-        Some((0, steps)) => model::run(&model::steps(steps)),
-        _ => {
-            files(bytes);
-            folder::open(bytes);
-        }
+    if let Some((0, steps)) = bytes.split_first() {
+        model::run(&model::steps(steps));
+    } else {
+        files(bytes);
+        folder::open(bytes);
     }
 }
 

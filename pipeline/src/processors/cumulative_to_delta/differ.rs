@@ -57,8 +57,9 @@ impl Differ {
             } else {
                 (!self.keeps_first(point)).then_some("first")
             };
-            dropped.into_iter().for_each(|reason| report.dropped(reason));
-            return dropped.is_none();
+            let Some(reason) = dropped else { return true };
+            report.dropped(reason);
+            return false;
         };
         if point.time_unix_nano <= last.time_unix_nano {
             let is_again = point.time_unix_nano == last.time_unix_nano;

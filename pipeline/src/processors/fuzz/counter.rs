@@ -64,7 +64,7 @@ impl Counter {
     }
 
     fn is_forgotten(&self) -> bool {
-        self.seen.is_some_and(|seen| self.now - seen > SILENCE_MAX)
+        self.seen.is_some_and(|seen| self.now.saturating_sub(seen) > SILENCE_MAX)
     }
 
     fn next(&mut self, point: &Point) -> Option<(u64, u64, Option<i64>)> {

@@ -19,6 +19,9 @@ const PADDING: u64 = 200;
 
 type Requests = BTreeMap<Sequence, Vec<u8>>;
 
+/// A record: its sequence, its request, and the keys of those it is for.
+type Written = (Sequence, Vec<u8>, Keys);
+
 /// A folder that is being filled, and what must be found in it.
 #[derive(Default)]
 struct Folder {
@@ -53,7 +56,9 @@ pub(super) fn open(bytes: &[u8]) {
         }
         let sequence = rig.add(number, &readers.each_ref()).expect("there was room");
         assert!(last.is_none_or(|last| sequence > last), "{sequence} was given out before");
-        held.iter_mut().for_each(|found| _ = found.insert(sequence, request(number, 0)));
+        for held in &mut held {
+            held.insert(sequence, request(number, 0));
+        }
     }
     // Of one of them every second, the other keeps all.
     let gone: Vec<Sequence> = held[0].keys().copied().step_by(2).collect();
@@ -64,7 +69,9 @@ pub(super) fn open(bytes: &[u8]) {
     // Records in the wrong segment are read or not by what is around it.
     let is_sure =
         |sequence: &Sequence| whole.contains_key(sequence) || last.is_none_or(|last| *sequence > last);
-    held.iter_mut().for_each(|held| held.retain(|sequence, _| is_sure(sequence)));
+    for held in &mut held {
+        held.retain(|sequence, _| is_sure(sequence));
+    }
     let killed = disk.killed();
     drop(readers);
     drop(rig);
@@ -145,7 +152,7 @@ impl Folder {
 }
 
 /// The bytes of a segment and, where nothing is wrong with it, what is in it.
-fn segment(choices: &mut Choices<'_>) -> (Vec<u8>, Vec<(Sequence, Vec<u8>, Keys)>) {
+fn segment(choices: &mut Choices<'_>) -> (Vec<u8>, Vec<Written>) {
     let mut bytes = prelude(SEGMENT_MAGIC, version(choices)).to_vec();
     let mut records = Vec::new();
     let mut is_right = true;
