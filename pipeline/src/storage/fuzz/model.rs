@@ -99,7 +99,7 @@ fn step(choices: &mut Choices<'_>) -> Step {
         12 => Step::LosePower(choices.number()),
         13 => Step::Flip { file: reader, bit: choices.number() as usize },
         14 => Step::Fail,
-        _ => Step::Read { reader, from: choices.number(), bytes_max: choices.number() * 1000 },
+        _ => Step::Read { reader, from: choices.number(), bytes_max: choices.number().saturating_mul(1000) },
     }
 }
 

@@ -2,7 +2,10 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng};
 
+use super::super::fuzz;
 use super::super::fuzz::model::{Step, run};
 
 fn step() -> impl Strategy<Value = Step> {
@@ -26,5 +29,15 @@ proptest! {
     #[test]
     fn a_log_holds_what_was_added_until_it_is_settled(steps in vec(step(), 1..60)) {
         run(&steps);
+    }
+}
+
+#[test]
+fn any_bytes_behind_a_zero_are_work_on_a_log() {
+    for seed in 0..50 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut bytes = [0; 150];
+        random.fill(&mut bytes[1..]);
+        fuzz::storage(&bytes);
     }
 }
