@@ -53,7 +53,7 @@ struct Model {
     held: [Requests; 3],
     /// What was settled since the log was opened; after a crash it may be read again.
     settled: [Requests; 3],
-    /// What was settled before: it may be read again when what says so is damaged.
+    /// What was settled before, or lost: it may be read again when what says so is damaged, or no longer is.
     long_settled: [Requests; 3],
     number: u64,
 }
@@ -199,9 +199,15 @@ impl Run {
                 assert_eq!(written, Some(&record.request.to_vec()), "{name}, bit {bit}");
                 found.insert(record.sequence, record.request.to_vec());
             }
-            lost.extend(held.keys().filter(|sequence| !found.contains_key(sequence)).copied());
             settled.retain(|sequence, _| !found.contains_key(sequence));
-            *held = found;
+            let gone = std::mem::replace(held, found);
+            for (sequence, request) in gone {
+                if !held.contains_key(&sequence) {
+                    lost.insert(sequence);
+                    // The same bit may be turned back.
+                    settled.insert(sequence, request);
+                }
+            }
         }
         assert!(lost.len() <= 1, "{name}, bit {bit}: {lost:?}");
         // What was damaged is settled for good only when that is written.
