@@ -221,6 +221,9 @@ impl Run {
 
     fn read(&self, reader: usize, from: Sequence, bytes_max: u64) {
         let records = self.readers[reader].read_here(from, bytes_max).expect("the disk can be read");
+        if records.iter().any(|record| record.is_damaged) {
+            return;
+        }
         let mut expected = self.model.held[reader].range(from..);
         let mut bytes = 0;
         for record in &records {
@@ -235,14 +238,18 @@ impl Run {
 
     fn check(&self) {
         for (reader, held) in self.readers.iter().zip(&self.model.held) {
-            let found: Requests =
-                all(reader).into_iter().map(|record| (record.sequence, record.request.to_vec())).collect();
+            let records = all(reader);
+            // A tail with a wrong bit is told to its reader when a loss of power undoes that it was cut off.
+            let has_damaged = records.iter().any(|record| record.is_damaged);
+            let whole = records.iter().filter(|record| !record.is_damaged);
+            let found: Requests = whole.map(|record| (record.sequence, record.request.to_vec())).collect();
             let list = self.rig.disk.list();
             assert_eq!(found.keys().collect::<Vec<_>>(), held.keys().collect::<Vec<_>>(), "{list:?}");
             assert!(found == *held);
             let bytes = held.values().map(|request| request.len() as u64).sum();
             let records = held.len() as u64;
-            assert_eq!(reader.backlog(), Backlog { records, points: records, bytes });
+            let backlog = Backlog { records, points: records, bytes };
+            assert!(has_damaged || reader.backlog() == backlog, "{:?}", reader.backlog());
         }
     }
 }
