@@ -2,11 +2,16 @@
 //!
 //! Exporters start first and stop last, so that whatever a receiver takes has somewhere to go.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Problems, Section};
+use futures_util::FutureExt;
 use pipeline::component::{BoxError, Context, Gate, Processor, Receiver};
 use pipeline::delivery::{Drained, Outbox};
 use pipeline::errors::chain;
@@ -19,6 +24,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::health::Health;
 use crate::lasting::LastingProcessors;
 use crate::merging::Merging;
 use crate::plan::{Part, Plan, named};
@@ -33,6 +39,7 @@ pub(crate) struct Collector {
     /// Those of the pipelines that go on over a reload.
     pub(crate) lasting: LastingProcessors,
     pub(crate) outboxes: HashMap<String, Arc<Outbox>>,
+    pub(crate) health: Health,
     /// Kept open whether exporters use them or not.
     storages: Vec<Arc<storage::Log>>,
     /// Exporters that a reload has replaced or removed, as long as they empty their queues.
@@ -69,7 +76,7 @@ struct Extensions {
 fn extensions(plan: &Plan, context: &Context) -> Result<Extensions, Problems> {
     let mut extensions = Extensions { authenticators: HashMap::new(), storages: HashMap::new() };
     let mut problems = Vec::new();
-    for part in plan.extensions.iter().filter(|part| plan.service.extensions.contains(&part.id)) {
+    for part in plan.extensions_in_service() {
         match (part.entry.build)(&part.section, &named(context, &part.id)) {
             Ok(Extension::Authenticator(built)) => {
                 extensions.authenticators.insert(part.id.clone(), Arc::new(built));
@@ -77,6 +84,7 @@ fn extensions(plan: &Plan, context: &Context) -> Result<Extensions, Problems> {
             Ok(Extension::Storage(config)) => {
                 extensions.storages.insert(part.id.clone(), config);
             }
+            Ok(Extension::HealthCheck(_)) => {}
             Err(Problems(found)) => problems.extend(found),
         }
     }
@@ -105,6 +113,7 @@ impl Collector {
             pipelines: HashMap::new(),
             lasting: LastingProcessors::default(),
             outboxes: HashMap::new(),
+            health: Health::default(),
             storages: Vec::new(),
             retired: Vec::new(),
         };
@@ -118,6 +127,8 @@ impl Collector {
     }
 
     async fn start_all(&mut self) -> Result<(), BoxError> {
+        let health = self.health.serve_new(&self.context, &self.plan).await?;
+        self.health.change(health, &self.plan);
         self.merging = Merging::of(&self.plan, &self.context)?;
         self.outboxes =
             start_exporters(&self.context, self.plan.exporters.iter(), &self.merging, |_| None).await?;
@@ -129,6 +140,7 @@ impl Collector {
             let running = start_receiver(&self.context, part, feeds).await?;
             self.receivers.insert(part.id.clone(), running);
         }
+        self.health.begin();
         Ok(())
     }
 
@@ -139,8 +151,10 @@ impl Collector {
         self.storages = storages.open_left(&self.context.meter, &self.context.clock).await;
     }
 
-    /// Lets processors send what no batch has brought.
-    pub(crate) async fn tick(&self) {
+    /// Lets processors send what no batch has brought, and lets go of exporters that have ended, with the storages that were
+    /// open for them.
+    pub(crate) async fn tick(&mut self) {
+        self.retired.retain(|retired| !retired.work.is_finished());
         futures_util::future::join_all(self.pipelines.values().map(|pipeline| pipeline.tick())).await;
     }
 
@@ -165,6 +179,7 @@ impl Collector {
     pub(crate) async fn stop(self, timeout: Duration) -> Drains {
         let start = Instant::now();
         let deadline = start + timeout;
+        self.health.end();
         // One sender that does not come to an end must not take the time of all that is queued.
         stop_receivers(self.receivers, start + timeout / 2).await;
         let drains = self.outboxes.into_iter().map(|(id, outbox)| async move {
@@ -275,14 +290,16 @@ pub(crate) async fn start_receiver(
     let running = receiver.start(output.clone(), stop.clone()).await;
     let running = running.map_err(|error| at("receivers", &part.id, error))?;
     tell(&running.notes, |note| info!(receiver = part.id, "{note}"));
-    let (id, stopping) = (part.id.clone(), stop.clone());
-    let work = tokio::spawn(async move {
-        let ended = tokio::spawn(running.work).await;
-        if ended.is_err() || !stopping.is_cancelled() {
-            error!(receiver = id, "receiver ended by itself; what it would have received is lost");
-        }
-    });
+    let work = tokio::spawn(watch(part.id.clone(), running.work, stop.clone()));
     Ok(RunningReceiver { section: part.section.clone(), output, term, stop, work })
+}
+
+/// Runs a receiver, and says when it ends untold. In the caller's task, so that the receiver ends with that.
+async fn watch(id: String, work: impl Future<Output = ()>, stop: CancellationToken) {
+    let ended = AssertUnwindSafe(work).catch_unwind().await;
+    if ended.is_err() || !stop.is_cancelled() {
+        error!(receiver = id, "receiver ended by itself; what it would have received is lost");
+    }
 }
 
 /// An error with the component it is of, where it does not say so itself.

@@ -12,6 +12,8 @@ pub(crate) struct Listed {
     pub(crate) section: &'static str,
     pub(crate) name: &'static str,
     pub(crate) aliases: &'static [&'static str],
+    #[cfg(test)]
+    ignored: &'static [&'static str],
     pub(crate) about: &'static str,
     pub(crate) example: &'static str,
     pub(crate) effective: fn(&config::Section) -> Result<config::Value, config::Problems>,
@@ -32,6 +34,8 @@ fn list<T>(section: &'static str, entry: &Entry<T>) -> Listed {
         section,
         name: entry.name,
         aliases: entry.aliases,
+        #[cfg(test)]
+        ignored: entry.ignored,
         about: entry.about,
         example: entry.example,
         effective: entry.effective,
@@ -63,6 +67,19 @@ mod tests {
                 assert!(seen.insert((component.section, *name)), "{name} is there twice");
             }
             assert!(!component.about.is_empty() && component.about.ends_with('.'), "{}", component.name);
+        }
+    }
+
+    #[test]
+    fn keys_without_effect_are_keys_of_nothing() {
+        for component in all() {
+            for key in component.ignored {
+                let path = format!("{}.{}", component.section, component.name);
+                let yaml = key.rsplit('.').fold(String::from("1"), |yaml, key| format!("{{{key}: {yaml}}}"));
+                let section = Section::from_yaml(&path, &yaml).unwrap();
+                let problems = (component.effective)(&section).unwrap_err().to_string();
+                assert!(problems.contains(&format!("{path}.{key}: unknown key")), "{problems}");
+            }
         }
     }
 
@@ -111,7 +128,8 @@ mod tests {
             }
             let section = Section::from_yaml("", component.example).unwrap();
             let effective = (component.effective)(&section).unwrap();
-            for key in effective.as_dict().unwrap().keys() {
+            let ignored = component.ignored.iter().filter_map(|path| path.rsplit('.').next());
+            for key in effective.as_dict().unwrap().keys().map(String::as_str).chain(ignored) {
                 let is_there = page.contains(&format!("`{key}`")) || page.contains(&format!("`{key}."));
                 assert!(is_there, "{} does not name `{key}`", path.display());
             }

@@ -1,4 +1,4 @@
-//! Components that an OpenTelemetry Collector has and this collector has not: what to do instead.
+//! Components that an OpenTelemetry Collector has and this collector has not: what to do instead, or why they may stay.
 
 /// What would do in the place of a component that is known elsewhere; `None` where the name is not known.
 pub(crate) fn instead_of(section: &str, kind: &str) -> Option<&'static str> {
@@ -11,6 +11,13 @@ pub(crate) fn instead_of(section: &str, kind: &str) -> Option<&'static str> {
     };
     let plain = kind.replace('_', "");
     list.iter().find(|(name, _)| *name == plain).map(|(_, instead)| *instead)
+}
+
+/// Why an extension that is known elsewhere has nothing to do here; its section is taken, whatever is in it.
+pub(crate) fn without_effect(section: &str, kind: &str) -> Option<&'static str> {
+    let plain = kind.replace('_', "");
+    let list = if section == "extensions" { WITHOUT_EFFECT } else { &[] };
+    list.iter().find(|(name, _)| *name == plain).map(|(_, why)| *why)
 }
 
 /// What would do in the place of a section that is known elsewhere; `None` where the name is not known.
@@ -39,7 +46,8 @@ const RECEIVERS: &[Instead] = &[
 const PROCESSORS: &[Instead] = &[
     (
         "resourcedetection",
-        "set attributes with `resource`, such as `{key: host.name, value: \"${env:HOSTNAME}\"}`",
+        "set attributes with `resource`, such as \
+         `{key: host.name, value: \"${file:/proc/sys/kernel/hostname}\", action: insert}`",
     ),
     ("transform", "use `attributes`, `resource`, `relabel` or `filter`"),
     ("metricstransform", "use `relabel`"),
@@ -57,17 +65,15 @@ const EXPORTERS: &[Instead] = &[
 ];
 
 const EXTENSIONS: &[Instead] = &[
-    (
-        "healthcheck",
-        "ask for the collector's own metrics at `service.telemetry.metrics`; take this out here and from \
-                     `service.extensions`",
-    ),
-    ("pprof", "take it out here and from `service.extensions`"),
-    ("zpages", "take it out here and from `service.extensions`"),
-    ("memoryballast", "take it out here and from `service.extensions`"),
     ("oauth2client", "use `bearer_token_auth` with `filename`"),
     ("opamp", "take it out here and from `service.extensions`"),
     ("headerssetter", "write `headers` in the exporter"),
+];
+
+const WITHOUT_EFFECT: &[Instead] = &[
+    ("pprof", "there are no profiles here"),
+    ("zpages", "ask for the collector's own metrics at `service.telemetry.metrics`"),
+    ("memoryballast", "no memory needs to be held back here"),
 ];
 
 #[cfg(test)]
@@ -79,7 +85,8 @@ mod tests {
         for kind in ["resourcedetection", "resource_detection", "metricstransform"] {
             assert!(instead_of("processors", kind).is_some(), "{kind}");
         }
-        assert!(instead_of("extensions", "health_check").is_some());
+        assert!(without_effect("extensions", "z_pages").is_some());
+        assert_eq!(without_effect("receivers", "zpages"), None);
         assert_eq!(instead_of("processors", "transfrom"), None);
         assert_eq!(instead_of("service", "transform"), None);
         assert!(instead_of_section("connectors").is_some());

@@ -13,7 +13,7 @@ use pipeline::extensions::{EXTENSIONS, Extension};
 use pipeline::processors::PROCESSORS;
 use receivers::RECEIVERS;
 
-use crate::elsewhere::{instead_of, instead_of_section};
+use crate::elsewhere::{instead_of, instead_of_section, without_effect};
 use crate::service::{self, PipelineConfig};
 
 /// A component of the file: its id, its line in the list, its section.
@@ -45,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) exporters: Vec<Part<ExporterOf>>,
     pub(crate) pipelines: Vec<PipelinePlan>,
     pub(crate) service: service::Config,
+    /// The whole configuration, to say where in it something stands.
+    pub(crate) root: Section,
     /// What works but should be changed.
     pub(crate) warnings: Vec<String>,
 }
@@ -82,6 +84,7 @@ impl Plan {
             exporters: reader.read::<ExporterOf>("exporters", EXPORTERS as &[ExporterEntry]),
             pipelines: Vec::new(),
             service,
+            root: document.section(""),
             warnings: Vec::new(),
         };
         (Self { warnings, ..plan }, problems)
@@ -121,8 +124,9 @@ impl Plan {
                 problems.extend(joins.problems(&section));
                 pipelines.push(PipelinePlan { id, joins });
             } else {
-                let message =
-                    format!("signal `{signal}` is not collected; expected `metrics` or `metrics/NAME`");
+                let message = format!(
+                    "signal `{signal}` is not collected: take the pipeline out; there are `metrics` and `metrics/NAME`"
+                );
                 problems.push(section.problem("", message));
             }
         }
@@ -156,8 +160,15 @@ impl Plan {
         }
     }
 
+    /// Those that `service.extensions` names.
+    pub(crate) fn extensions_in_service(&self) -> impl Iterator<Item = &Part<Extension>> {
+        self.extensions.iter().filter(|part| self.service.extensions.contains(&part.id))
+    }
+
     /// Leaves out what no pipeline names, as an OpenTelemetry Collector does.
     pub(crate) fn forget_unused(&mut self) {
+        // Those that are taken without effect.
+        self.service.extensions.retain(|id| self.extensions.iter().any(|part| part.id == *id));
         let mut used: HashSet<(&str, String)> = HashSet::new();
         for pipeline in &self.pipelines {
             let PipelineConfig { receivers, processors, exporters } = &pipeline.joins;
@@ -188,14 +199,19 @@ impl PartReader<'_> {
             Vec::new()
         });
         let mut parts = Vec::with_capacity(entries.len());
+        let mut add = |id, entry: &'static Entry<T>, part, warnings: &mut Vec<String>| {
+            parts.push(Part { id, entry, section: without_ignored(part, entry.ignored, warnings) });
+        };
         for (id, part) in entries {
             let kind = id.split('/').next().unwrap_or_default().trim();
             self.problems.extend(check_name(&id, &part));
             if let Some(entry) = list.iter().find(|entry| entry.name == kind) {
-                parts.push(Part { id, entry, section: part });
+                add(id, entry, part, self.warnings);
             } else if let Some(entry) = list.iter().find(|entry| entry.aliases.contains(&kind)) {
                 self.warnings.push(format!("{section}.{id}: `{kind}` is called `{}` now", entry.name));
-                parts.push(Part { id, entry, section: part });
+                add(id, entry, part, self.warnings);
+            } else if let Some(why) = without_effect(section, kind) {
+                self.warnings.push(format!("{section}.{id}: has no effect: {why}"));
             } else {
                 let known: Vec<_> = list.iter().map(|entry| entry.name).collect();
                 self.problems.push(part.problem("", unknown_kind(section, kind, &known)));
@@ -203,6 +219,19 @@ impl PartReader<'_> {
         }
         parts
     }
+}
+
+/// The section without the keys that have no meaning here, which are said.
+fn without_ignored(mut section: Section, keys: &[&str], warnings: &mut Vec<String>) -> Section {
+    let mut found = Vec::new();
+    for key in keys {
+        if let Some(rest) = section.without(key) {
+            found.push(section.problem(key, "has no effect here"));
+            section = rest;
+        }
+    }
+    warnings.extend(Problems(found).in_order().0.iter().map(ToString::to_string));
+    section
 }
 
 fn check_sections(document: &Document, problems: &mut Vec<Problem>) {

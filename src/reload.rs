@@ -2,16 +2,17 @@
 //!
 //! A receiver whose section is the same keeps its sockets, its timers and its memory of series, and is
 //! led to the new pipelines; an exporter whose section is the same keeps its queue, and a processor of streams what
-//! it has counted. Only what changed is
-//! started anew, the new before the old is stopped wherever both can be.
+//! it has counted. Only what changed is started anew, the new before the old is stopped wherever both can be; an
+//! exporter then goes on with the queue of the old one.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipeline::component::{BoxError, BuiltExporter};
+use pipeline::component::{BoxError, BuiltExporter, Context};
 use pipeline::delivery::Outbox;
 use pipeline::errors::chain;
+use pipeline::pipelines::Pipeline;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -19,8 +20,12 @@ use crate::collector::{
     Collector, Retired, build_pipelines, fan_out, start_exporters, start_receiver, stop_receivers,
     with_extensions,
 };
+use crate::lasting::LastingProcessors;
 use crate::merging::Merging;
 use crate::plan::{Part, Plan};
+
+/// How long what is new may take to start; a disk that hangs, for one, may take for ever.
+const START_MAX: Duration = Duration::from_secs(30);
 
 /// How long an exporter that is no longer named may go on emptying its queue.
 const OLD_EXPORTER_TIMEOUT: Duration = Duration::from_mins(1);
@@ -28,12 +33,25 @@ const OLD_EXPORTER_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long a receiver that is no longer named may take to answer what it has begun.
 const OLD_RECEIVER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What a plan needs that does not run yet: started, and without work.
+pub(crate) struct Prepared {
+    plan: Plan,
+    context: Context,
+    merging: Merging,
+    same_extensions: bool,
+    /// The exporters that go on.
+    kept: HashSet<String>,
+    health: crate::health::Serving,
+    outboxes: HashMap<String, Arc<Outbox>>,
+    pipelines: HashMap<String, Arc<Pipeline>>,
+    lasting: LastingProcessors,
+}
+
 impl Collector {
-    /// Changes over to a plan that has been checked.
+    /// Starts what is new in a plan that has been checked.
     ///
-    /// An error before the change-over leaves everything as it was. A receiver that does not start with
-    /// its new section goes on with the old one, and the error says so.
-    pub(crate) async fn reload(&mut self, plan: Plan) -> Result<(), BoxError> {
+    /// Everything goes on as it was, also where this fails or is not waited for.
+    pub(crate) async fn prepare(&self, plan: Plan) -> Result<Prepared, BoxError> {
         self.plan.warn_about_restarts(&plan);
         let context = with_extensions(&self.context, &plan)?;
         // Components hold their authenticators: when one changes, everything is built anew.
@@ -46,17 +64,31 @@ impl Collector {
         };
         let kept: HashSet<String> = plan.exporters.iter().filter(stays).map(|part| part.id.clone()).collect();
 
+        let health = self.health.serve_new(&context, &plan).await?;
         let new = plan.exporters.iter().filter(|part| !kept.contains(&part.id));
-        let mut outboxes = start_exporters(&context, new, &merging, |id| self.last_outbox(id)).await?;
+        let started = start_exporters(&context, new, &merging, |id| self.last_outbox(id));
+        let Ok(started) = tokio::time::timeout(START_MAX, started).await else {
+            return Err(format!("exporters or their storages did not start within {START_MAX:?}").into());
+        };
+        let mut outboxes = started?;
         for id in &kept {
             outboxes.extend(self.outboxes.get(id).map(|outbox| (id.clone(), outbox.clone())));
         }
         let (pipelines, lasting) = build_pipelines(&context, &plan, &outboxes, &self.lasting)?;
+        Ok(Prepared { plan, context, merging, same_extensions, kept, health, outboxes, pipelines, lasting })
+    }
 
+    /// Changes over to what was prepared, in bounded time.
+    ///
+    /// A receiver that does not start with its new section goes on with the old one, and the error says so. Storages are
+    /// to be opened afterwards.
+    pub(crate) async fn change_over(&mut self, prepared: Prepared) -> Result<(), BoxError> {
+        let Prepared { plan, context, merging, same_extensions, kept, health, outboxes, pipelines, lasting } =
+            prepared;
         context.registry.limit(plan.service.limits.live_series_max);
         let old_outboxes = std::mem::replace(&mut self.outboxes, outboxes);
         self.context = context;
-        self.open_storages().await;
+        self.health.change(health, &plan);
         self.plan = plan;
         self.merging = merging;
         (self.pipelines, self.lasting) = (pipelines, lasting);
@@ -80,7 +112,7 @@ impl Collector {
         self.outboxes.get(id).or(retired.map(|retired| &retired.outbox)).cloned()
     }
 
-    /// Lets exporters that are named again go on with what those before them leave on disk.
+    /// Lets exporters that are named again go on with the queues of those before them.
     fn hand_on_retired(&mut self, replaced: &HashMap<String, Arc<Outbox>>) {
         let returned = self.retired.iter().rev().filter(|retired| !replaced.contains_key(&retired.id));
         let (mut handed_on, mut seen) = (Vec::new(), HashSet::new());
@@ -142,7 +174,7 @@ impl Plan {
     }
 }
 
-/// Ends an outbox; `heir` goes on with what it leaves on disk, if it has the same place there.
+/// Ends an outbox; `heir` goes on with its queue, if it can.
 async fn retire(id: String, outbox: Arc<Outbox>, heir: Option<Arc<Outbox>>) {
     let deadline = Instant::now() + OLD_EXPORTER_TIMEOUT;
     let drained = match heir {

@@ -157,6 +157,12 @@ impl Section {
         Ok(Self { node: Arc::new(node), ..self.clone() })
     }
 
+    /// The section without a key (dotted); `None` where it is not there.
+    pub fn without(&self, key: &str) -> Option<Self> {
+        let mut node = Node::clone(&self.node);
+        node.remove(key).then(|| Self { node: Arc::new(node), ..self.clone() })
+    }
+
     pub(crate) fn source_of(&self, key: &str) -> Option<String> {
         let found = self.node.find(key);
         let location = found.node.location.as_ref().or(found.key);

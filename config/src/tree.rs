@@ -165,6 +165,21 @@ impl Node {
         best
     }
 
+    /// Takes a member of a map away, by its dotted path; `false` where it is not there.
+    pub(crate) fn remove(&mut self, path: &str) -> bool {
+        let Tree::Map(map) = &mut self.tree else { return false };
+        let removed = path::splits(path).into_iter().any(|(head, rest)| match map.0.get_mut(&head) {
+            Some(_) if rest.is_empty() => map.0.remove(&head).is_some(),
+            Some(entry) => entry.node.remove(rest),
+            None => false,
+        });
+        if removed {
+            // It is no longer what one text said.
+            self.text = None;
+        }
+        removed
+    }
+
     /// Replaces what `above` says otherwise; a key without a value says nothing.
     pub(crate) fn overlay(&mut self, above: &Self) {
         let (Tree::Map(map), Tree::Map(others)) = (&mut self.tree, &above.tree) else {

@@ -32,6 +32,7 @@ use sampling::Sampling;
 pub(crate) const ENTRY: ExporterEntry = Entry {
     name: "debug",
     aliases: &[],
+    ignored: &[],
     about: "Prints points for a person to look at.",
     example: "verbosity: detailed\nsampling_initial: 5\nsampling_thereafter: 200\n",
     effective: ::config::effective::<Config>,
@@ -42,6 +43,7 @@ pub(crate) const ENTRY: ExporterEntry = Entry {
 pub(crate) const LOGGING: ExporterEntry = Entry {
     name: "logging",
     aliases: &[],
+    ignored: &[],
     about: "The older name of `debug`, with its older keys.",
     example: "loglevel: debug\n",
     effective: ::config::effective::<LoggingConfig>,

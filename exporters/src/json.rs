@@ -43,6 +43,7 @@ use store::Store;
 pub(crate) const ENTRY: ExporterEntry = Entry {
     name: "json",
     aliases: &[],
+    ignored: &[],
     about: "Serves pages in JSON made of the last values of metrics.",
     example: "endpoint: 127.0.0.1:9465\npages:\n- path: /api/requests\n  body: {total: {$metric: requests, round: 0}}\n",
     effective: ::config::effective::<Config>,

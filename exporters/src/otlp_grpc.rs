@@ -35,7 +35,6 @@ use tonic::metadata::MetadataMap;
 
 use crate::otlp::{REQUEST_SIZE_MAX, RESPONSE_SIZE_MAX, Requests};
 use crate::push::compression::Compression;
-use crate::push::connection::Keepalive;
 use crate::push::headers::Headers;
 use crate::push::{TooLarge, broken, printable};
 use channel::{Channel, Raw};
@@ -44,6 +43,7 @@ use endpoint::Endpoint;
 pub(crate) const ENTRY: ExporterEntry = Entry {
     name: "otlp_grpc",
     aliases: &["otlp"],
+    ignored: &["balancer_name", "keepalive", "wait_for_ready", "read_buffer_size", "write_buffer_size"],
     about: "Pushes metrics over OTLP/gRPC.",
     example: "endpoint: collector.example.com:4317\ncompression: zstd\n",
     effective: config::effective::<Config>,
@@ -76,13 +76,6 @@ struct Config {
     retry_resource_exhausted: bool,
     /// What requests name as their host, and the certificate must be for; the endpoint's where empty.
     authority: String,
-    // Accepted and without effect: see `connection`.
-    balancer_name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    keepalive: Option<Keepalive>,
-    wait_for_ready: bool,
-    read_buffer_size: u64,
-    write_buffer_size: u64,
 }
 
 struct OtlpGrpc {
@@ -110,11 +103,6 @@ impl Default for Config {
             when_too_large: TooLarge::Drop,
             retry_resource_exhausted: true,
             authority: String::new(),
-            balancer_name: String::from("round_robin"),
-            keepalive: None,
-            wait_for_ready: false,
-            read_buffer_size: 0,
-            write_buffer_size: 0,
         }
     }
 }
@@ -190,13 +178,15 @@ impl OtlpGrpc {
             Compression::None => grpc,
         };
         match grpc.unary(request, PathAndQuery::from_static(EXPORT), Raw).await {
-            Ok(response) => match PartialSuccess::decode(response.get_ref()) {
-                Ok(partial_success) => Ok(self.requests.receive(batch, &partial_success)),
-                Err(error) => {
-                    let reason = format!("cannot read the answer: {}", printable(&error.to_string()));
-                    Err(ExportError::Drop { reason })
-                }
-            },
+            Ok(response) => {
+                let partial_success = PartialSuccess::decode(response.get_ref()).unwrap_or_else(|error| {
+                    // The status says that the points were taken.
+                    let error = printable(&error.to_string());
+                    tracing::debug!(exporter = self.requests.id, error, "answer ignored");
+                    PartialSuccess::default()
+                });
+                Ok(self.requests.receive(batch, &partial_success))
+            }
             Err(status) if status::is_too_large(&status) && !is_answered.get() => {
                 Err(self.config.when_too_large.judge(status::reason(&status)))
             }

@@ -52,6 +52,18 @@ use telemetry::Telemetry;
 pub(crate) const ENTRY: ExporterEntry = Entry {
     name: "prometheus",
     aliases: &[],
+    ignored: &[
+        "cors",
+        "response_headers",
+        "compression_algorithms",
+        "max_request_body_size",
+        "include_metadata",
+        "read_timeout",
+        "read_header_timeout",
+        "write_timeout",
+        "idle_timeout",
+        "keep_alives_enabled",
+    ],
     about: "Serves the last values for Prometheus to scrape.",
     example: "endpoint: 127.0.0.1:9464\nnamespace: node\nconst_labels: {site: lab}\n",
     effective: ::config::effective::<Config>,

@@ -23,6 +23,7 @@ mod native;
 mod negotiation;
 mod plan;
 mod rendered;
+mod said;
 mod symbols;
 mod targets;
 mod v1;
@@ -31,7 +32,6 @@ mod wire;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use ::config::{ByteSize, Problems, Section, Value};
 use bytes::Bytes;
@@ -41,8 +41,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use pipeline::component::{
     BoxError, BuiltExporter, Context, Delivery, Entry, ExportError, Exporter, ExporterEntry, Receipt,
 };
-use pipeline::{Batch, Quiet, delivery};
-use tracing::warn;
+use pipeline::{Batch, delivery};
 
 use crate::otlp_http::endpoint;
 use crate::push::answer::{Answer, RetryStatuses};
@@ -61,18 +60,44 @@ use memory::Memory;
 use metadata::Metadata;
 use negotiation::{Format, Negotiation};
 use plan::Plan;
+use said::Said;
 
 pub(crate) const ENTRY: ExporterEntry = Entry {
     name: "prometheus_remote_write",
     aliases: &["prometheusremotewrite"],
+    ignored: &[
+        "compression_params",
+        "include_metadata_keys",
+        "export_created_metric",
+        "max_idle_conns",
+        "max_idle_conns_per_host",
+        "max_conns_per_host",
+        "idle_conn_timeout",
+        "disable_keep_alives",
+        "http2_read_idle_timeout",
+        "http2_ping_timeout",
+        "force_attempt_http2",
+        "read_buffer_size",
+        "write_buffer_size",
+        "cookies",
+        "http.compression_params",
+        "http.max_idle_conns",
+        "http.max_idle_conns_per_host",
+        "http.max_conns_per_host",
+        "http.idle_conn_timeout",
+        "http.disable_keep_alives",
+        "http.http2_read_idle_timeout",
+        "http.http2_ping_timeout",
+        "http.force_attempt_http2",
+        "http.read_buffer_size",
+        "http.write_buffer_size",
+        "http.cookies",
+    ],
     about: "Pushes metrics with Prometheus Remote Write.",
     example: "endpoint: http://prometheus:9090/api/v1/write\nexternal_labels: {cluster: lab}\n",
     effective,
     build,
 };
-
-/// The least time between two lines about the same.
-const LINE_PAUSE: Duration = Duration::from_mins(1);
 
 /// An answer longer than this is not read; its status says enough.
 const RESPONSE_SIZE_MAX: ByteSize = ByteSize::mib(1);
@@ -113,13 +138,6 @@ struct RemoteWrite {
     /// What a point took lately, in bytes of a message, rounded up.
     point_size: AtomicUsize,
     said: Said,
-}
-
-/// When the log last told of points that are not there.
-struct Said {
-    unsupported: Quiet,
-    out_of_order: Quiet,
-    refused: Quiet,
 }
 
 fn effective(section: &Section) -> Result<Value, Problems> {
@@ -178,7 +196,12 @@ impl RemoteWrite {
                 clock: context.clock.clone(),
                 client: OnceLock::new(),
             },
-            memory: Arc::new(Memory::new(config.rules(), external.collect(), config.forms())),
+            memory: Arc::new(Memory::new(
+                config.rules(),
+                external.collect(),
+                config.forms(),
+                context.clock.clone(),
+            )),
             negotiation: Negotiation::new(&context.id, config.format()),
             attempts: Attempts::default(),
             metadata: config.send_metadata.then(Metadata::default),
@@ -191,11 +214,7 @@ impl RemoteWrite {
             parallelism: config.parallelism(),
             points_per_request: config.max_samples_per_send,
             point_size: AtomicUsize::new(0),
-            said: Said {
-                unsupported: Quiet::new(LINE_PAUSE),
-                out_of_order: Quiet::new(LINE_PAUSE),
-                refused: Quiet::new(LINE_PAUSE),
-            },
+            said: Said::new(&context.id),
         }
     }
 
@@ -214,9 +233,9 @@ impl RemoteWrite {
     }
 
     async fn attempt(&self, batch: &Batch, format: Format) -> Result<Attempt, ExportError> {
-        let mut plan = Plan::new(&self.memory, batch, format);
+        let plan = Plan::new(&self.memory, batch, format);
         if plan.is_empty() {
-            self.tell(&plan);
+            self.said.left_out(&plan);
             return Ok(Attempt::Taken(plan.mark_sent()));
         }
         let (body, counts) = self.write(&plan, batch)?;
@@ -227,29 +246,40 @@ impl RemoteWrite {
         match self.post_once(body, (format, counts)).await? {
             Verdict::Failed(error) => {
                 if matches!(error, ExportError::Bad { .. }) {
-                    plan.give_up_targets();
+                    self.tell_targets(plan, batch).await;
                 }
                 Err(error)
             }
             Verdict::UnknownFormat { reason } => Ok(Attempt::UnknownFormat { reason }),
             Verdict::Taken => {
-                self.tell(&plan);
+                self.said.left_out(&plan);
                 self.confirm(format);
                 Ok(Attempt::Taken(plan.mark_sent()))
             }
             Verdict::PartlyTaken { refused, reason } => {
-                self.tell(&plan);
-                if let Some(unsaid) = self.said.refused.speak() {
-                    warn!(
-                        exporter = self.id,
-                        refused, reason, unsaid, "the other side did not take every sample"
-                    );
-                }
+                self.said.left_out(&plan);
+                self.said.refused(refused, &reason);
                 // What is refused is told in samples; a point is not refused more than once.
                 let rejected = refused.min(plan.entries.len() as u64);
                 self.confirm(format);
                 Ok(Attempt::Taken(Receipt { rejected, ..plan.mark_sent() }))
             }
+        }
+    }
+
+    /// Sends what a bad request says of resources in a request of its own: the parts in which its bad points are
+    /// looked for go without it, so that none of them is bad because of that.
+    async fn tell_targets(&self, mut plan: Plan, batch: &Batch) {
+        plan.leave_points();
+        if plan.targets.told.is_empty() {
+            return;
+        }
+        let Ok((body, counts)) = self.write(&plan, batch) else { return };
+        match self.post_once(body, (plan.format, counts)).await {
+            // The next request has it again.
+            Err(_) | Ok(Verdict::UnknownFormat { .. } | Verdict::Failed(ExportError::Retry { .. })) => {}
+            // Where it is what was bad it is not told for a while, as if it had been taken.
+            Ok(Verdict::Taken | Verdict::PartlyTaken { .. } | Verdict::Failed(_)) => _ = plan.mark_sent(),
         }
     }
 
@@ -291,7 +321,9 @@ impl RemoteWrite {
                 (request.finish(), counts)
             }
         };
-        self.point_size.store(body.len().div_ceil(points), Ordering::Relaxed);
+        if points > 0 {
+            self.point_size.store(body.len().div_ceil(points), Ordering::Relaxed);
+        }
         if body.len() as u64 > self.body_size_max.0 {
             let (size, max) = (body.len(), self.body_size_max);
             let reason = format!("request of {size} bytes is larger than `max_batch_size_bytes`, {max}");
@@ -304,27 +336,6 @@ impl RemoteWrite {
     fn confirm(&self, format: Format) {
         if format == Format::V2 {
             self.negotiation.confirm();
-        }
-    }
-
-    /// Says which points are left out, now and then.
-    fn tell(&self, plan: &Plan) {
-        if let Some((reason, series)) = &plan.first_unsupported
-            && let Some(unsaid) = self.said.unsupported.speak()
-        {
-            let (reason, metric) = (reason.text(), crate::push::printable(&series.metric().name));
-            let points = plan.receipt.unsupported;
-            warn!(exporter = self.id, points, metric, reason, unsaid, "points have no form in Remote Write");
-        }
-        if let Some(series) = &plan.first_out_of_order
-            && let Some(unsaid) = self.said.out_of_order.speak()
-        {
-            let metric = crate::push::printable(&series.metric().name);
-            let points = plan.receipt.out_of_order;
-            warn!(
-                exporter = self.id,
-                points, metric, unsaid, "points are not newer than what was sent under their name and labels"
-            );
         }
     }
 }
@@ -376,7 +387,7 @@ impl Exporter for RemoteWrite {
     fn streams(&self, batch: &Batch) -> Option<Vec<usize>> {
         let format = self.negotiation.format();
         let mut state = self.memory.lock();
-        Some(batch.iter().map(|point| self.memory.stream(&mut state, &point.series, format)).collect())
+        Some(batch.iter().map(|point| self.memory.stream(&mut state, point, format)).collect())
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {

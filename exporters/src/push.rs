@@ -3,7 +3,6 @@
 pub(crate) mod advice;
 pub(crate) mod answer;
 pub(crate) mod compression;
-pub(crate) mod connection;
 pub(crate) mod delta;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

@@ -34,6 +34,10 @@ pub enum Behaviour {
     Exhausted(Option<Duration>),
     /// Refuses every request that has one of the points that are poison to it.
     RefusePoison,
+    /// Finds every request of more points than this too large.
+    RefuseLarger(usize),
+    /// Takes everything, and answers so much later.
+    Late(Duration),
     /// Takes everything, and never answers this many of each hundred requests, spread evenly.
     LoseAnswers(u64),
     /// Refuses with so many bytes of details.
@@ -152,6 +156,11 @@ impl MetricsService for Service {
                 return Err(Status::invalid_argument("told to refuse a point"));
             }
             Behaviour::RefusePoison => {}
+            Behaviour::RefuseLarger(points_max) if points.len() > points_max => {
+                return Err(Status::resource_exhausted("received message larger than max"));
+            }
+            Behaviour::RefuseLarger(_) => {}
+            Behaviour::Late(wait) => tokio::time::sleep(wait).await,
             Behaviour::LoseAnswers(percent) if is_among(percent) => {
                 self.0.account.take(&points, false);
                 std::future::pending::<()>().await;

@@ -207,9 +207,13 @@ impl Collector {
 
     /// Memory in MiB that the kernel cannot take back: what is not of files.
     pub fn anonymous_mib(&self) -> u64 {
+        self.anonymous_kib() >> 10
+    }
+
+    pub fn anonymous_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or_default();
-        line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap_or(0) >> 10
+        line.trim().trim_end_matches(" kB").trim().parse().unwrap_or(0)
     }
 
     /// Seconds of processor time used so far.

@@ -8,10 +8,12 @@ mod backends;
 mod books;
 mod certificates;
 mod clock;
+mod complaints;
 mod counting;
 mod disk;
 mod names;
 mod network;
+mod outages;
 mod outcome;
 mod queues;
 mod remote_write;
@@ -20,6 +22,8 @@ mod rivals;
 mod runner;
 mod scene;
 mod setup;
+mod too_large;
+mod versions;
 
 use futures_util::future::BoxFuture;
 
@@ -75,8 +79,8 @@ pub enum Loss {
     Nothing,
     /// As much as the collector counts, for these reasons; and it has to be something.
     Counted(&'static [&'static str]),
-    /// So many points at most, and nothing can count them: they are what was destroyed.
-    AtMost(u64),
+    /// What was destroyed, as the scene notes it; nothing can count that.
+    Destroyed,
     /// The points that the backend calls bad, all of them and no others, and the collector counts them.
     Poison,
 }
@@ -96,7 +100,7 @@ impl std::fmt::Display for Loss {
         match self {
             Self::Nothing => f.write_str("nothing lost"),
             Self::Counted(reasons) => write!(f, "lost as counted under {}", reasons.join(", ")),
-            Self::AtMost(points) => write!(f, "at most {points} points lost"),
+            Self::Destroyed => f.write_str("lost at most what was destroyed"),
             Self::Poison => f.write_str("the bad points lost, and counted"),
         }
     }
@@ -117,13 +121,16 @@ pub fn all() -> Vec<Fault> {
     [
         &[NONE],
         backends::FAULTS,
+        too_large::FAULTS,
         network::FAULTS,
+        outages::FAULTS,
         certificates::FAULTS,
         names::FAULTS,
         clock::FAULTS,
         queues::FAULTS,
         restarts::FAULTS,
         disk::FAULTS,
+        versions::FAULTS,
         remote_write::FAULTS,
     ]
     .concat()

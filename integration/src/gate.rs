@@ -1,16 +1,21 @@
 //! A way to a backend that can be shut, or be made bad, as when the backend or the network is.
 
+mod carry;
+
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
+
+use carry::{Direction, Lateness, Parting, carry};
 
 /// How connections are passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +35,11 @@ pub enum Way {
     Slow {
         bytes_per_second: u64,
     },
+    /// Passes everything on later, and much later where a piece was lost: five of a hundred.
+    Late {
+        each_way: Duration,
+        when_lost: Duration,
+    },
 }
 
 /// Passes connections on, until it is shut.
@@ -40,6 +50,7 @@ pub struct Gate {
     tls: Option<Arc<Mutex<TlsAcceptor>>>,
     hangs_up: Arc<AtomicBool>,
     connections: Arc<AtomicU64>,
+    parting: Arc<watch::Sender<Parting>>,
     work: Option<AbortOnDropHandle<()>>,
     // Keeps the port while nothing listens, so that connections are refused and nobody else gets it.
     kept: Option<TcpSocket>,
@@ -75,6 +86,7 @@ impl Gate {
             tls,
             hangs_up: Arc::default(),
             connections: Arc::default(),
+            parting: Arc::default(),
             work: None,
             kept: None,
         };
@@ -103,7 +115,12 @@ impl Gate {
         let socket = self.kept.take().unwrap_or_else(|| bind(&self.address).expect("the address is free"));
         let listener = socket.listen(1024).expect("a bound socket can listen");
         self.address = listener.local_addr().expect("a listener has an address").to_string();
-        let passage = Passage { to: self.to.clone(), way: self.way, tls: self.tls.clone() };
+        let passage = Passage {
+            to: self.to.clone(),
+            way: self.way,
+            tls: self.tls.clone(),
+            parting: self.parting.clone(),
+        };
         let (hangs_up, connections) = (self.hangs_up.clone(), self.connections.clone());
         self.work = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             // Dropping the set ends what is under way.
@@ -136,6 +153,21 @@ impl Gate {
         self.hangs_up.store(hangs_up, Ordering::Relaxed);
     }
 
+    /// Lets half of the next answer through, and then nothing either way until [`Self::heal`]; connections stay.
+    pub fn part(&self) {
+        self.parting.send_replace(Parting::NextAnswer);
+    }
+
+    /// Whether an answer was cut in two since [`Self::part`].
+    pub fn is_parted(&self) -> bool {
+        *self.parting.borrow() == Parting::Apart
+    }
+
+    /// Lets everything through again, what was held first.
+    pub fn heal(&self) {
+        self.parting.send_replace(Parting::Together);
+    }
+
     /// How many connections came.
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
@@ -161,6 +193,7 @@ struct Passage {
     to: String,
     way: Way,
     tls: Option<Arc<Mutex<TlsAcceptor>>>,
+    parting: Arc<watch::Sender<Parting>>,
 }
 
 impl Passage {
@@ -183,16 +216,23 @@ impl Passage {
         };
     }
 
-    async fn pass(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
-        let mut other = TcpStream::connect(self.to).await?;
+    async fn pass(self, stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+        let mut other = TcpStream::connect(&self.to).await?;
         other.set_nodelay(true)?;
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let (mut answers, mut requests) = other.split();
         match self.way {
-            Way::Open | Way::Hangs => {
-                copy_bidirectional(&mut stream, &mut other).await?;
+            Way::Open | Way::Hangs | Way::Late { .. } => {
+                let lateness = match self.way {
+                    Way::Late { each_way, when_lost } => Lateness { each_way, stall: when_lost },
+                    _ => Lateness::default(),
+                };
+                tokio::try_join!(
+                    carry(reader, requests, lateness, Direction::Requests, &self.parting),
+                    carry(answers, writer, lateness, Direction::Answers, &self.parting),
+                )?;
             }
             Way::Resets { after } | Way::Closes { after } => {
-                let (reader, mut writer) = tokio::io::split(stream);
-                let (mut answers, mut requests) = other.split();
                 let mut limited = reader.take(after);
                 tokio::select! {
                     read = copy(&mut limited, &mut requests) => read?,
@@ -200,8 +240,6 @@ impl Passage {
                 };
             }
             Way::Slow { bytes_per_second } => {
-                let (mut reader, mut writer) = tokio::io::split(stream);
-                let (mut answers, mut requests) = other.split();
                 tokio::select! {
                     read = copy_slowly(&mut reader, &mut requests, bytes_per_second) => read?,
                     written = copy(&mut answers, &mut writer) => { written?; }

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use prost::Message;
@@ -10,6 +10,7 @@ use prost::Message;
 use crate::account::{Account, Point, is_poison, otlp_points};
 use crate::peer::{Peer, Reply, Seen};
 use crate::remote_write;
+use crate::repeats::Repeats;
 
 /// What the backend does with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Answer {
     StatusPercent(u16, u64),
     /// 400 for every request that has one of the points that are poison to it.
     RefusePoison,
+    /// 413 for every request of more points than this.
+    RefuseLarger(usize),
     /// Takes everything, and hangs up on this many of each hundred requests without an answer, spread evenly.
     LoseAnswers(u64),
 }
@@ -38,6 +41,7 @@ struct State {
     answer: Mutex<Answer>,
     requests: AtomicU64,
     account: Arc<Account>,
+    repeats: Mutex<Repeats>,
 }
 
 impl HttpBackend {
@@ -56,11 +60,15 @@ impl HttpBackend {
         success: u16,
         decode: impl Fn(&Seen) -> Result<Vec<Point>, String> + Send + Sync + 'static,
     ) -> Self {
-        let state =
-            Arc::new(State { answer: Mutex::new(Answer::Accept), requests: AtomicU64::new(0), account });
+        let state = Arc::new(State {
+            answer: Mutex::new(Answer::Accept),
+            requests: AtomicU64::new(0),
+            account,
+            repeats: Mutex::default(),
+        });
         let shared = state.clone();
         let peer = Peer::forgetting(move |seen| match decode(seen) {
-            Ok(points) => shared.answer(&points, success),
+            Ok(points) => shared.answer(&points, &seen.body, success),
             Err(error) => Reply::new(400, "", error),
         })
         .await;
@@ -76,6 +84,11 @@ impl HttpBackend {
         self.state.requests.load(Ordering::Relaxed)
     }
 
+    /// What came again after its answer was lost.
+    pub fn repeats(&self) -> Repeats {
+        self.state.repeats().clone()
+    }
+
     pub fn account(&self) -> &Arc<Account> {
         &self.state.account
     }
@@ -86,7 +99,12 @@ impl HttpBackend {
 }
 
 impl State {
-    fn answer(&self, points: &[Point], success: u16) -> Reply {
+    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, points: &[Point], body: &[u8], success: u16) -> Reply {
+        self.repeats().check(points, body);
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let is_among = |percent: u64| number * 37 % 100 < percent;
         let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -100,9 +118,17 @@ impl State {
             }
             Answer::LoseAnswers(percent) if is_among(percent) => {
                 self.account.take(points, false);
+                self.repeats().expect(points, body);
                 return Reply::Bytes(Vec::new());
             }
-            Answer::Accept | Answer::StatusPercent(..) | Answer::RefusePoison | Answer::LoseAnswers(_) => {}
+            Answer::RefuseLarger(points_max) if points.len() > points_max => {
+                return Reply::new(413, "", "told to find it too large");
+            }
+            Answer::Accept
+            | Answer::StatusPercent(..)
+            | Answer::RefusePoison
+            | Answer::RefuseLarger(_)
+            | Answer::LoseAnswers(_) => {}
         }
         self.account.take(points, true);
         Reply::new(success, "Content-Type: application/x-protobuf\r\n", "")

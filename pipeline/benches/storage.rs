@@ -64,7 +64,7 @@ fn open(folder: &TempDir, fsync: Fsync) -> Arc<Log> {
 fn add(runtime: &Runtime, log: &Arc<Log>, batch: &Arc<Batch>, batches: usize, settle: bool) {
     let reader = log.reader("otlp").expect("the place is free").0;
     runtime.block_on(async {
-        let appends: Vec<_> = (0..batches).map(|_| log.append(batch, &[&reader])).collect();
+        let appends: Vec<_> = (0..batches).map(|_| log.append(batch, &[&reader], None)).collect();
         for append in appends {
             append.written.await.expect(GOOD);
             if settle {

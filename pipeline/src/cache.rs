@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hashbrown::HashTable;
 
+/// Smaller tables are not worth making smaller.
+const SHRINK_MIN: usize = 64;
+
 /// Stands for no slot.
 pub const NONE: u32 = u32::MAX;
 
@@ -182,19 +185,62 @@ impl<T: Weight> Table<T> {
     }
 
     /// Gives memory back when most of it is no longer needed.
+    ///
+    /// What is left moves together: one value that came last would keep the room of all that came before it.
     fn shrink(&mut self) {
-        if self.index.len() < self.index.capacity() / 4 {
-            let slots = &self.slots;
-            self.index.shrink_to_fit(|&index| slots[index as usize].hash);
+        if self.slots.capacity() < SHRINK_MIN || self.index.len() >= self.slots.capacity() / 4 {
+            return;
         }
-        while self.slots.len() > 1 && self.slots.last().is_some_and(|slot| slot.value.is_none()) {
-            self.slots.pop();
+        let is_kept = |(index, slot): &(usize, Slot<T>)| *index == ASIDE as usize || slot.value.is_some();
+        let kept = std::mem::take(&mut self.slots).into_iter().enumerate().filter(is_kept);
+        self.slots = kept.map(|(_, slot)| Slot { next: NONE, ..slot }).collect();
+        self.slots.shrink_to_fit();
+        self.free = Vec::new();
+        self.index = HashTable::with_capacity(self.slots.len());
+        let slots = &self.slots;
+        for (index, slot) in slots.iter().enumerate().skip(1) {
+            self.index.insert_unique(slot.hash, index as u32, |&index| slots[index as usize].hash);
         }
-        let length = self.slots.len();
-        self.free.retain(|&index| (index as usize) < length);
-        if length < self.slots.capacity() / 4 {
-            self.free.shrink_to_fit();
-            self.slots.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Weight for u64 {
+        fn bytes(&self) -> usize {
+            0
         }
+    }
+
+    fn find(table: &mut Table<u64>, previous: u32, value: u64) -> Result<u32, u64> {
+        table.find(previous, || value, |other| *other == value)
+    }
+
+    #[test]
+    fn a_burst_leaves_nothing_behind_though_its_last_stay() {
+        let (room, mut table) = (Room::new(usize::MAX), Table::default());
+        for value in 0..10_000 {
+            table.keep(value, value, &room);
+        }
+        for _ in 0..2 {
+            table.sweep(&room, 2);
+            for value in 9_990..10_000 {
+                assert!(find(&mut table, NONE, value).is_ok(), "{value}");
+            }
+        }
+        assert!(table.slots.capacity() < 20 && table.index.capacity() < 40, "{}", table.slots.capacity());
+        assert_eq!(room.used_bytes(), 10 * Table::weight(&0_u64));
+        // They are found where they are now, and one after the other; those that are gone are not.
+        let mut previous = NONE;
+        for value in 9_990..10_000 {
+            let index = find(&mut table, previous, value).unwrap();
+            assert_eq!(*table.get(index), value);
+            previous = index;
+        }
+        assert_eq!(find(&mut table, previous, 5), Err(5));
+        let index = table.keep(5, 5, &room);
+        assert_eq!(find(&mut table, NONE, 5), Ok(index));
     }
 }

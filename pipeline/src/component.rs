@@ -264,6 +264,9 @@ pub struct Entry<T> {
     pub name: &'static str,
     /// Older names, which work and warn.
     pub aliases: &'static [&'static str],
+    /// Keys (dotted) that an OpenTelemetry Collector has and that have no meaning here: they are taken out of the section
+    /// before it is read, with a warning, so that its files can be used as they are. What they hold is not looked at.
+    pub ignored: &'static [&'static str],
     /// One sentence for `inferometer components`.
     pub about: &'static str,
     /// A section that works, as YAML; a test parses it.

@@ -24,11 +24,13 @@ mod queue;
 mod rate;
 mod reply;
 mod resources;
+mod rest;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod select;
 mod size;
 mod spool;
+mod under_way;
 
 #[cfg(test)]
 mod tests;
@@ -44,8 +46,8 @@ pub use self::config::{BatchConfig, BatchSizer, QueueConfig, RetryConfig, Sizer}
 pub(crate) use self::dispatch::message_of;
 pub use self::ending::Drained;
 pub(crate) use self::load::Load;
-pub(crate) use self::permit::Permit;
-pub(crate) use self::spool::{Write, Writes, commit};
+pub(crate) use self::permit::{Copies, Permit};
+pub(crate) use self::spool::{Write, Writes, commit, wait_for_others};
 
 use self::bisect::Suspicion;
 use self::circuit::Circuit;
@@ -83,10 +85,14 @@ pub struct Outbox {
     dispatch: Arc<Dispatch>,
     /// Where the queue is on disk, if it is.
     spool: Option<Spool>,
-    /// It shares the place of the outbox that it replaces, and reads nothing before that has ended.
+    /// The same for all outboxes that go on with each other's queue.
+    line: Arc<()>,
+    /// It goes on with the queue of the outbox that it replaces, and sends nothing before that has ended.
     is_heir: bool,
-    /// Cancelled when nobody before has the place any more.
+    /// Cancelled when nobody before has the queue any more.
     has_inherited: CancellationToken,
+    /// Who gets what is in memory.
+    heir: Mutex<Option<Arc<Dispatch>>>,
     consumers: Mutex<JoinSet<()>>,
     loader: Mutex<JoinSet<()>>,
     drained: tokio::sync::Mutex<Option<Drained>>,
@@ -148,10 +154,17 @@ impl Outbox {
             levels,
             journal: Journal::new(&context.id),
         });
-        let (mut loader, mut is_heir) = (JoinSet::new(), false);
+        // In the same place on disk; what is in memory can be moved anywhere.
+        let before = match &place {
+            Some((_, None)) => old,
+            _ => old.filter(|old| old.spool.is_none() && !old.is_direct() && manner != Manner::Direct),
+        };
+        if let Some(before) = before.filter(|before| before.spool.is_none()) {
+            dispatch.queue.await_rest(&before.dispatch.queue);
+        }
+        let mut loader = JoinSet::new();
         let spool = place.map(|(spool, left)| {
             notes.extend(begin(&dispatch, &spool, left));
-            is_heir = left.is_none();
             let (registry, clock) = (context.registry.clone(), context.clock.clone());
             loader.extend(
                 spool
@@ -161,7 +174,7 @@ impl Outbox {
             spool
         });
         let has_inherited = CancellationToken::new();
-        if !is_heir {
+        if before.is_none() {
             has_inherited.cancel();
         }
         let mut consumers = JoinSet::new();
@@ -175,8 +188,10 @@ impl Outbox {
             manner,
             dispatch,
             spool,
-            is_heir,
+            line: before.map_or_else(Arc::default, |before| before.line.clone()),
+            is_heir: before.is_some(),
             has_inherited,
+            heir: Mutex::default(),
             consumers: Mutex::new(consumers),
             loader: Mutex::new(loader),
             drained: tokio::sync::Mutex::default(),
@@ -212,7 +227,7 @@ async fn open(
 /// Takes what is left on disk into the accounts, or waits for another outbox to end first.
 fn begin(dispatch: &Dispatch, spool: &Spool, left: Option<Left>) -> Option<String> {
     let Some(left) = left else {
-        dispatch.queue.hold_back(spool.log().caught_up().0);
+        dispatch.queue.hold_back(spool.log().last());
         return None;
     };
     dispatch.queue.inherit(left, Size::default(), |_| false);

@@ -1,23 +1,28 @@
-//! What other components lean on: authenticators, folders for queues. Each is one entry in [`EXTENSIONS`].
+//! What is no part of a pipeline: authenticators, folders for queues, what watches the collector. Each is one entry in
+//! [`EXTENSIONS`].
 
 mod basic_auth;
 mod bearer_token_auth;
 mod file_storage;
+mod health_check;
 
 use crate::component::Entry;
 use crate::net::auth::Authenticator;
 use crate::storage;
+
+pub use health_check::Config as HealthCheckConfig;
 
 /// What an extension becomes.
 #[derive(Debug)]
 pub enum Extension {
     Authenticator(Authenticator),
     Storage(storage::Config),
+    HealthCheck(HealthCheckConfig),
 }
 
 /// Every extension there is.
 pub const EXTENSIONS: &[Entry<Extension>] =
-    &[basic_auth::ENTRY, bearer_token_auth::ENTRY, file_storage::ENTRY];
+    &[basic_auth::ENTRY, bearer_token_auth::ENTRY, file_storage::ENTRY, health_check::ENTRY];
 
 #[cfg(test)]
 mod tests {
@@ -80,5 +85,13 @@ mod tests {
         check("bearer_token_auth", "{token: x, header: 'a b'}", "extensions.bearer_token_auth.header: ");
         check("bearer_token_auth", "{token: x, scheme: 'a b'}", "extensions.bearer_token_auth.scheme: ");
         check("bearer_token_auth", "{tokens: ['']}", "extensions.bearer_token_auth.tokens: ");
+    }
+
+    #[test]
+    fn where_health_is_told_is_an_address_and_a_path() {
+        check("health_check", "endpoint: 13133", "extensions.health_check.endpoint: ");
+        check("health_check", "path: health", "extensions.health_check.path: expected a path such as `/`");
+        check("health_check", "tls: {}", "extensions.health_check.tls.");
+        check("health_check", "use_v2: true", "extensions.health_check.use_v2: unknown key");
     }
 }

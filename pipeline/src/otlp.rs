@@ -26,7 +26,7 @@ use crate::cache::Room;
 use crate::registry::Registry;
 use crate::wire::WireError;
 
-pub use encode::encode;
+pub use encode::{encode, encoded_len};
 pub use json::encode_json;
 pub use response::{FieldViolation, PartialSuccess, Status};
 
@@ -53,6 +53,8 @@ pub struct Decoder {
     registry: Arc<Registry>,
     hasher: RandomState,
     shards: Box<[Mutex<Cache>]>,
+    /// A request may take so many times its size in memory.
+    times_max: usize,
 }
 
 /// What a request held.
@@ -103,7 +105,12 @@ impl Decoder {
     pub fn new(registry: Arc<Registry>) -> Self {
         let room = Arc::new(Room::new((registry.live_max().saturating_mul(BYTES_A_SERIES)).max(BYTES_MIN)));
         let shards = (0..SHARDS).map(|_| Mutex::new(Cache::new(room.clone()))).collect();
-        Self { registry, hasher: RandomState::default(), shards }
+        Self { registry, hasher: RandomState::default(), shards, times_max: decode::TIMES_MAX }
+    }
+
+    /// For requests that were in memory before and come from nobody else: they may take there what they took.
+    pub(crate) fn trusting(self) -> Self {
+        Self { times_max: usize::MAX, ..self }
     }
 
     /// Reads an `ExportMetricsServiceRequest`.

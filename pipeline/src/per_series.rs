@@ -2,6 +2,7 @@
 
 use std::sync::Weak;
 
+use crate::paged::Paged;
 use crate::series::{Identity, Series};
 
 /// A value for each series it was asked about, forgotten when the series is gone.
@@ -10,8 +11,8 @@ use crate::series::{Identity, Series};
 /// that values of series that ended are dropped even when no new series takes their place.
 #[derive(Debug)]
 pub struct PerSeries<T> {
-    // Indexed by the series' slot.
-    entries: Vec<Option<Entry<T>>>,
+    // By the series' slot.
+    entries: Paged<Entry<T>>,
 }
 
 #[derive(Debug)]
@@ -23,7 +24,7 @@ struct Entry<T> {
 
 impl<T> Default for PerSeries<T> {
     fn default() -> Self {
-        Self { entries: Vec::new() }
+        Self { entries: Paged::default() }
     }
 }
 
@@ -32,7 +33,7 @@ impl<T> PerSeries<T> {
     #[inline]
     pub fn get(&self, series: &Series) -> Option<&T> {
         match self.entries.get(series.slot()) {
-            Some(Some(entry)) if entry.series.as_ptr() == series.address() => Some(&entry.value),
+            Some(entry) if entry.series.as_ptr() == series.address() => Some(&entry.value),
             _ => None,
         }
     }
@@ -40,22 +41,14 @@ impl<T> PerSeries<T> {
     #[inline]
     pub fn get_mut(&mut self, series: &Series) -> Option<&mut T> {
         match self.entries.get_mut(series.slot()) {
-            Some(Some(entry)) if entry.series.as_ptr() == series.address() => Some(&mut entry.value),
+            Some(entry) if entry.series.as_ptr() == series.address() => Some(&mut entry.value),
             _ => None,
         }
     }
 
     /// Remembers a value, and gives back what it replaces.
     pub fn insert(&mut self, series: &Series, value: T) -> Option<T> {
-        let slot = series.slot();
-        if slot >= self.entries.len() {
-            // In steps of an eighth: half of it unused would be too much, as there is one a series.
-            if slot >= self.entries.capacity() {
-                self.entries.reserve_exact(slot + 1 - self.entries.len() + self.entries.len() / 8);
-            }
-            self.entries.resize_with(slot + 1, || None);
-        }
-        let old = self.entries[slot].replace(Entry { series: series.downgrade(), value });
+        let old = self.entries.insert(series.slot(), Entry { series: series.downgrade(), value });
         old.filter(|entry| entry.series.as_ptr() == series.address()).map(|entry| entry.value)
     }
 
@@ -70,11 +63,11 @@ impl<T> PerSeries<T> {
 
     /// Takes out what is kept for the series.
     pub fn remove(&mut self, series: &Series) -> Option<T> {
-        let entry = self
-            .entries
-            .get_mut(series.slot())?
-            .take_if(|entry| entry.series.as_ptr() == series.address())?;
-        Some(entry.value)
+        let entry = self.entries.get(series.slot())?;
+        if entry.series.as_ptr() != series.address() {
+            return None;
+        }
+        self.entries.take(series.slot()).map(|entry| entry.value)
     }
 
     /// Drops the values of series that are gone.
@@ -99,30 +92,20 @@ impl<T> PerSeries<T> {
         count: usize,
         mut keep: impl FnMut(&mut T, &dyn Fn() -> bool) -> bool,
     ) -> Option<usize> {
-        for entry in self.entries.iter_mut().skip(from).take(count) {
-            entry.take_if(|Entry { series, value }| !keep(value, &|| series.strong_count() > 0));
-        }
+        self.entries
+            .retain(from, count, |Entry { series, value }| keep(value, &|| series.strong_count() > 0));
         let next = from.saturating_add(count);
-        if next < self.entries.len() {
-            return Some(next);
-        }
-        while let Some(None) = self.entries.last() {
-            self.entries.pop();
-        }
-        if self.entries.len() < self.entries.capacity() / 4 {
-            self.entries.shrink_to_fit();
-        }
-        None
+        (next < self.entries.end()).then_some(next)
     }
 
     /// The series that still live, in no order.
     pub(crate) fn living(&self) -> impl Iterator<Item = Series> {
-        self.entries.iter().flatten().filter_map(|entry| entry.series.upgrade().map(Series))
+        self.entries.iter().filter_map(|entry| entry.series.upgrade().map(Series))
     }
 
     /// The values remembered, in no order.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.entries.iter_mut().flatten().map(|entry| &mut entry.value)
+        self.entries.iter_mut().map(|entry| &mut entry.value)
     }
 }
 
@@ -150,7 +133,7 @@ mod tests {
         assert_eq!(second.slot(), 0);
         assert_eq!(lengths.get(&second), None);
         lengths.sweep();
-        assert_eq!(lengths.entries.len(), 0);
+        assert_eq!(lengths.entries.end(), 0);
     }
 
     #[test]
@@ -166,6 +149,6 @@ mod tests {
         assert_eq!(values.sweep_some(0, 2), Some(2));
         assert_eq!(values.sweep_some(2, 2), Some(4));
         assert_eq!(values.sweep_some(4, 2), None);
-        assert_eq!((values.entries.len(), values.get(&kept)), (2, Some(&1)));
+        assert_eq!((values.entries.end(), values.get(&kept)), (2, Some(&1)));
     }
 }

@@ -23,7 +23,7 @@ use self::gates::Gates;
 pub use self::lasting::Lasting;
 use crate::batch::Batch;
 use crate::component::{Context, Processor};
-use crate::delivery::{Load, Outbox, Permit, Write, Writes, commit, message_of};
+use crate::delivery::{Copies, Load, Outbox, Permit, Write, Writes, commit, message_of, wait_for_others};
 use crate::output::{Intake, Refused};
 use crate::telemetry::{PipelineMetrics, ProcessorMetrics};
 
@@ -42,12 +42,13 @@ pub struct Pipeline {
 pub struct FanOut(pub Vec<Arc<Pipeline>>);
 
 type Permits = SmallVec<[Permit; 4]>;
+type Direct = SmallVec<[(Arc<Outbox>, Arc<Batch>); 2]>;
 
 /// What is still to be done when the queues have a batch.
 #[derive(Default)]
 struct Rest {
     /// To be exported in the sender's own turn.
-    direct: SmallVec<[(Arc<Outbox>, Arc<Batch>); 2]>,
+    direct: Direct,
     /// On its way to the disk.
     writes: Writes,
 }
@@ -99,6 +100,10 @@ impl Pipeline {
             Some(chain) => self.process(chain, batch),
             None => batch,
         };
+        if batch.is_empty() && chain.as_ref().is_some_and(|chain| chain.remembers()) {
+            let is_own = |permit: &&Permit| self.outboxes.iter().any(|outbox| permit.is_for(outbox));
+            return wait_for_others(permits.iter().filter(is_own), &mut rest.writes);
+        }
         self.hand_over(batch, permits, rest);
     }
 
@@ -116,9 +121,7 @@ impl Pipeline {
                 self.hand_over(batch, &mut Permits::new(), &mut rest);
             }
         }
-        // Nobody waits for the disk, which may hang: what could not be written is counted, and is sent all the same.
-        rest.writes.clear();
-        let _ = rest.finish().await;
+        rest.let_go().await;
     }
 
     fn hand_over(&self, batch: Batch, permits: &mut Permits, rest: &mut Rest) {
@@ -134,7 +137,10 @@ impl Pipeline {
         // Measured once for all queues.
         let load = Load::new(batch);
         let offered = queued.iter().filter(|outbox| !permits.iter().any(|permit| permit.is_for(outbox)));
-        let mut found: Permits = offered.filter_map(|outbox| outbox.reserve_or_miss(&load)).collect();
+        let mut found = Permits::new();
+        for outbox in offered {
+            found.extend(outbox.reserve_or_miss(&load, &found));
+        }
         let permits = permits.iter_mut().filter(|permit| queued.iter().any(|outbox| permit.is_for(outbox)));
         commit(&load, permits.chain(&mut found).collect(), &mut rest.writes);
     }
@@ -175,19 +181,26 @@ impl FanOut {
                 if permits.iter().any(|permit| permit.is_for(outbox)) {
                     continue;
                 }
-                // An outbox behind two of the pipelines gets the batch from each.
-                let times = self.outboxes().filter(|other| Arc::ptr_eq(other, outbox)).count() as u64;
-                if let Some(permit) = outbox.reserve(batch, times)? {
+                let copies = self.copies(outbox);
+                if let Some(permit) = outbox.reserve(batch, copies, &permits)? {
                     permits.push(permit);
                 } else {
                     // Two senders that waited while each holds what the other needs would wait for ever.
                     drop(permits);
-                    outbox.wait_for_room(batch, times).await;
+                    outbox.wait_for_room(batch, copies).await;
                     continue 'again;
                 }
             }
             return Ok(permits);
         }
+    }
+
+    /// An outbox behind two of the pipelines gets the batch from each, and each that has one of a log writes it there.
+    fn copies(&self, outbox: &Arc<Outbox>) -> Copies {
+        let queued = self.outboxes().filter(|other| Arc::ptr_eq(other, outbox)).count() as u64;
+        let writes = |pipeline: &Pipeline| pipeline.outboxes.iter().any(|other| other.shares_log(outbox));
+        let written = self.0.iter().filter(|pipeline| writes(pipeline)).count() as u64;
+        Copies { queued, written }
     }
 
     fn outboxes(&self) -> impl Iterator<Item = &Arc<Outbox>> {
@@ -237,8 +250,7 @@ impl Intake for FanOut {
             };
             let rest = open.carry(batch, &mut permits);
             drop(permits);
-            // What could not be written is counted, and is sent all the same.
-            let _ = rest.finish().await;
+            rest.let_go().await;
         })
     }
 
@@ -256,13 +268,24 @@ impl Intake for FanOut {
 }
 
 impl Rest {
-    /// Returns when direct exporters have had the batch, and the disk; an error where that failed.
+    /// Returns when direct exporters have had the batch, and the disk; an error where that will never have it.
     async fn finish(self) -> Result<(), Refused> {
         let written = join_all(self.writes.into_iter().map(Write::finish));
-        for (outbox, batch) in self.direct {
-            outbox.export(&batch).await;
-        }
+        export(self.direct).await;
         written.await.into_iter().collect()
+    }
+
+    /// Returns when direct exporters have had the batch, which nobody would send again. The disk may hang, and other
+    /// exporters must not go without for that: what waits for it is bounded by what there is room for, and is sent meanwhile.
+    async fn let_go(self) {
+        drop(self.writes);
+        export(self.direct).await;
+    }
+}
+
+async fn export(direct: Direct) {
+    for (outbox, batch) in direct {
+        outbox.export(&batch).await;
     }
 }
 

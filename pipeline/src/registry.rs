@@ -34,7 +34,6 @@ struct Tables {
     scopes: HashTable<Entry<Scope>>,
     metrics: HashTable<Entry<Metric>>,
     last_group: Option<Group>,
-    next_slot: u32,
     insertions: usize,
 }
 
@@ -126,7 +125,7 @@ impl Registry {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Full { live_max });
         }
-        let slot = self.take_slot(&mut tables);
+        let slot = self.census.slots.lock().unwrap_or_else(PoisonError::into_inner).take() as u32;
         self.census.live.fetch_add(1, Ordering::Relaxed);
         let identity = Arc::new(Identity {
             resource: resource.clone(),
@@ -173,14 +172,6 @@ impl Registry {
         hash
     }
 
-    fn take_slot(&self, tables: &mut Tables) -> u32 {
-        let free = self.census.free_slots.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        free.unwrap_or_else(|| {
-            tables.next_slot += 1;
-            tables.next_slot - 1
-        })
-    }
-
     /// Finds the shared copy of an equal resource, or shares this one.
     pub fn resource(&self, resource: Resource) -> Arc<Resource> {
         self.share(resource, |tables| &mut tables.resources)
@@ -219,9 +210,11 @@ impl Registry {
         if tables.series.len() > SWEEP_INSERTIONS_MIN + 2 * self.live() {
             tables.sweep();
         }
-        if tables.series.capacity() > SWEEP_INSERTIONS_MIN + 4 * tables.series.len() {
-            tables.series.shrink_to_fit(|entry| entry.hash);
-        }
+        shrink(&mut tables.series);
+        // There are fewer of these than of series.
+        retain_living(&mut tables.resources);
+        retain_living(&mut tables.scopes);
+        retain_living(&mut tables.metrics);
     }
 
     /// How many series live now.
@@ -263,6 +256,17 @@ fn find<T>(table: &HashTable<Entry<T>>, hash: u64, is_same: impl Fn(&T) -> bool)
         found.is_some()
     });
     found
+}
+
+fn retain_living<T>(table: &mut HashTable<Entry<T>>) {
+    table.retain(|entry| entry.value.strong_count() > 0);
+    shrink(table);
+}
+
+fn shrink<T>(table: &mut HashTable<Entry<T>>) {
+    if table.capacity() > SWEEP_INSERTIONS_MIN + 4 * table.len() {
+        table.shrink_to_fit(|entry| entry.hash);
+    }
 }
 
 fn insert<T>(table: &mut HashTable<Entry<T>>, hash: u64, value: &Arc<T>) {
@@ -320,7 +324,8 @@ mod tests {
         }
         let tables = registry.tables.lock().unwrap();
         assert!(tables.series.len() <= SWEEP_INSERTIONS_MIN + 1);
-        assert_eq!(tables.next_slot, 1);
+        drop(tables);
+        assert_eq!(series(&registry, "m", "next").unwrap().slot(), 0);
     }
 
     #[test]
@@ -334,6 +339,23 @@ mod tests {
         assert!(tables.series.capacity() < SWEEP_INSERTIONS_MIN, "{}", tables.series.capacity());
         drop(tables);
         assert_eq!(series(&registry, "m", "kept").unwrap(), kept);
+    }
+
+    #[test]
+    fn a_burst_of_resources_leaves_nothing_behind() {
+        let registry = Registry::new(10);
+        let resource = |index: u32| {
+            let attributes = Attributes::of_strings([("service.instance.id", &*index.to_string())]);
+            registry.resource(Resource { attributes, ..Resource::default() })
+        };
+        let kept = resource(0);
+        drop((1..10_000).map(resource).collect::<Vec<_>>());
+        registry.sweep();
+        let tables = registry.tables.lock().unwrap();
+        assert_eq!(tables.resources.len(), 1);
+        assert!(tables.resources.capacity() < SWEEP_INSERTIONS_MIN, "{}", tables.resources.capacity());
+        drop(tables);
+        assert!(Arc::ptr_eq(&kept, &resource(0)));
     }
 
     #[test]

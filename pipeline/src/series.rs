@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::attributes::Attributes;
 use crate::metric::{Metric, Resource, Scope};
+use crate::paged::Numbers;
 
 /// A point's identity: which measurement it belongs to.
 ///
@@ -27,11 +28,11 @@ pub(crate) struct Identity {
     pub(crate) census: Arc<Census>,
 }
 
-/// Counts the living and remembers the slots of the dead.
+/// Counts the living and knows their slots.
 #[derive(Debug, Default)]
 pub(crate) struct Census {
     pub(crate) live: AtomicUsize,
-    pub(crate) free_slots: Mutex<Vec<u32>>,
+    pub(crate) slots: Mutex<Numbers>,
 }
 
 impl Series {
@@ -87,6 +88,6 @@ impl fmt::Debug for Series {
 impl Drop for Identity {
     fn drop(&mut self) {
         self.census.live.fetch_sub(1, Ordering::Relaxed);
-        self.census.free_slots.lock().unwrap_or_else(PoisonError::into_inner).push(self.slot);
+        self.census.slots.lock().unwrap_or_else(PoisonError::into_inner).give_back(self.slot as usize);
     }
 }

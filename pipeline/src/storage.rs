@@ -3,6 +3,7 @@
 //! An exporter is a [`Reader`] of the log. A record names the readers it is for; each settles it when its
 //! fate is decided (delivered, or dropped and counted), and what all have settled is deleted.
 
+mod answer;
 mod config;
 mod disk;
 mod folder;
@@ -15,14 +16,17 @@ mod levels;
 mod log;
 mod place;
 mod places;
+mod ranges;
 mod reader;
+mod records;
 mod recover;
 #[cfg(any(test, fuzzing))]
-mod rig;
+pub(crate) mod rig;
+mod room;
 mod scan;
 mod segments;
 #[cfg(any(test, fuzzing))]
-mod sim;
+pub(crate) mod sim;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -46,9 +50,11 @@ use crate::clock::Clock;
 use crate::component::BoxError;
 use crate::errors::chain;
 
+pub use answer::Late;
 pub use config::{Config, Fsync, Mode, Unclaimed, WhenFull, WhenUnwritable};
 pub use log::Log;
 pub use reader::Reader;
+pub use room::Kept;
 
 /// How long after the start, or after an exporter was taken away, its place may be claimed before it counts as one
 /// that nobody will claim.
@@ -103,8 +109,8 @@ pub struct Unwritable {
 /// A record on its way to the disk.
 pub struct Append {
     pub sequence: Sequence,
-    /// Ends when the record is as safe as `fsync` asks for. Where it failed, the record is not in the log.
-    pub written: BoxFuture<'static, Result<(), Unwritable>>,
+    /// Ends when the record is as safe as `fsync` asks for, or the first attempt at that has failed.
+    pub written: BoxFuture<'static, Result<(), Late>>,
 }
 
 impl fmt::Debug for Append {
@@ -145,7 +151,17 @@ impl Storages {
     /// until [`apply`](Self::apply).
     pub async fn open(&self, id: &str, meter: &Meter, clock: &Clock) -> Result<Arc<Log>, BoxError> {
         self.check(id)?;
-        let config = self.configs[id].clone();
+        let opened = self.open_config(id, self.configs[id].clone(), meter, clock).await;
+        opened.map_err(|error| format!("{}; see `extensions.{id}.directory`", chain(&*error)).into())
+    }
+
+    async fn open_config(
+        &self,
+        id: &str,
+        config: Config,
+        meter: &Meter,
+        clock: &Clock,
+    ) -> Result<Arc<Log>, BoxError> {
         let mut open = self.open.lock().await;
         let path = folder::path(&config)?;
         if let Some(log) = open.get(&path).and_then(Weak::upgrade) {

@@ -63,6 +63,7 @@ use crate::recorder::{Owner, Recorder, Selection};
 pub(crate) const ENTRY: ReceiverEntry = Entry {
     name: "host_metrics",
     aliases: &["hostmetrics"],
+    ignored: &[],
     about: "Reads the host: processor, memory, disks, file systems, network, processes.",
     example: r"
 collection_interval: 15s

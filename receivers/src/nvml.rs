@@ -59,6 +59,7 @@ use self::watcher::{CLAIM, Watcher};
 pub(crate) const ENTRY: ReceiverEntry = Entry {
     name: "nvml",
     aliases: &[],
+    ignored: &[],
     about: "Reads NVIDIA GPUs by the driver's library.",
     example: r"
 collection_interval: 10s

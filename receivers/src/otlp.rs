@@ -40,6 +40,19 @@ use crate::serving::serve;
 pub(crate) const ENTRY: ReceiverEntry = ReceiverEntry {
     name: "otlp",
     aliases: &[],
+    ignored: &[
+        "protocols.grpc.max_concurrent_streams",
+        "protocols.grpc.read_buffer_size",
+        "protocols.grpc.write_buffer_size",
+        "protocols.grpc.keepalive",
+        "protocols.grpc.include_metadata",
+        "protocols.http.include_metadata",
+        "protocols.http.read_timeout",
+        "protocols.http.read_header_timeout",
+        "protocols.http.write_timeout",
+        "protocols.http.idle_timeout",
+        "protocols.http.keep_alives_enabled",
+    ],
     about: "Takes metrics pushed in OTLP, over gRPC and HTTP.",
     example: "\
 protocols:

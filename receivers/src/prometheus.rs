@@ -62,6 +62,7 @@ use target::{Target, targets};
 pub const ENTRY: ReceiverEntry = ReceiverEntry {
     name: "prometheus",
     aliases: &[],
+    ignored: &[],
     about: "Scrapes Prometheus text format and OpenMetrics over HTTP.",
     example: EXAMPLE,
     effective: ::config::effective::<Config>,

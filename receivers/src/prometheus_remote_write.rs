@@ -44,6 +44,15 @@ use crate::serving::serve;
 pub(crate) const ENTRY: ReceiverEntry = ReceiverEntry {
     name: "prometheus_remote_write",
     aliases: &["prometheusremotewrite"],
+    ignored: &[
+        "compression_algorithms",
+        "include_metadata",
+        "read_timeout",
+        "read_header_timeout",
+        "write_timeout",
+        "idle_timeout",
+        "keep_alives_enabled",
+    ],
     about: "Takes what Prometheus and vmagent push in remote write 1.0 and 2.0.",
     example: "\
 endpoint: localhost:9090

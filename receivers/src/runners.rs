@@ -43,6 +43,7 @@ use watch::Watch;
 pub const ENTRY: ReceiverEntry = ReceiverEntry {
     name: "runners",
     aliases: &[],
+    ignored: &[],
     about: "Finds the model runners of this machine, and scrapes them.",
     example: r"
 ports: [8000, 8080, 30000]

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use pipeline::component::{BoxError, Context};
 use pipeline::delivery::Drained;
-use pipeline::errors::chain;
 use pipeline::net::Net;
 use pipeline::{Clock, Registry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,6 +16,7 @@ use tracing::{error, info, warn};
 use super::{EXIT_USAGE, demo, load};
 use crate::cli::Run;
 use crate::collector::{Collector, Drains};
+use crate::located::located;
 use crate::logging;
 use crate::plan::Plan;
 use crate::telemetry::{self, ReloadState, Telemetry};
@@ -56,7 +56,7 @@ pub(crate) fn run(mut run: Run) -> ExitCode {
     let demo = match run.demo.then(demo::start).transpose() {
         Ok(demo) => demo,
         Err(error) => {
-            eprintln!("{}", chain(&*error));
+            eprintln!("{}", pipeline::errors::chain(&*error));
             return ExitCode::FAILURE;
         }
     };
@@ -83,10 +83,11 @@ pub(crate) fn run(mut run: Run) -> ExitCode {
     if let Some(machine) = &demo {
         demo::announce(machine);
     }
+    let root = plan.root.clone();
     let code = match runtime.block_on(collect(run, plan)) {
         Ok(code) => code,
         Err(failure) => {
-            error!("failed: {}", chain(&*failure));
+            error!("failed: {}", located(&root, &*failure));
             ExitCode::FAILURE
         }
     };
@@ -125,7 +126,9 @@ async fn collect(run: &Run, plan: Plan) -> Result<ExitCode, BoxError> {
         match signals.next(&mut timers).await {
             Event::Stop(signal) => break signal,
             Event::Reload => {
-                reload(&mut collector, run, &reload_state).await;
+                if let Some(signal) = reload(&mut collector, run, &mut signals, &reload_state).await {
+                    break signal;
+                }
                 // New processors have not said anything yet.
                 collector.tick().await;
             }
@@ -197,30 +200,52 @@ impl Signals {
     }
 }
 
-/// Validates the new configuration first; a bad one changes nothing.
-async fn reload(collector: &mut Collector, run: &Run, state: &ReloadState) {
+/// Validates the new configuration first; a bad one changes nothing. Returns what it was told to stop by meanwhile.
+async fn reload(
+    collector: &mut Collector,
+    run: &Run,
+    signals: &mut Signals,
+    state: &ReloadState,
+) -> Option<SignalKind> {
     info!("reloading");
     let plan = match load(&run.source) {
         Ok(plan) => plan,
         Err(refused) => {
             error!("configuration is not valid, the one before stays in force:\n{refused}");
             state.successful.store(0, Ordering::Relaxed);
-            return;
+            return None;
         }
     };
     for warning in &plan.warnings {
         warn!("{warning}");
     }
-    match collector.reload(plan).await {
+    let root = plan.root.clone();
+    let prepared = tokio::select! {
+        prepared = collector.prepare(plan) => prepared,
+        signal = signals.stop() => return Some(signal),
+    };
+    let (changed, stopped) = match prepared {
+        Ok(prepared) => {
+            let changed = collector.change_over(prepared).await;
+            let stopped = tokio::select! {
+                () = collector.open_storages() => None,
+                signal = signals.stop() => Some(signal),
+            };
+            (changed, stopped)
+        }
+        Err(failure) => (Err(failure), None),
+    };
+    match changed {
         Ok(()) => {
             state.succeeded(&collector.context.clock);
             info!("reloaded");
         }
         Err(failure) => {
             state.successful.store(0, Ordering::Relaxed);
-            error!("reload failed: {}", chain(&*failure));
+            error!("reload failed: {}", located(&root, &*failure));
         }
     }
+    stopped
 }
 
 impl ReloadState {

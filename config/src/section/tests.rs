@@ -27,6 +27,18 @@ fn check_place(key: &str, expected: &str) {
 }
 
 #[test]
+fn a_key_can_be_taken_out() {
+    let section = Section::from_yaml("x", "{grpc: {keepalive: {time: 5s}, endpoint: a}, b.c: 1}").unwrap();
+    let left = section.without("grpc.keepalive").unwrap();
+    assert_eq!((left.has("grpc.keepalive"), left.has("grpc.endpoint")), (false, true));
+    assert!(left != section && section.has("grpc.keepalive.time"));
+    assert!(!section.without("b.c").unwrap().has("b.c"));
+    for key in ["keepalive", "grpc.keepalive.timeout", "grpc.endpoint.a", ""] {
+        assert!(section.without(key).is_none(), "{key}");
+    }
+}
+
+#[test]
 fn a_problem_has_the_place_of_its_key_or_of_the_nearest_above() {
     check_place("grpc.endpoint", "x:3:13: x.grpc.endpoint: wrong");
     check_place("grpc", "x:2:1: x.grpc: wrong");

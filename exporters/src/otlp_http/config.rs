@@ -11,7 +11,6 @@ use crate::otlp::{REQUEST_SIZE_MAX, RESPONSE_SIZE_MAX};
 use crate::push::TooLarge;
 use crate::push::answer::RetryStatuses;
 use crate::push::compression::{Compression, Params};
-use crate::push::connection::Cookies;
 use crate::push::delta::Delta;
 use crate::push::headers::Headers;
 use crate::push::preset::{Preset, Way};
@@ -49,19 +48,6 @@ pub(super) struct Config {
     pub(super) delta: Delta,
     /// Refused: without it requests would go past the proxy.
     pub(super) proxy_url: String,
-    // Accepted and without effect: see `connection`.
-    max_idle_conns: u64,
-    max_idle_conns_per_host: u64,
-    max_conns_per_host: u64,
-    idle_conn_timeout: config::Duration,
-    disable_keep_alives: bool,
-    http2_read_idle_timeout: config::Duration,
-    http2_ping_timeout: config::Duration,
-    force_attempt_http2: bool,
-    read_buffer_size: u64,
-    write_buffer_size: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cookies: Option<Cookies>,
 }
 
 /// How points are written.
@@ -94,17 +80,6 @@ impl Default for Config {
             retry_statuses: RetryStatuses::default(),
             delta: Delta::Send,
             proxy_url: String::new(),
-            max_idle_conns: 100,
-            max_idle_conns_per_host: 0,
-            max_conns_per_host: 0,
-            idle_conn_timeout: config::Duration::from_secs(90),
-            disable_keep_alives: false,
-            http2_read_idle_timeout: config::Duration::default(),
-            http2_ping_timeout: config::Duration::default(),
-            force_attempt_http2: true,
-            read_buffer_size: 0,
-            write_buffer_size: 0,
-            cookies: None,
         }
     }
 }

@@ -224,25 +224,6 @@ fn single_mistakes_are_named() {
 }
 
 #[test]
-fn keys_that_tune_connections_elsewhere_are_taken() {
-    let yaml = "
-endpoint: http://a
-max_idle_conns: 50
-max_idle_conns_per_host: 5
-max_conns_per_host: 10
-idle_conn_timeout: 30s
-disable_keep_alives: true
-http2_read_idle_timeout: 10s
-http2_ping_timeout: 5s
-force_attempt_http2: false
-read_buffer_size: 123
-write_buffer_size: 345
-cookies: {enabled: true}
-";
-    assert_eq!(problems(&ENTRY, yaml), Vec::<String>::new());
-}
-
-#[test]
 fn secrets_do_not_print() {
     let yaml = "{endpoint: 'http://a', headers: {Authorization: hunter2}, tls: {key_pem: hunter2}}";
     let section = Section::from_yaml("exporters.test", yaml).unwrap();

@@ -17,7 +17,9 @@ pub(crate) fn bounded(histogram: &ExponentialHistogram) -> ExponentialHistogram 
 
 /// The same histogram at a scale of no more than `scale_max`.
 pub(crate) fn limited(histogram: &ExponentialHistogram, scale_max: i32) -> ExponentialHistogram {
-    coarser(histogram, shift_of(histogram.scale, scale_max))
+    let coarser = coarser(histogram, shift_of(histogram.scale, scale_max));
+    // From far above it there are more steps than a shift may have; every one beyond has the same result.
+    ExponentialHistogram { scale: histogram.scale.min(scale_max), ..coarser }
 }
 
 /// The same histogram with so many steps of resolution given up.

@@ -62,8 +62,7 @@ impl LabelRules {
 
     /// The labels of `target_info`; `None` where it would say nothing, or nobody could be told from it.
     pub(crate) fn of_target(&self, resource: &Resource, escaping: Escaping) -> Option<Labels> {
-        let mut labels = Labels::new();
-        add_target(&mut labels, resource);
+        let mut labels = target(resource);
         let target = labels.len();
         let is_other = |key: &str| ![SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_INSTANCE].contains(&key);
         let others = self.joined(&resource.attributes, escaping, is_other);
@@ -146,6 +145,13 @@ impl LabelRules {
         }
         name
     }
+}
+
+/// Job and instance of a resource, as far as it has them.
+pub(crate) fn target(resource: &Resource) -> Labels {
+    let mut labels = Labels::new();
+    add_target(&mut labels, resource);
+    labels
 }
 
 fn add_target(labels: &mut Labels, resource: &Resource) {

@@ -155,7 +155,7 @@ impl Page {
         }
         let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         for (labels, id) in family.series.range::<Arc<str>, _>((from, Bound::Unbounded)) {
-            let Some(entry) = &store.entries[*id as usize] else { continue };
+            let Some(entry) = store.entries.get(*id as usize) else { continue };
             if !lines.push_entry(buffer, labels, entry) {
                 *skipped += 1;
             }

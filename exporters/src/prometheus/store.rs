@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pipeline::{PerSeries, Point, Series, Temporality};
+use pipeline::{Numbers, Paged, PerSeries, Point, Series, Temporality};
 
 use super::escaping::Escaping;
 use super::exemplar::{self, Kept};
@@ -10,7 +10,7 @@ use super::identity::{self, Rules};
 use super::stored::{BoundsCache, Stored};
 use super::targets::Targets;
 use super::telemetry::{Drops, Reason};
-use super::view::{Placed, View, grow, shrink};
+use super::view::{Placed, View};
 
 /// How many rounds of expiry a view outlives without being asked for.
 const IDLE_MAX: u32 = 20;
@@ -20,8 +20,9 @@ pub(crate) struct Store {
     pub(crate) rules: Rules,
     pub(crate) limits: Limits,
     index: PerSeries<Slot>,
-    pub(crate) entries: Vec<Option<Entry>>,
-    free: Vec<u32>,
+    pub(crate) entries: Paged<Entry>,
+    /// Of the entries.
+    numbers: Numbers,
     /// One an escaping scheme that was asked for.
     pub(crate) views: Vec<View>,
     pub(crate) targets: Targets,
@@ -90,8 +91,8 @@ impl Store {
             rules,
             limits,
             index: PerSeries::default(),
-            entries: Vec::new(),
-            free: Vec::new(),
+            entries: Paged::default(),
+            numbers: Numbers::default(),
             views,
             targets: Targets::default(),
             bounds: BoundsCache::default(),
@@ -122,7 +123,7 @@ impl Store {
     }
 
     fn refresh(&mut self, id: u32, point: &Point, now: Now) {
-        let Some(entry) = self.entries[id as usize].as_mut() else { return };
+        let Some(entry) = self.entries.get_mut(id as usize) else { return };
         let time = if point.time_unix_nano == 0 { now.unix_nano } else { point.time_unix_nano };
         let is_delta = point.series.metric().kind.temporality() == Some(Temporality::Delta);
         let taken = if is_delta {
@@ -177,13 +178,8 @@ impl Store {
         if self.limits.keeps_exemplars && !point.exemplars.is_empty() {
             entry.keep_exemplars(point);
         }
-        let id = self.free.pop().unwrap_or_else(|| {
-            let len = self.entries.len() + 1;
-            grow(&mut self.entries, len);
-            self.entries.push(None);
-            self.entries.len() as u32 - 1
-        });
-        self.entries[id as usize] = Some(entry);
+        let id = self.numbers.take() as u32;
+        self.entries.insert(id as usize, entry);
         self.index.insert(&point.series, Slot::Entry(id));
         self.live += 1;
         self.is_escaped |= identity::is_escaped(&point.series);
@@ -201,12 +197,12 @@ impl Store {
     }
 
     fn standing(&self, id: u32) -> Standing {
-        self.entries[id as usize].as_ref().map_or(Standing::Shown, |entry| entry.standing)
+        self.entries.get(id as usize).map_or(Standing::Shown, |entry| entry.standing)
     }
 
     /// Puts an entry on the page of one scheme.
     fn place(&mut self, view: usize, id: u32) {
-        let Some(entry) = &self.entries[id as usize] else { return };
+        let Some(entry) = self.entries.get(id as usize) else { return };
         let series = entry.series.clone();
         if let Some(identity) = self.rules.identify(&series, self.views[view].escaping) {
             let placed = self.views[view].place(id, &identity, &series.metric().description);
@@ -217,7 +213,7 @@ impl Store {
     /// Tries to get an entry shown that was not.
     #[cold]
     fn contend(&mut self, id: u32) {
-        if let Some(entry) = self.entries[id as usize].as_mut() {
+        if let Some(entry) = self.entries.get_mut(id as usize) {
             entry.standing = Standing::Shown;
         }
         for view in 0..self.views.len() {
@@ -243,13 +239,12 @@ impl Store {
                 self.drops.collide(
                     &self.views[view],
                     id,
-                    [id, other].map(|id| self.entries[id as usize].as_ref()),
+                    [id, other].map(|id| self.entries.get(id as usize)),
                 );
-                let time =
-                    |id: u32| self.entries[id as usize].as_ref().map_or(0, |entry| entry.time_unix_nano);
+                let time = |id: u32| self.entries.get(id as usize).map_or(0, |entry| entry.time_unix_nano);
                 if time(id) > time(other) {
                     self.views[view].seize(id);
-                    if let Some(entry) = self.entries[other as usize].as_mut() {
+                    if let Some(entry) = self.entries.get_mut(other as usize) {
                         entry.standing = Standing::Shadowed;
                     }
                     return;
@@ -257,22 +252,22 @@ impl Store {
                 Standing::Shadowed
             }
         };
-        if let Some(entry) = self.entries[id as usize].as_mut() {
+        if let Some(entry) = self.entries.get_mut(id as usize) {
             entry.standing = standing;
         }
     }
 
     fn remove(&mut self, id: u32) {
-        let Some(entry) = self.entries[id as usize].take() else { return };
+        let Some(entry) = self.entries.take(id as usize) else { return };
         self.index.remove(&entry.series);
-        self.free.push(id);
+        self.numbers.give_back(id as usize);
         self.live -= 1;
         if !identity::is_literal(entry.series.metric()) {
             self.targets.remove(entry.series.resource(), &self.rules.labels);
         }
         for view in &mut self.views {
             for revealed in view.remove(id) {
-                if let Some(entry) = self.entries[revealed as usize].as_mut() {
+                if let Some(entry) = self.entries.get_mut(revealed as usize) {
                     entry.standing = Standing::Shown;
                 }
             }
@@ -282,26 +277,18 @@ impl Store {
     /// Looks at some entries from `from` on and removes those last heard of before `limit`; gives where to
     /// go on, or nothing at the end.
     pub(crate) fn expire(&mut self, from: usize, count: usize, limit: Received) -> Option<usize> {
-        let end = (from + count).min(self.entries.len());
+        let end = (from + count).min(self.entries.end());
         for id in from..end {
-            if self.entries[id].as_ref().is_some_and(|entry| entry.received < limit) {
+            if self.entries.get(id).is_some_and(|entry| entry.received < limit) {
                 self.remove(id as u32);
             }
         }
-        if end < self.entries.len() {
+        if end < self.entries.end() {
             return Some(end);
         }
         // The names that could not be written go with their series.
         self.index.sweep();
         self.forget_views();
-        shrink(&mut self.entries);
-        let len = self.entries.len();
-        self.free.retain(|id| (*id as usize) < len);
-        self.free.shrink_to(len);
-        self.free.sort_unstable_by(|left, right| right.cmp(left));
-        for view in &mut self.views {
-            view.shrink();
-        }
         None
     }
 
@@ -324,7 +311,7 @@ impl Store {
         }
         self.views.push(View::new(escaping, self.rules.has_target_info));
         let view = self.views.len() - 1;
-        for id in 0..self.entries.len() as u32 {
+        for id in 0..self.entries.end() as u32 {
             self.place(view, id);
         }
         view

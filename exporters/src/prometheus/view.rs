@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use pipeline::Paged;
+
 use super::escaping::Escaping;
 use super::identity::{Identity, MetricType};
 use super::labels;
@@ -20,7 +22,7 @@ pub(crate) struct View {
     families: Vec<Option<Family>>,
     free: Vec<u32>,
     /// By the series' entry.
-    places: Vec<Option<Place>>,
+    places: Paged<Place>,
     /// The sample names of the families shown.
     claims: HashMap<String, u32>,
     generation: u32,
@@ -88,7 +90,7 @@ impl View {
             order: BTreeMap::new(),
             families: Vec::new(),
             free: Vec::new(),
-            places: Vec::new(),
+            places: Paged::default(),
             claims: ours.into_iter().collect(),
             generation: 0,
             has_target_info,
@@ -100,13 +102,8 @@ impl View {
     pub(crate) fn place(&mut self, id: u32, identity: &Identity, help: &str) -> Placed {
         let index = self.family_of(identity, help);
         let labels: Arc<str> = labels::render(&identity.labels).into();
-        let place = id as usize;
-        if place >= self.places.len() {
-            grow(&mut self.places, place + 1);
-            self.places.resize_with(place + 1, || None);
-        }
         let generation = self.family(index).map_or(0, |family| family.generation);
-        self.places[place] = Some(Place { family: index, generation, labels });
+        self.places.insert(id as usize, Place { family: index, generation, labels });
         self.contend(id)
     }
 
@@ -133,7 +130,7 @@ impl View {
 
     /// Forgets an entry; gives the entries of families that are shown from now on.
     pub(crate) fn remove(&mut self, id: u32) -> Vec<u32> {
-        let Some(place) = self.places.get_mut(id as usize).and_then(Option::take) else { return Vec::new() };
+        let Some(place) = self.places.take(id as usize) else { return Vec::new() };
         let family = self.families[place.family as usize].as_mut();
         let Some(family) = family.filter(|family| family.generation == place.generation) else {
             return Vec::new();
@@ -144,23 +141,18 @@ impl View {
         if family.series.is_empty() { self.remove_family(place.family) } else { Vec::new() }
     }
 
-    /// Gives memory back after a burst of entries.
-    pub(crate) fn shrink(&mut self) {
-        shrink(&mut self.places);
-    }
-
     pub(crate) fn family(&self, index: u32) -> Option<&Family> {
         self.families[index as usize].as_ref()
     }
 
     /// For telling a person.
     pub(crate) fn family_name(&self, id: u32) -> Option<Arc<str>> {
-        let place = self.places.get(id as usize)?.as_ref()?;
+        let place = self.places.get(id as usize)?;
         Some(self.family(place.family)?.key.name.clone())
     }
 
     fn find(&mut self, id: u32) -> Option<(&mut Family, Arc<str>)> {
-        let place = self.places.get(id as usize)?.as_ref()?;
+        let place = self.places.get(id as usize)?;
         let family = self.families[place.family as usize].as_mut();
         // An entry without a place of its own may outlive its family.
         Some((family.filter(|family| family.generation == place.generation)?, place.labels.clone()))
@@ -266,23 +258,6 @@ impl View {
                 family.form = Form::Hidden;
             }
         }
-    }
-}
-
-/// Makes room for `len` in steps of an eighth: there is one of these a series, and half of it unused is too much.
-pub(crate) fn grow<T>(list: &mut Vec<T>, len: usize) {
-    if len > list.capacity() {
-        list.reserve_exact(len - list.len() + list.len() / 8);
-    }
-}
-
-/// Gives back what is empty at the end, when most of the list is.
-pub(crate) fn shrink<T>(list: &mut Vec<Option<T>>) {
-    while let Some(None) = list.last() {
-        list.pop();
-    }
-    if list.len() < list.capacity() / 4 {
-        list.shrink_to_fit();
     }
 }
 

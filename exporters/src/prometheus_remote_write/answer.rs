@@ -46,6 +46,12 @@ impl Written {
         self != Self::default()
     }
 
+    /// How much of what was sent a success leaves out; what it says nothing of is written.
+    fn missing(self, sent: Counts) -> u64 {
+        let missing = |sent: u64, written: Option<u64>| sent.saturating_sub(written.unwrap_or(sent));
+        missing(sent.samples, self.samples) + missing(sent.histograms, self.histograms)
+    }
+
     /// How much of what was sent was not taken.
     fn refused(self, sent: Counts) -> u64 {
         let missing = |sent: u64, written: Option<u64>| sent.saturating_sub(written.unwrap_or(0));
@@ -58,7 +64,7 @@ impl Written {
 pub(super) struct Terms {
     pub(super) too_large: TooLarge,
     pub(super) retried: RetryStatuses,
-    /// With a 400 because of points that come too late it has stored the others.
+    /// With a 400 because of some points it has stored the others.
     pub(super) stores_the_rest: bool,
 }
 
@@ -77,12 +83,19 @@ pub(super) fn judge(
             let reason = format!("{status}, but without saying what was written, as receivers of 1.0 answer");
             Verdict::UnknownFormat { reason }
         }
-        (_, 200..=299) => Verdict::Taken,
+        (Format::V2, 200..=299) => match written.missing(sent) {
+            0 => Verdict::Taken,
+            refused => {
+                let reason = format!("{status}, but not all of the request was written");
+                Verdict::PartlyTaken { refused, reason }
+            }
+        },
+        (Format::V1, 200..=299) => Verdict::Taken,
         (Format::V2, 415) => Verdict::UnknownFormat { reason: answer.reason() },
         (Format::V2, 400) if written.is_there() => {
             Verdict::PartlyTaken { refused: written.refused(sent), reason: answer.reason() }
         }
-        _ => match answer.too_late().filter(|_| terms.stores_the_rest) {
+        _ => match answer.refused_of_some().filter(|_| terms.stores_the_rest) {
             Some(refused) => Verdict::PartlyTaken { refused, reason: answer.reason() },
             None => Verdict::Failed(answer.judge(terms.too_large, &terms.retried, now)),
         },
@@ -193,6 +206,9 @@ mod tests {
         check(415, &[], "unknown format");
         check(204, &[(SAMPLES, "5"), (HISTOGRAMS, "2"), (EXEMPLARS, "1")], "taken");
         check(204, &[(EXEMPLARS, "0")], "taken");
+        check(204, &[(SAMPLES, "5")], "taken");
+        check(204, &[(SAMPLES, "3"), (HISTOGRAMS, "1"), (EXEMPLARS, "0")], "3 refused");
+        check(200, &[(SAMPLES, "0"), (HISTOGRAMS, "0")], "7 refused");
         check(400, &[], "bad");
         check(400, &[(SAMPLES, "3"), (HISTOGRAMS, "2"), (EXEMPLARS, "0")], "2 refused");
         check(400, &[(SAMPLES, "5")], "2 refused");
@@ -227,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stores_the_rest_is_not_asked_again_because_of_what_comes_too_late() {
+    fn who_stores_the_rest_is_not_asked_again_because_of_some_points() {
         let headers = HeaderMap::new();
         let judged = |stores_the_rest, body: &[u8]| {
             let answer = Answer { status: StatusCode::BAD_REQUEST, headers: &headers, body };
@@ -237,6 +253,9 @@ mod tests {
         let late = b"the sample has been rejected (err-mimir-sample-out-of-order)";
         assert!(matches!(judged(true, late), Verdict::PartlyTaken { refused: 1, .. }));
         assert!(matches!(judged(true, b"2 samples are too old"), Verdict::PartlyTaken { refused: 2, .. }));
+        let limit = b"per-user series limit of 150000 exceeded (err-mimir-max-series-per-user)";
+        assert!(matches!(judged(true, limit), Verdict::PartlyTaken { refused: 1, .. }));
+        assert!(matches!(judged(false, limit), Verdict::Failed(ExportError::Bad { .. })));
         assert!(matches!(judged(true, b"invalid label"), Verdict::Failed(ExportError::Bad { .. })));
         assert!(matches!(judged(false, late), Verdict::Failed(ExportError::Bad { .. })));
     }

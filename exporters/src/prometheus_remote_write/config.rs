@@ -17,8 +17,6 @@ use crate::prometheus::naming::{Strategy, Translation};
 use crate::prometheus::selection::Selection;
 use crate::push::TooLarge;
 use crate::push::answer::RetryStatuses;
-use crate::push::compression::Params;
-use crate::push::connection::Cookies;
 use crate::push::headers::Headers;
 use crate::push::preset::{Preset, Way};
 pub(super) use http::{Compression, Destination, Http};
@@ -38,7 +36,6 @@ pub(super) struct Config {
     /// For one attempt; zero means none.
     pub(super) timeout: ::config::Duration,
     pub(super) compression: Compression,
-    pub(super) compression_params: Params,
     /// The newer place of the keys of the connection; wins over those beside it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) http: Option<Box<Http>>,
@@ -85,21 +82,6 @@ pub(super) struct Config {
     pub(super) wal: Option<Wal>,
     /// Refused: without it requests would go past the proxy.
     pub(super) proxy_url: String,
-    // Accepted and without effect: see `connection`, and the page of the exporter.
-    include_metadata_keys: Vec<String>,
-    export_created_metric: Created,
-    max_idle_conns: u64,
-    max_idle_conns_per_host: u64,
-    max_conns_per_host: u64,
-    idle_conn_timeout: ::config::Duration,
-    disable_keep_alives: bool,
-    http2_read_idle_timeout: ::config::Duration,
-    http2_ping_timeout: ::config::Duration,
-    force_attempt_http2: bool,
-    read_buffer_size: u64,
-    write_buffer_size: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cookies: Option<Cookies>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -141,12 +123,6 @@ pub(super) struct Wal {
     lag_record_frequency: ::config::Duration,
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Created {
-    enabled: bool,
-}
-
 impl Default for RemoteWriteQueue {
     fn default() -> Self {
         Self { enabled: true, queue_size: 10_000, num_consumers: 5 }
@@ -179,7 +155,6 @@ impl Default for Config {
             auth: http.auth,
             timeout: http.timeout,
             compression: http.compression,
-            compression_params: http.compression_params,
             http: None,
             protobuf_message: ProtobufMessage::V1,
             namespace: String::new(),
@@ -207,19 +182,6 @@ impl Default for Config {
             retry_statuses: None,
             wal: None,
             proxy_url: http.proxy_url,
-            include_metadata_keys: Vec::new(),
-            export_created_metric: Created::default(),
-            max_idle_conns: http.max_idle_conns,
-            max_idle_conns_per_host: http.max_idle_conns_per_host,
-            max_conns_per_host: http.max_conns_per_host,
-            idle_conn_timeout: http.idle_conn_timeout,
-            disable_keep_alives: http.disable_keep_alives,
-            http2_read_idle_timeout: http.http2_read_idle_timeout,
-            http2_ping_timeout: http.http2_ping_timeout,
-            force_attempt_http2: http.force_attempt_http2,
-            read_buffer_size: http.read_buffer_size,
-            write_buffer_size: http.write_buffer_size,
-            cookies: None,
         }
     }
 }
@@ -245,9 +207,7 @@ impl Config {
             auth: self.auth.clone(),
             timeout: self.timeout,
             compression: self.compression,
-            compression_params: self.compression_params,
             proxy_url: self.proxy_url.clone(),
-            ..Http::default()
         };
         (http, "")
     }
@@ -370,8 +330,9 @@ impl Config {
             report("max_batch_request_parallelism", String::from("expected at least `1`"));
         }
         if self.wal.is_some() {
-            let message = "this log does not exist here: configure the extension `file_storage/queue`, and set \
-                           `sending_queue: {storage: file_storage/queue}` instead";
+            let message = "this log does not exist here: write `sending_queue: {storage: file_storage/queue, queue_size: \
+                           10000}` in its place and in that of `remote_write_queue`, configure that extension with \
+                           this `directory`, and name it in `service.extensions`";
             report("wal", message.to_owned());
         }
         problems

@@ -6,17 +6,17 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use pipeline::{PerSeries, Resource, Series};
+use pipeline::{Clock, PerSeries, Point, Resource, Series};
 use tokio::time::Instant;
 
 use super::Format;
 use super::forms::Forms;
-use super::plan::Reason;
+use super::plan::{Reason, milliseconds};
 use super::rendered::{Family, Layout, Order, Part, Rendered};
 use super::targets::Targets;
 use crate::prometheus::escaping::Escaping;
 use crate::prometheus::identity::{Identity, MetricType, Rules, is_literal};
-use crate::prometheus::labels::Labels;
+use crate::prometheus::labels::{self, Labels};
 use crate::prometheus::stored::{ByBounds, Pace};
 
 /// The name of the series that tells of a resource.
@@ -25,8 +25,15 @@ pub(super) const TARGET_INFO: &str = "target_info";
 /// The least time between two rounds through what is remembered.
 const ROUND_PAUSE: Duration = Duration::from_mins(1);
 
+/// A point may be so far ahead of the clock and still move the time up to which its series was sent. Receivers
+/// refuse what is further ahead, and had it moved the time, all that follow would seem to come too late.
+const AHEAD_NANOS_MAX: u64 = 600 * 1_000_000_000;
+
 /// Series looked at while others wait.
 const SWEEP_COUNT: usize = 4096;
+
+/// Room for so many more is not worth giving back.
+const ROOM_MIN: usize = 1024;
 
 /// Everything that requests are made from besides the points.
 #[derive(Debug)]
@@ -35,6 +42,7 @@ pub(super) struct Memory {
     /// Put on every series that has no such label.
     pub(super) external: Vec<(String, String)>,
     pub(super) forms: Forms,
+    clock: Clock,
     state: Mutex<State>,
 }
 
@@ -78,7 +86,7 @@ struct Identities {
 }
 
 impl Memory {
-    pub(super) fn new(rules: Rules, external: Vec<(String, String)>, forms: Forms) -> Self {
+    pub(super) fn new(rules: Rules, external: Vec<(String, String)>, forms: Forms, clock: Clock) -> Self {
         let state = State {
             series: PerSeries::default(),
             identities: Default::default(),
@@ -91,29 +99,39 @@ impl Memory {
             rested: Instant::now(),
             has_conflicts: false,
         };
-        Self { rules, external, forms, state: Mutex::new(state) }
+        Self { rules, external, forms, clock, state: Mutex::new(state) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How the series is written, found once.
+    /// The latest time that is believed now.
+    pub(super) fn time_max_ms(&self) -> i64 {
+        milliseconds(self.clock.unix_nano().saturating_add(AHEAD_NANOS_MAX))
+    }
+
+    /// How the series of a point is written, found once.
     #[inline]
-    pub(super) fn slot<'a>(&self, state: &'a mut State, series: &Series, format: Format) -> &'a Slot {
+    pub(super) fn slot<'a>(&self, state: &'a mut State, point: &Point, format: Format) -> &'a Slot {
+        let series = &point.series;
         let is_known =
             state.series.get(series).is_some_and(|slots| !matches!(slots[format as usize], Slot::Unknown));
         if !is_known {
             let slot = self.render(state, series, format);
-            state.has_conflicts |= matches!(slot, Slot::Left(Reason::TypeConflict));
+            state.has_conflicts |= slot.is_left_for_another();
             state.series.get_or_insert_with(series, Slots::default)[format as usize] = slot;
         }
-        state.series.get(series).map_or(&UNKNOWN, |slots| &slots[format as usize])
+        let slot = state.series.get(series).map_or(&UNKNOWN, |slots| &slots[format as usize]);
+        if let Slot::Rendered(rendered) = slot {
+            rendered.meet(point);
+        }
+        slot
     }
 
-    /// A number that is the same for series that are one to the other side.
-    pub(super) fn stream(&self, state: &mut State, series: &Series, format: Format) -> usize {
-        match self.slot(state, series, format) {
+    /// A number that is the same for points of series that are one to the other side.
+    pub(super) fn stream(&self, state: &mut State, point: &Point, format: Format) -> usize {
+        match self.slot(state, point, format) {
             // By address; mixed, as the low bits are the same in all.
             Slot::Rendered(rendered) => {
                 let address = Arc::as_ptr(&rendered.order).addr() as u64;
@@ -135,13 +153,17 @@ impl Memory {
             _ => Arc::new(Order::new()),
         };
         let family = state.family(&identity, &series.metric().description);
-        let rendered = Arc::new(Rendered::new(family, &identity.labels, order));
+        let rendered = Rendered::new(family, &identity.labels, order);
         let ours = self.rules.has_target_info && !is_literal(series.metric());
         if ours && rendered.family.name(Part::Whole) == TARGET_INFO {
-            return Slot::Left(Reason::TypeConflict);
+            let resource = series.resource();
+            let is_own = self.rules.labels.of_target(resource, format.escaping()).is_some();
+            if is_own || state.targets.has(&labels::target(resource), format) {
+                return Slot::Left(Reason::TargetTold);
+            }
         }
         let parts = self.forms.parts(series.metric().kind, format);
-        match state.identities[format as usize].claim(&rendered, parts) {
+        match state.identities[format as usize].claim(rendered, parts) {
             Ok(rendered) => Slot::Rendered(rendered),
             Err(reason) => Slot::Left(reason),
         }
@@ -161,8 +183,7 @@ impl Memory {
         format: Format,
     ) -> Option<(Arc<Rendered>, Labels)> {
         let mut labels = self.rules.labels.of_target(resource, format.escaping())?;
-        let mut target = labels.clone();
-        target.retain(|name, _| name == "job" || name == "instance");
+        let target = labels::target(resource);
         self.add_external(&mut labels, format.escaping());
         let identity = Identity {
             family: TARGET_INFO.to_owned(),
@@ -172,6 +193,13 @@ impl Memory {
         };
         let family = state.family(&identity, "Target metadata");
         Some((Arc::new(Rendered::new(family, &labels, Arc::new(Order::new()))), target))
+    }
+}
+
+impl Slot {
+    /// Whether another has its place, who may end.
+    fn is_left_for_another(&self) -> bool {
+        matches!(self, Self::Left(Reason::TypeConflict | Reason::TargetTold))
     }
 }
 
@@ -205,6 +233,8 @@ impl State {
         if self.sweep_from == 0 {
             self.rested = Instant::now();
             self.targets.sweep();
+            self.families.retain(|_, family| family.strong_count() > 0);
+            shrink(&mut self.families);
             self.identities.iter_mut().for_each(Identities::sweep);
             if std::mem::take(&mut self.has_conflicts) {
                 self.forget_conflicts();
@@ -215,7 +245,7 @@ impl State {
     /// Lets those that were left out because of others try again.
     fn forget_conflicts(&mut self) {
         for slot in self.series.values_mut().flatten() {
-            if matches!(slot, Slot::Left(Reason::TypeConflict)) {
+            if slot.is_left_for_another() {
                 *slot = Slot::Unknown;
             }
         }
@@ -224,11 +254,14 @@ impl State {
 
 impl Identities {
     /// Gives the one that has the name and labels, which may be another series'; or says why none can.
-    fn claim(&mut self, rendered: &Arc<Rendered>, parts: &[Part]) -> Result<Arc<Rendered>, Reason> {
-        let hashes: Vec<u64> = parts.iter().map(|part| self.hash(rendered, *part)).collect();
+    ///
+    /// One of another type is no hindrance once it has ended: the new one goes on with its order.
+    fn claim(&mut self, mut rendered: Rendered, parts: &[Part]) -> Result<Arc<Rendered>, Reason> {
+        let mut order = rendered.order.clone();
+        let hashes: Vec<u64> = parts.iter().map(|part| self.hash(&rendered, *part)).collect();
         for (hash, part) in hashes.iter().zip(parts) {
             let others = self.by_hash.get(hash).into_iter().flatten().filter_map(Weak::upgrade);
-            for other in others.filter(|other| other.has_labels_of(rendered)) {
+            for other in others.filter(|other| other.has_labels_of(&rendered)) {
                 if other.family.metric_type == rendered.family.metric_type
                     && other.family.name(Part::Whole) == rendered.family.name(Part::Whole)
                 {
@@ -236,20 +269,25 @@ impl Identities {
                 }
                 let name = rendered.family.name(*part);
                 if other.family.parts().iter().any(|part| other.family.name(*part) == name) {
-                    return Err(Reason::TypeConflict);
+                    if !other.is_ended() {
+                        return Err(Reason::TypeConflict);
+                    }
+                    order = other.order.clone();
                 }
             }
         }
         if self.new.is_due(self.by_hash.len()) {
             self.sweep();
         }
+        rendered.order = order;
+        let rendered = Arc::new(rendered);
         for hash in hashes {
             let holders = self.by_hash.entry(hash).or_default();
             // A series that comes and goes does not pile up.
             holders.retain(|holder| holder.strong_count() > 0);
-            holders.push(Arc::downgrade(rendered));
+            holders.push(Arc::downgrade(&rendered));
         }
-        Ok(rendered.clone())
+        Ok(rendered)
     }
 
     /// Forgets who is gone.
@@ -258,6 +296,7 @@ impl Identities {
             holders.retain(|holder| holder.strong_count() > 0);
             !holders.is_empty()
         });
+        shrink(&mut self.by_hash);
     }
 
     fn hash(&self, rendered: &Rendered, part: Part) -> u64 {
@@ -265,6 +304,13 @@ impl Identities {
         rendered.family.name(part).hash(&mut hasher);
         rendered.labels().hash(&mut hasher);
         hasher.finish()
+    }
+}
+
+/// Gives back what a burst took.
+fn shrink<K: Eq + Hash, V, S: BuildHasher>(map: &mut HashMap<K, V, S>) {
+    if map.capacity() > ROOM_MIN + 4 * map.len() {
+        map.shrink_to_fit();
     }
 }
 
@@ -282,10 +328,10 @@ impl Order {
 mod tests {
     use super::*;
 
-    fn rendered(value: &str) -> Arc<Rendered> {
+    fn rendered(value: &str) -> Rendered {
         let labels = Labels::from([(String::from("a"), value.to_owned())]);
         let family = Arc::new(Family::new("x", MetricType::Gauge, "", ""));
-        Arc::new(Rendered::new(family, &labels, Arc::new(Order::new())))
+        Rendered::new(family, &labels, Arc::new(Order::new()))
     }
 
     fn held(identities: &Identities) -> usize {
@@ -296,8 +342,7 @@ mod tests {
     fn a_series_that_comes_and_goes_does_not_pile_up() {
         let mut identities = Identities::default();
         for _ in 0..1000 {
-            let series = rendered("b");
-            assert!(Arc::ptr_eq(&identities.claim(&series, &[Part::Whole]).unwrap(), &series));
+            identities.claim(rendered("b"), &[Part::Whole]).unwrap();
         }
         assert_eq!(held(&identities), 1);
     }
@@ -305,15 +350,23 @@ mod tests {
     #[test]
     fn who_is_gone_is_forgotten_and_who_lives_is_not() {
         let mut identities = Identities::default();
-        let kept = rendered("kept");
-        identities.claim(&kept, &[Part::Whole]).unwrap();
+        let kept = identities.claim(rendered("kept"), &[Part::Whole]).unwrap();
         for index in 0..10_000 {
-            identities.claim(&rendered(&index.to_string()), &[Part::Whole]).unwrap();
+            identities.claim(rendered(&index.to_string()), &[Part::Whole]).unwrap();
             assert!(held(&identities) <= 40, "{index}");
         }
-        assert!(Arc::ptr_eq(&identities.claim(&rendered("kept"), &[Part::Whole]).unwrap(), &kept));
+        assert!(Arc::ptr_eq(&identities.claim(rendered("kept"), &[Part::Whole]).unwrap(), &kept));
         identities.sweep();
         assert_eq!(held(&identities), 1);
+    }
+
+    #[test]
+    fn a_burst_leaves_no_room_behind() {
+        let mut identities = Identities::default();
+        let claim = |index: i32| identities.claim(rendered(&index.to_string()), &[Part::Whole]).unwrap();
+        drop((0..10_000).map(claim).collect::<Vec<_>>());
+        identities.sweep();
+        assert!(identities.by_hash.capacity() <= ROOM_MIN, "{}", identities.by_hash.capacity());
     }
 
     #[test]

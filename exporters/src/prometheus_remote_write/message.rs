@@ -200,7 +200,13 @@ impl<'a> Writer<'a> {
         message: &mut impl Message<'a>,
     ) {
         let points: Vec<_> = entries.iter().map(|entry| Classic::new(self.point(entry), entry)).collect();
+        let mut entries = entries.iter();
         for points in points.chunk_by(|left, right| same(left.layout, right.layout)) {
+            let former = entries.next().and_then(|entry| self.plan.former(entry));
+            entries.by_ref().take(points.len() - 1).for_each(drop);
+            if let (Some(former), Some(layout)) = (former, points[0].layout) {
+                write_ended(rendered, (former, layout), &points[0], message);
+            }
             self.write_parts(rendered, points, message);
         }
     }
@@ -211,8 +217,7 @@ impl<'a> Writer<'a> {
         points: &[Classic<'a>],
         message: &mut impl Message<'a>,
     ) {
-        let is_summary = points[0].point.series.metric().kind == Kind::Summary;
-        let part = if is_summary { Part::Whole } else { Part::Bucket };
+        let (is_summary, part) = (points[0].is_summary(), points[0].part());
         let layout = points[0].layout;
         let mut below = f64::NEG_INFINITY;
         for (index, (bound, text)) in layout.iter().flat_map(|layout| layout.pairs()).enumerate() {
@@ -263,7 +268,35 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Ends the series of the bounds or quantiles that a point has no more.
+fn write_ended<'a>(
+    rendered: &'a Rendered,
+    (former, layout): (&'a Layout, &Layout),
+    point: &Classic<'a>,
+    message: &mut impl Message<'a>,
+) {
+    let is_summary = point.is_summary();
+    for (bound, text) in former.pairs() {
+        let is_kept = layout.values.binary_search_by(|value| value.total_cmp(&bound)).is_ok();
+        // The bucket of infinity is there in any case.
+        if !is_kept && (is_summary || bound < f64::INFINITY) {
+            let name = Name { rendered, part: point.part(), extra: Some(text) };
+            let marker = Sample { value: STALE, time_ms: point.time_ms, start_ms: 0 };
+            message.samples(name, &[marker], &[]);
+        }
+    }
+}
+
 impl<'a> Classic<'a> {
+    fn is_summary(&self) -> bool {
+        self.point.series.metric().kind == Kind::Summary
+    }
+
+    /// Which of its series has a bound or quantile.
+    fn part(&self) -> Part {
+        if self.is_summary() { Part::Whole } else { Part::Bucket }
+    }
+
     fn new(point: &'a Point, entry: &'a Entry) -> Self {
         let layout = entry.layout.as_ref();
         let bounds = layout.map_or(0, |layout| layout.values.len());

@@ -236,6 +236,10 @@ mod tests {
         let native = Native::of_exponential(&exponential(9, 0, &[1, 2, 3, 4])).unwrap();
         assert_eq!(native.schema, 8);
         assert_eq!((native.positive.spans, native.positive.deltas), (vec![(1, 2)], vec![3, 4]));
+        for scale in [71, 72, 1000, i32::MAX] {
+            let native = Native::of_exponential(&exponential(scale, -1, &[1, 2])).unwrap();
+            assert_eq!((native.schema, native.positive.spans), (8, vec![(0, 2)]), "{scale}");
+        }
         assert!(Native::of_exponential(&exponential(-4, 0, &[1])).is_some());
         assert_eq!(Native::of_exponential(&exponential(-5, 0, &[1])), None);
     }

@@ -27,6 +27,8 @@ pub(super) enum Reason {
     Unnamed,
     /// Another metric's series has its name and labels.
     TypeConflict,
+    /// It is a `target_info` of a target that is told of already.
+    TargetTold,
 }
 
 /// What one request is made of.
@@ -36,9 +38,13 @@ pub(super) struct Plan {
     pub(super) items: Vec<Arc<Rendered>>,
     /// Of each item together, in the order of their times.
     pub(super) entries: Vec<Entry>,
+    /// Where bounds or quantiles change, in the order of the entries.
+    changes: Vec<Change>,
     /// What is said of resources.
     pub(super) targets: Claims,
     pub(super) receipt: Receipt,
+    /// What is later says nothing about the order of what follows, nor about resources.
+    time_max_ms: i64,
     /// The first point that has no form, for the log.
     pub(super) first_unsupported: Option<(Reason, Series)>,
     pub(super) first_out_of_order: Option<Series>,
@@ -55,6 +61,16 @@ pub(super) struct Entry {
     pub(super) layout: Option<Arc<Layout>>,
 }
 
+/// An entry with other bounds or quantiles than what was before it.
+#[derive(Debug)]
+struct Change {
+    item: u32,
+    time_ms: i64,
+    layout: Arc<Layout>,
+    /// `None` where nothing was.
+    former: Option<Arc<Layout>>,
+}
+
 impl Reason {
     pub(super) fn text(self) -> &'static str {
         match self {
@@ -66,6 +82,7 @@ impl Reason {
             }
             Self::Unnamed => "nothing is left of its name",
             Self::TypeConflict => "a metric of another type has its name and labels",
+            Self::TargetTold => "its job and instance have a `target_info` made here of their resource",
         }
     }
 }
@@ -82,8 +99,10 @@ impl Plan {
             format,
             items: Vec::new(),
             entries: Vec::with_capacity(batch.len()),
+            changes: Vec::new(),
             targets: Claims::new(memory),
             receipt: Receipt::default(),
+            time_max_ms: memory.time_max_ms(),
             first_unsupported: None,
             first_out_of_order: None,
         };
@@ -125,7 +144,7 @@ impl Plan {
             check(point, form)?;
         }
         let plan = u64::from(state.plans) << 32;
-        let rendered = match memory.slot(state, &point.series, self.format) {
+        let rendered = match memory.slot(state, point, self.format) {
             Slot::Rendered(rendered) => rendered,
             Slot::Left(reason) => return Err(*reason),
             Slot::Unknown => return Err(Reason::Unnamed),
@@ -167,9 +186,9 @@ impl Plan {
 
     /// Finds the bounds and quantiles of what has them; a stale marker ends those that were there before it.
     fn lay_out(&mut self, memory: &Memory, state: &mut MutexGuard<'_, State>, batch: &Batch) {
+        let (mut item, mut current) = (u32::MAX, None);
         for entry in &mut self.entries {
             let point = &batch.as_slice()[entry.point as usize];
-            let rendered = &self.items[entry.item as usize];
             let kind = point.series.metric().kind;
             if matches!(kind, Kind::Gauge | Kind::Sum { .. })
                 || memory.forms.of(kind, self.format) == Some(Form::Native)
@@ -177,7 +196,9 @@ impl Plan {
             {
                 continue;
             }
-            let known = rendered.layout();
+            if entry.item != item {
+                (item, current) = (entry.item, self.items[entry.item as usize].layout());
+            }
             let values = match &point.value {
                 _ if point.is_stale() => None,
                 Value::Histogram(histogram) => Some(histogram.bounds.clone()),
@@ -190,15 +211,14 @@ impl Plan {
                 }
                 _ => None,
             };
-            entry.layout = match (values, known) {
-                (Some(values), Some(known)) if known.values == values => Some(known),
-                (Some(values), _) => {
-                    let layout = state.layouts.find(&values, Layout::new);
-                    rendered.remember(&layout);
-                    Some(layout)
-                }
-                (None, known) => known,
-            };
+            if let Some(values) = values
+                && current.as_ref().is_none_or(|current: &Arc<Layout>| current.values != values)
+            {
+                let layout = state.layouts.find(&values, Layout::new);
+                let former = current.replace(layout.clone());
+                self.changes.push(Change { item, time_ms: entry.time_ms, layout, former });
+            }
+            entry.layout.clone_from(&current);
         }
     }
 
@@ -207,7 +227,8 @@ impl Plan {
         let mut newest: Vec<(&Point, i64)> = Vec::new();
         for entry in &self.entries {
             let point = &batch.as_slice()[entry.point as usize];
-            if point.is_stale() || identity::is_literal(point.series.metric()) {
+            let is_believed = entry.time_ms <= self.time_max_ms;
+            if !is_believed || point.is_stale() || identity::is_literal(point.series.metric()) {
                 continue;
             }
             let is_same = |(other, _): &&mut (&Point, i64)| {
@@ -228,15 +249,26 @@ impl Plan {
         self.entries.is_empty()
     }
 
-    /// Tells nothing of the resources for a while, so that no search for bad points finds that bad.
-    pub(super) fn give_up_targets(&mut self) {
-        self.targets.mark_sent();
+    /// The bounds or quantiles before this entry, where it has others.
+    pub(super) fn former(&self, entry: &Entry) -> Option<&Layout> {
+        let place = (entry.item, entry.time_ms);
+        let found = self.changes.binary_search_by_key(&place, |change| (change.item, change.time_ms));
+        self.changes[found.ok()?].former.as_deref()
+    }
+
+    /// Leaves only what is said of resources.
+    pub(super) fn leave_points(&mut self) {
+        self.entries.clear();
+        self.changes.clear();
     }
 
     /// Remembers that everything in it was sent.
     pub(super) fn mark_sent(mut self) -> Receipt {
-        for entry in &self.entries {
+        for entry in self.entries.iter().filter(|entry| entry.time_ms <= self.time_max_ms) {
             self.items[entry.item as usize].order.mark_sent(entry.time_ms);
+        }
+        for change in &self.changes {
+            self.items[change.item as usize].remember(&change.layout);
         }
         self.targets.mark_sent();
         self.receipt

@@ -1,10 +1,12 @@
 //! A series as requests name it, rendered once.
 
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pipeline::Point;
 use pipeline::wire::{Reader, put_varint, varint_len};
 
+use super::plan::milliseconds;
 use super::wire::{put_bytes, put_start};
 use crate::prometheus::identity::MetricType;
 use crate::prometheus::labels::Labels;
@@ -43,7 +45,9 @@ pub(super) struct Rendered {
     pub(super) order: Arc<Order>,
     /// In which plan it was last seen, and as which item.
     pub(super) stamp: AtomicU64,
-    /// Of its last histogram or summary: what a stale marker ends.
+    /// The time of the marker that was its last point; [`LIVING`] where that was none.
+    ended_ms: AtomicI64,
+    /// Of the last histogram or summary that was sent: what a stale marker ends.
     layout: Mutex<Option<Arc<Layout>>>,
 }
 
@@ -53,6 +57,9 @@ pub(super) struct Order {
     /// The time of the last point that the other side took.
     pub(super) sent_ms: AtomicI64,
 }
+
+/// A series that no marker has ended.
+const LIVING: i64 = i64::MIN;
 
 /// The bounds of buckets, or quantiles, and their text.
 #[derive(Debug)]
@@ -123,8 +130,28 @@ impl Rendered {
             extra_at: extra_at.unwrap_or(end),
             order,
             stamp: AtomicU64::new(0),
+            ended_ms: AtomicI64::new(LIVING),
             layout: Mutex::new(None),
         }
+    }
+
+    /// Notes that a point of it is to be sent: a marker ends it, a value behind the marker says that it lives.
+    #[inline]
+    pub(super) fn meet(&self, point: &Point) {
+        let ended_ms = self.ended_ms.load(Ordering::Relaxed);
+        let is_stale = point.is_stale();
+        if is_stale || ended_ms != LIVING {
+            let time_ms = milliseconds(point.time_unix_nano);
+            // An attempt that is made again brings points from before the marker.
+            if time_ms > ended_ms {
+                self.ended_ms.store(if is_stale { time_ms } else { LIVING }, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Whether a marker was its last point: its name and labels are free.
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended_ms.load(Ordering::Relaxed) != LIVING
     }
 
     /// All labels of one of its series, as a `TimeSeries` of 1.0 has them.

@@ -8,7 +8,7 @@ use pipeline::Resource;
 use super::Format;
 use super::memory::{Memory, State};
 use super::rendered::Rendered;
-use crate::prometheus::labels;
+use crate::prometheus::labels::{self, Labels};
 
 /// It is sent again after this time: often enough that it does not vanish while others of its target are there.
 const REPEAT_MS: i64 = 60_000;
@@ -31,6 +31,8 @@ struct Known {
     resource: Weak<Resource>,
     /// With its job and instance; `None` where it has none.
     info: Option<(Arc<str>, Arc<Rendered>)>,
+    /// Whether it has never been the one that is told of its target.
+    is_new: bool,
 }
 
 /// Who tells of a target.
@@ -64,6 +66,11 @@ pub(super) struct Told {
 }
 
 impl Targets {
+    /// Whether one is told of the target with this job and instance.
+    pub(super) fn has(&self, target: &Labels, format: Format) -> bool {
+        self.holders.contains_key(&(Arc::from(labels::render(target)), format as u8))
+    }
+
     /// Forgets the resources and targets that are gone.
     pub(super) fn sweep(&mut self) {
         self.resources.retain(|_, known| known.resource.strong_count() > 0);
@@ -90,22 +97,21 @@ impl Claims {
         format: Format,
     ) {
         let key = (Arc::as_ptr(resource).addr(), format as u8);
-        let is_new = !state.targets.resources.contains_key(&key);
-        if is_new {
+        if !state.targets.resources.contains_key(&key) {
             let info = self.memory.render_target(state, resource, format);
             let info = info.map(|(info, target)| (Arc::from(labels::render(&target)), info));
-            let known = Known { resource: Arc::downgrade(resource), info };
+            let known = Known { resource: Arc::downgrade(resource), info, is_new: true };
             state.targets.resources.insert(key, known);
         }
-        let targets = &mut state.targets;
-        let Some((target, info)) = targets.resources.get(&key).and_then(|known| known.info.clone()) else {
-            return;
-        };
+        let Targets { resources, holders } = &mut state.targets;
+        let Some(known) = resources.get_mut(&key) else { return };
+        let Some((target, info)) = known.info.clone() else { return };
         let key = (target, format as u8);
-        let holder = targets.holders.entry(key.clone()).or_insert_with(|| Holder::new(info.clone()));
-        if !holder.is_of(&info) && !holder.yield_to(&info, time_ms, is_new) {
+        let holder = holders.entry(key.clone()).or_insert_with(|| Holder::new(info.clone()));
+        if !holder.is_of(&info) && !holder.yield_to(&info, time_ms, known.is_new) {
             return;
         }
+        known.is_new = false;
         holder.heard_ms = holder.heard_ms.max(time_ms);
         if holder.is_due(time_ms) {
             holder.is_under_way = true;

@@ -5,6 +5,8 @@ mod random;
 mod sending;
 mod settings;
 
+use std::time::Duration;
+
 use pipeline::{Batch, Registry, notation};
 
 use super::*;

@@ -17,6 +17,11 @@ const ADVICE: &[(&[&str], &str)] = &[
         &["duplicate sample", "duplicate-timestamp"],
         "two senders push the same series: give each a `service.instance.id` of its own",
     ),
+    (&["receiver needs to be enabled"], "start it with that flag"),
+    (
+        &["unsupported path requested"],
+        "it takes nothing there: see the path of `endpoint`; before 1.92 it has no OTLP, but takes `prometheus_remote_write`",
+    ),
     (&["no org id"], "it wants to know the tenant: add `headers: {X-Scope-OrgID: ...}`"),
     (
         &["max-series-per-user", "max-series-per-metric"],
@@ -87,6 +92,18 @@ pub(crate) fn is_about_order(text: &str) -> bool {
     ABOUT_ORDER.iter().any(|words| text.contains(words))
 }
 
+/// What Mimir's errors are called by, and what it says of a request of which nothing was stored.
+const MIMIR: &str = "err-mimir-";
+const MIMIR_OF_ALL: &[&str] = &["err-mimir-tenant-too-many-ha-clusters"];
+
+/// Whether a text is about points that Mimir refused, while it stored the others of the request.
+///
+/// Its distributor passes on what is valid, and its ingesters keep what they can, whatever is wrong with the rest.
+pub(crate) fn is_about_some(text: &str) -> bool {
+    let text = text.to_lowercase();
+    is_about_order(&text) || text.contains(MIMIR) && !MIMIR_OF_ALL.iter().any(|words| text.contains(words))
+}
+
 /// How many points a text says were refused (`3 samples ...`, `3 out of order`); at least one.
 pub(crate) fn refused(text: &str) -> u64 {
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -108,12 +125,36 @@ pub(crate) fn is_about_size(text: &str) -> bool {
 /// Whether a text is about the form of the request: no part of it would be taken.
 pub(crate) fn is_about_form(text: &str) -> bool {
     let text = text.to_lowercase();
-    ["unsupported co", "encoding isn't supported", "no org id"].iter().any(|words| text.contains(words))
+    ["unsupported co", "unsupported path", "encoding isn't supported", "no org id"]
+        .iter()
+        .any(|words| text.contains(words))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_help_is_told_by_the_words_of_backends() {
+        for (text, expected) in [
+            (
+                "otlp write receiver needs to be enabled with --web.enable-otlp-receiver",
+                "start it with that flag",
+            ),
+            ("unsupported path requested: \"/opentelemetry/v1/metrics\"", "`prometheus_remote_write`"),
+            ("no org id", "add `headers: {X-Scope-OrgID: ...}`"),
+            ("err-mimir-sample-timestamp-too-old", "`out_of_order_time_window`"),
+        ] {
+            assert!(advice(text).is_some_and(|advice| advice.contains(expected)), "{text}");
+        }
+        assert_eq!(advice("not found"), None);
+    }
+
+    #[test]
+    fn a_path_that_takes_nothing_is_no_matter_of_points() {
+        assert!(is_about_form("unsupported path requested: \"/opentelemetry/v1/metrics\""));
+        assert!(!is_about_form("out of order sample"));
+    }
 
     #[test]
     fn what_was_refused_is_counted_where_the_text_tells_and_is_one_at_least() {
@@ -143,8 +184,23 @@ mod tests {
             "out of bounds",
             "entry too far behind",
         ] {
-            assert!(is_about_order(text), "{text}");
+            assert!(is_about_order(text) && is_about_some(text), "{text}");
         }
         assert!(!is_about_order("err-mimir-label-invalid"));
+    }
+
+    #[test]
+    fn what_mimir_refuses_of_a_request_is_known_by_its_names() {
+        for text in [
+            "per-user series limit of 150000 exceeded (err-mimir-max-series-per-user)",
+            "received a series whose label value length exceeds the limit (err-mimir-label-value-too-long)",
+            "received a sample whose timestamp is too far in the future (err-mimir-too-far-in-future)",
+        ] {
+            assert!(is_about_some(text), "{text}");
+            assert_eq!(refused(text), 1, "{text}");
+        }
+        for text in ["too many HA clusters (err-mimir-tenant-too-many-ha-clusters)", "no org id", ""] {
+            assert!(!is_about_some(text), "{text}");
+        }
     }
 }

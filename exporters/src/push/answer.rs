@@ -9,7 +9,8 @@ use pipeline::component::ExportError;
 use serde::{Deserialize, Serialize};
 
 use super::advice::{
-    advice, advice_on_status, is_about_form, is_about_order, is_about_points, is_about_size, refused,
+    advice, advice_on_status, is_about_form, is_about_order, is_about_points, is_about_size, is_about_some,
+    refused,
 };
 use super::{TooLarge, printable, words};
 
@@ -81,6 +82,12 @@ impl Answer<'_> {
     pub(crate) fn too_late(&self) -> Option<u64> {
         let text = self.text();
         (self.status == StatusCode::BAD_REQUEST && is_about_order(&text)).then(|| refused(&text))
+    }
+
+    /// How many points a 400 says were refused by Mimir, which takes the others; `None` where it is about all.
+    pub(crate) fn refused_of_some(&self) -> Option<u64> {
+        let text = self.text();
+        (self.status == StatusCode::BAD_REQUEST && is_about_some(&text)).then(|| refused(&text))
     }
 
     /// When the other side wants to be asked again.

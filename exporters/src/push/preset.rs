@@ -93,9 +93,10 @@ impl Preset {
         }
     }
 
-    /// Whether it stores the other points of a request that it answers with 400 because some come too late.
+    /// Whether it stores the other points of a request that it answers with 400 because of some.
     ///
-    /// Then a second attempt would find those that are stored to be too late, too.
+    /// Then a second attempt would find those that are stored to be too late, and dividing a request of Remote Write
+    /// would send each point many times, at the cost of the tenant's rate.
     pub(crate) fn stores_the_rest(self) -> bool {
         matches!(self, Self::GrafanaCloud | Self::Mimir)
     }

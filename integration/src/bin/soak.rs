@@ -1,8 +1,11 @@
 //! Runs the collector for long under a steady load with churn and faults, and watches what must stay flat.
 //!
 //! ```text
-//! soak [SECONDS] [FILE]     3600 unless given; a line each ten seconds goes to FILE as CSV
+//! soak [SECONDS] [FILE] [SPEED]     3600 unless given; a line each ten seconds goes to FILE as CSV
 //! ```
+//!
+//! With a `SPEED` of 20 the collector's clock goes so much faster (by Debian's package `faketime`), and with it all
+//! that is told here in minutes: an hour of churn takes three minutes. `SECONDS` are then those of the collector.
 //!
 //! 1,000 points a second come in by gRPC from sources that change each minute; a target of 1,000 series is
 //! scraped, a tenth of which change each minute; the host is read. All of it goes out to a backend through a
@@ -19,6 +22,9 @@ use integration::{Backend, Behaviour, Collector, Gate, Load, Target, wait_until}
 const SAMPLE: Duration = Duration::from_secs(10);
 const MINUTE: u64 = 60;
 
+/// Where Debian's package `faketime` has its library.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
 /// What the collector is among.
 struct World {
     backend: Backend,
@@ -32,6 +38,8 @@ struct World {
 struct Sample {
     seconds: u64,
     memory_kib: u64,
+    /// What of it the kernel cannot take back.
+    anonymous_kib: u64,
     descriptors: usize,
     threads: usize,
     queued: f64,
@@ -44,25 +52,30 @@ async fn main() {
     let mut arguments = std::env::args().skip(1);
     let seconds: u64 = arguments.next().map_or(3600, |text| text.parse().expect("SECONDS is a number"));
     let mut file = arguments.next().map(|path| std::fs::File::create(path).expect("FILE can be written"));
+    let speed: u32 = arguments.next().map_or(1, |text| text.parse().expect("SPEED is a number"));
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let backend = Backend::start(Behaviour::Accept).await;
     let gate = Gate::open(&backend.address).await;
     let target = Target::start(exposition(0)).await;
     let configs = ["a", "b"].map(|label| configuration(&gate, &target, folder.path(), label));
-    let collector = Collector::start(&configs[0]).await;
+    let variables = clock(speed);
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let collector = Collector::spawn_with(&configs[0], &[], &variables);
+    collector.wait_for_log("INFO ready").await;
     let endpoint = format!("http://{}", collector.address("gRPC on "));
     let mut world = World { backend, gate, target, collector, configs };
-    let sources = tokio::spawn(load(endpoint, seconds));
+    let sources = tokio::spawn(load(endpoint, seconds, speed));
 
-    let header = "seconds,memory_kib,descriptors,threads,queued,live_series,disk_kib";
+    let header = "seconds,memory_kib,anonymous_kib,descriptors,threads,queued,live_series,disk_kib";
     if let Some(file) = &mut file {
         writeln!(file, "{header}").expect("FILE can be written");
     }
     let (start, mut samples) = (Instant::now(), Vec::new());
-    let mut interval = tokio::time::interval(SAMPLE);
-    while start.elapsed().as_secs() < seconds {
+    let mut interval = tokio::time::interval(SAMPLE / speed);
+    let elapsed = || (start.elapsed() * speed).as_secs();
+    while elapsed() < seconds {
         interval.tick().await;
-        let elapsed = start.elapsed().as_secs();
+        let elapsed = elapsed();
         world.disturb(elapsed).await;
         let sample = Sample::take(elapsed, &world.collector, folder.path()).await;
         if let Some(file) = &mut file {
@@ -90,14 +103,22 @@ async fn main() {
     print!("{}", report(&samples));
 }
 
+/// What makes the collector's clocks go so much faster.
+fn clock(speed: u32) -> Vec<(&'static str, String)> {
+    if speed == 1 {
+        return Vec::new();
+    }
+    vec![("LD_PRELOAD", String::from(FAKETIME)), ("FAKETIME", format!("+0 x{speed}"))]
+}
+
 /// One source a minute, each with series of its own.
-async fn load(endpoint: String, seconds: u64) -> Vec<integration::Ledger> {
+async fn load(endpoint: String, seconds: u64, speed: u32) -> Vec<integration::Ledger> {
     let mut ledgers = Vec::new();
     for minute in 0..seconds.div_ceil(MINUTE) {
         let load = Load {
             endpoint: endpoint.clone(),
             source: format!("minute-{minute}"),
-            requests: MINUTE.min(seconds - minute * MINUTE) * 10,
+            requests: MINUTE.min(seconds - minute * MINUTE) * 10 / u64::from(speed),
             points_per_request: 100,
             interval: Duration::from_millis(100),
         };
@@ -177,6 +198,7 @@ impl Sample {
         Self {
             seconds,
             memory_kib: collector.memory_kib().1,
+            anonymous_kib: collector.anonymous_kib(),
             descriptors: collector.descriptors(),
             threads: std::fs::read_dir(format!("/proc/{}/task", collector.id())).map_or(0, Iterator::count),
             queued: own("inferometer_exporter_queue_points").await,
@@ -187,9 +209,10 @@ impl Sample {
 
     fn line(&self) -> String {
         format!(
-            "{},{},{},{},{},{},{}",
+            "{},{},{},{},{},{},{},{}",
             self.seconds,
             self.memory_kib,
+            self.anonymous_kib,
             self.descriptors,
             self.threads,
             self.queued,

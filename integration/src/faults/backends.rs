@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
 use tonic::Code;
 
-use super::{Doubles, Fault, Kind, Loss, NONE, Setup};
+use super::{Doubles, Fault, Kind, Loss, NONE, Scene, Setup};
 use crate::backend::Behaviour;
 use crate::http_backend::Answer;
 
@@ -37,12 +38,13 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "status-429-retry-after",
-        does: "HTTP backend answers 429 and `Retry-After: 3`, and is asked nothing for 3 seconds",
+        does: "HTTP backend answers 429 and `Retry-After: 3` (30 at length), and is asked nothing for so long",
         setup: || Setup::new(Kind::Http),
         inject: |scene| {
             Box::pin(async move {
-                scene.answer(Answer::Status(429, String::from("Retry-After: 3\r\n")));
-                keeps_a_pause(scene).await;
+                let seconds = scene.times(3, 30);
+                scene.answer(Answer::Status(429, format!("Retry-After: {seconds}\r\n")));
+                keeps_a_pause(scene, seconds).await;
                 scene.answer(Answer::Accept);
                 Ok(())
             })
@@ -57,13 +59,25 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "exhausted-retry-info",
-        does: "gRPC backend answers RESOURCE_EXHAUSTED and a pause of 3 seconds, and is asked nothing meanwhile",
+        does: "gRPC backend answers RESOURCE_EXHAUSTED and a pause of 3 seconds (30 at length), and is asked nothing meanwhile",
         inject: |scene| {
             Box::pin(async move {
-                scene.behave(Behaviour::Exhausted(Some(Duration::from_secs(3))));
-                keeps_a_pause(scene).await;
+                let seconds = scene.times(3, 30);
+                scene.behave(Behaviour::Exhausted(Some(Duration::from_secs(seconds))));
+                keeps_a_pause(scene, seconds).await;
                 scene.behave(Behaviour::Accept);
                 Ok(())
+            })
+        },
+        ..NONE
+    },
+    Fault {
+        name: "slow-answers",
+        does: "gRPC backend takes everything, and answers a second later (5 at length)",
+        inject: |scene| {
+            Box::pin(async move {
+                let wait = Duration::from_secs(scene.times(1, 5));
+                scene.behave_for(Behaviour::Late(wait), 3.0, 60.0).await
             })
         },
         ..NONE
@@ -121,20 +135,28 @@ pub(super) const FAULTS: &[Fault] = &[
     },
 ];
 
-/// Waits for the first refusal; the next must not come before the three seconds it asks for are over.
-async fn keeps_a_pause(scene: &mut super::Scene) {
+/// How long after a pause the next request may come: ten times what it should be, on a busy machine.
+const LATE_MAX: Duration = Duration::from_secs(10);
+
+/// Waits for the first refusal; the next must not come before the seconds it asks for are over, and then soon.
+async fn keeps_a_pause(scene: &mut Scene, seconds: u64) {
     let before = scene.requests();
     scene.until("a request", |scene| scene.requests() > before).await;
     // What was under way is still refused.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    sleep(Duration::from_millis(500)).await;
     let during = scene.requests();
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    sleep(Duration::from_secs(seconds - 1)).await;
     let asked = scene.requests() - during;
     scene.expect(asked == 0, &format!("{asked} requests in a pause that was asked for"));
+    let end = Instant::now();
+    scene.until("a request after the pause", |scene| scene.requests() > during).await;
+    // Half a second of the pause was left.
+    let late = end.elapsed().saturating_sub(Duration::from_millis(500));
+    scene.expect(late < LATE_MAX, &format!("asked again {late:?} after the pause"));
 }
 
 /// Goes on until each sender has sent bad points.
-pub(super) async fn meets_poison(scene: &mut super::Scene) {
+pub(super) async fn meets_poison(scene: &mut Scene) {
     scene.last(2.0, 30.0).await;
     let before = scene.acknowledged_by_each();
     scene.until("points enough", |scene| scene.acknowledged_by_each() > before.max(1_000) + 1_000).await;

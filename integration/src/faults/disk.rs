@@ -15,7 +15,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "disk-full",
         does: "the disk of the queue is filled by something else, while the backend is unavailable and after",
-        setup: || Setup::stored(Kind::Grpc),
+        // What is set aside ahead would last for the whole fault.
+        setup: || Setup { storage: String::from(", segment_size: 128KiB"), ..Setup::stored(Kind::Grpc) },
         prepare: |scene| {
             Box::pin(async move {
                 let folder = scene.folder.path().join("disk");
@@ -82,12 +83,13 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "cut-tail",
         does: "the last record is cut short, although it had been acknowledged",
-        loss: Loss::AtMost(POINTS_PER_REQUEST),
+        loss: Loss::Destroyed,
         setup: || Setup::stored(Kind::Grpc),
         inject: |scene| {
             Box::pin(async move {
                 stop_in_outage(scene).await;
                 cut(scene)?;
+                scene.destroyed = POINTS_PER_REQUEST;
                 scene.start().await;
                 scene.behave(Behaviour::Accept);
                 Ok(())
@@ -105,8 +107,10 @@ async fn fills(scene: &mut Scene) -> Result<(), Skip> {
     let mut filling = File::create(&inside).expect("the collector's disk is reached through /proc");
     let piece = vec![b'x'; 64 << 10];
     while filling.write_all(&piece).is_ok() {}
+    scene.until("senders that are told to come later", |scene| scene.pushed_back() > 0).await;
     scene.last(2.0, 20.0).await;
     delivers_meanwhile(scene).await;
+    scene.expect(scene.log().contains("bytes are free"), "the log does not say how much is free");
     fs::remove_file(&inside).expect("the filling can be removed");
     scene.last(1.0, 5.0).await;
     Ok(())
@@ -128,7 +132,12 @@ async fn fails(scene: &mut Scene, error: &str) -> Result<(), Skip> {
 /// What is in the queue has to leave it, although the disk cannot be written.
 async fn delivers_meanwhile(scene: &mut Scene) {
     let folder = scene.queue_folder().to_string_lossy().into_owned();
-    scene.expect(scene.log().contains(&folder), "the log does not name the folder");
+    let log = scene.log();
+    let said = log.lines().find(|line| line.contains("cannot be written"));
+    scene.expect(
+        said.is_some_and(|line| line.contains(&folder)),
+        "the log does not say that the folder fails",
+    );
     let before = scene.account.distinct();
     scene.behave(Behaviour::Accept);
     scene.until("deliveries while the disk is bad", |scene| scene.account.distinct() > before + 100).await;
@@ -158,14 +167,14 @@ fn prepare_failing(scene: &mut Scene) -> Result<(), Skip> {
     Ok(())
 }
 
-async fn stop_in_outage(scene: &mut Scene) {
+pub(super) async fn stop_in_outage(scene: &mut Scene) {
     scene.behave(Behaviour::Refuse(Code::Unavailable));
     scene.last(2.0, 10.0).await;
     scene.kill().await;
 }
 
 /// The segments, the oldest first: the largest files of the folder, by name.
-fn segments(scene: &Scene) -> Result<Vec<PathBuf>, Skip> {
+pub(super) fn segments(scene: &Scene) -> Result<Vec<PathBuf>, Skip> {
     let mut found = Vec::new();
     let mut folders = vec![scene.queue_folder()];
     while let Some(folder) = folders.pop() {

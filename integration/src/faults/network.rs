@@ -1,5 +1,9 @@
 //! Networks that break between the collector and its backend.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::{Doubles, Fault, Kind, NONE, Setup};
 use crate::backend::{Backend, Behaviour};
 use crate::gate::Way;
@@ -11,17 +15,6 @@ pub(super) const FAULTS: &[Fault] = &[
         // The connection is cut, with requests on it.
         doubles: Doubles::UnderWay,
         inject: |scene| Box::pin(scene.refuse_for(3.0, 30.0)),
-        ..NONE
-    },
-    Fault {
-        name: "ten-minutes-down",
-        does: "connections are refused for ten minutes; times run ten times as fast, retries with them",
-        doubles: Doubles::UnderWay,
-        setup: || Setup {
-            retry: String::from("initial_interval: 500ms, max_interval: 3s, max_elapsed_time: 0"),
-            ..Setup::stored(Kind::Grpc)
-        },
-        inject: |scene| Box::pin(scene.refuse_for(6.0, 60.0)),
         ..NONE
     },
     Fault {
@@ -90,7 +83,56 @@ pub(super) const FAULTS: &[Fault] = &[
         },
         ..NONE
     },
+    Fault {
+        name: "late-and-lossy",
+        does: "everything is 200 ms late each way, and half a second more where a piece is lost: 5 of 100",
+        doubles: Doubles::UnderWay,
+        inject: |scene| Box::pin(is_late(scene)),
+        ..NONE
+    },
+    Fault {
+        name: "parted",
+        does: "a gRPC answer stops in its middle, and nothing passes either way for longer than the timeout",
+        doubles: Doubles::UnderWay,
+        setup: || Setup { timeout: "2s", ..Setup::new(Kind::Grpc) },
+        inject: |scene| Box::pin(parts(scene)),
+        ..NONE
+    },
+    Fault {
+        name: "parted-http",
+        does: "the same of an HTTP answer",
+        doubles: Doubles::UnderWay,
+        setup: || Setup { timeout: "2s", ..Setup::new(Kind::Http) },
+        inject: |scene| Box::pin(parts(scene)),
+        ..NONE
+    },
 ];
+
+async fn is_late(scene: &mut super::Scene) -> Result<(), super::Skip> {
+    scene.breaks += 2;
+    let (each_way, when_lost) = (Duration::from_millis(200), Duration::from_millis(500));
+    scene.gate.turn(Way::Late { each_way, when_lost }).await;
+    let (start, before) = (Instant::now(), scene.requests());
+    scene.last(5.0, 60.0).await;
+    let (seconds, requests) = (start.elapsed().as_secs_f64(), scene.requests() - before);
+    // The load is of one resource, of which one request is under way at once.
+    let is_possible = requests as f64 <= 1.0 + seconds / (2.0 * each_way.as_secs_f64());
+    scene.expect(is_possible, &format!("{requests} requests in {seconds:.0} s: nothing was late"));
+    scene.gate.turn(Way::Open).await;
+    Ok(())
+}
+
+async fn parts(scene: &mut super::Scene) -> Result<(), super::Skip> {
+    scene.gate.part();
+    scene.until("an answer in two", |scene| scene.gate.is_parted()).await;
+    scene.last(5.0, 60.0).await;
+    // What was sent again and again meanwhile is held, and comes now.
+    scene.breaks += 2;
+    scene.gate.heal();
+    let before = scene.account.distinct();
+    scene.until("deliveries after the parting", |scene| scene.account.distinct() > before + 500).await;
+    Ok(())
+}
 
 async fn hangs_beside(scene: &mut super::Scene) -> Result<(), super::Skip> {
     scene.breaks += 2;

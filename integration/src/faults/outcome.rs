@@ -1,7 +1,7 @@
 //! The accounts of one fault, and whether they are as they should be.
 
 use std::collections::HashMap;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::time::Duration;
 
 use super::books::Books;
@@ -31,10 +31,13 @@ pub struct Outcome {
     pub reordered: u64,
     pub pushed_back: u64,
     pub slowest: Duration,
-    pub peak_kib: u64,
+    /// Before the fault, and at the most.
+    pub memory_kib: (u64, u64),
     pub descriptors: (usize, usize),
     pub took: Duration,
     pub seed: u64,
+    /// What else is worth knowing.
+    pub notes: Vec<String>,
     /// What is not as it should be.
     pub complaints: Vec<String>,
 }
@@ -59,6 +62,8 @@ pub(super) struct Evidence<'a> {
     pub(super) found: u64,
     pub(super) lives: u64,
     pub(super) breaks: u64,
+    /// How many points may be gone with what was destroyed.
+    pub(super) destroyed: u64,
     pub(super) keeps_order: bool,
 }
 
@@ -126,8 +131,9 @@ impl Outcome {
         let books = evidence.books;
         let [missing_good, missing_poison, poison] = counts;
         let missing = missing_good + missing_poison;
-        let allowed = if let Loss::AtMost(points) = loss { points } else { 0 };
-        self.complain(self.lost > allowed, format!("{} acknowledged points lost", self.lost));
+        let destroyed = evidence.destroyed;
+        let lost = self.lost;
+        self.complain(lost > destroyed, format!("{lost} acknowledged points lost, {destroyed} destroyed"));
         let text = format!("{missing} points are missing, {:?} are counted", books.failed);
         match loss {
             Loss::Nothing => {
@@ -143,7 +149,7 @@ impl Outcome {
                 self.complain(!is_known || self.dropped == 0, text.clone());
                 self.complain(self.dropped != missing, text);
             }
-            Loss::AtMost(points) => self.complain(missing > points + self.dropped, text),
+            Loss::Destroyed => self.complain(missing > destroyed + self.dropped, text),
             Loss::Poison => {
                 let text = format!("of {poison} bad points {missing_poison} are missing; {text}");
                 self.complain(missing_good > 0, format!("{missing_good} good points are missing; {text}"));
@@ -235,7 +241,7 @@ pub fn heading() -> String {
         "reordered",
         "pushed back",
         "slowest ack",
-        "peak MiB",
+        "MiB",
         "descriptors",
         "seconds",
         "seed",
@@ -283,16 +289,12 @@ impl fmt::Display for Outcome {
             write!(f, "{count} | ")?;
         }
         let (before, after) = self.descriptors;
-        let peak = self.peak_kib as f64 / 1024.0;
-        write!(f, "{:.2} s | {peak:.0} | {before}, {after} | ", self.slowest.as_secs_f64())?;
-        write!(f, "{:.0} | {} | ", self.took.as_secs_f64(), self.seed)?;
-        if self.complaints.is_empty() {
-            return f.write_str("good");
-        }
-        let mut text = String::new();
-        for complaint in &self.complaints {
-            let _ = write!(text, "{}{complaint}", if text.is_empty() { "" } else { "; " });
-        }
+        let (base, peak) = self.memory_kib;
+        write!(f, "{:.2} s | {}, {} | ", self.slowest.as_secs_f64(), base >> 10, peak >> 10)?;
+        write!(f, "{before}, {after} | {:.0} | {} | ", self.took.as_secs_f64(), self.seed)?;
+        let end =
+            if self.complaints.is_empty() { vec![String::from("good")] } else { self.complaints.clone() };
+        let text = [end, self.notes.clone()].concat().join("; ");
         f.write_str(&text.replace('|', "/").replace('\n', " "))
     }
 }

@@ -1,7 +1,7 @@
 //! Backends that take remote write.
 
 use super::backends::meets_poison;
-use super::{Doubles, Fault, Kind, Loss, NONE, Setup};
+use super::{Doubles, Fault, Kind, Loss, NONE, Scene, Setup, Skip};
 use crate::http_backend::Answer;
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -45,10 +45,10 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "remote-write-answers-lost",
-        does: "remote write backend takes everything, and hangs up on 10 of 100 requests without an answer",
+        does: "remote write backend takes everything, and hangs up on 10 of 100 requests without an answer; they come again byte by byte",
         doubles: Doubles::LostAnswers,
         setup: || Setup::new(Kind::RemoteWrite),
-        inject: |scene| Box::pin(scene.answer_for(Answer::LoseAnswers(10), 3.0, 30.0)),
+        inject: |scene| Box::pin(loses_answers(scene)),
         ..NONE
     },
     Fault {
@@ -69,3 +69,12 @@ pub(super) const FAULTS: &[Fault] = &[
         ..NONE
     },
 ];
+
+async fn loses_answers(scene: &mut Scene) -> Result<(), Skip> {
+    scene.answer_for(Answer::LoseAnswers(10), 3.0, 30.0).await?;
+    scene.until("a request that comes again", |scene| scene.repeats().identical > 0).await;
+    let repeats = scene.repeats();
+    scene.expect(repeats.altered == 0, &format!("{} requests came again with other bytes", repeats.altered));
+    scene.notes.push(format!("{} came again as they were", repeats.identical));
+    Ok(())
+}

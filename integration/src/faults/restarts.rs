@@ -2,7 +2,8 @@
 
 use tonic::Code;
 
-use super::{Doubles, Fault, Kind, NONE, Scene, Setup, Skip};
+use super::setup::{POINTS_PER_REQUEST, SENDERS};
+use super::{Doubles, Fault, Kind, Loss, NONE, Scene, Setup, Skip};
 use crate::backend::{Backend, Behaviour};
 use crate::gate::Gate;
 
@@ -28,6 +29,13 @@ pub(super) const FAULTS: &[Fault] = &[
                 Ok(())
             })
         },
+        ..NONE
+    },
+    Fault {
+        name: "kill-in-memory",
+        does: "kill -9 while the backend is unavailable, with the queue in memory: what it holds is gone",
+        loss: Loss::Destroyed,
+        inject: |scene| Box::pin(kills_in_memory(scene)),
         ..NONE
     },
     Fault {
@@ -110,14 +118,14 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "stopped",
-        does: "SIGSTOP, and SIGCONT after 20 seconds",
+        does: "SIGSTOP, and SIGCONT after a minute",
         // An answer and the end of its timeout are found at the same moment.
         doubles: Doubles::UnderWay,
         inject: |scene| {
             Box::pin(async move {
                 scene.breaks += 1;
                 scene.collector().signal("STOP").await;
-                scene.last(3.0, 20.0).await;
+                scene.last(3.0, 60.0).await;
                 scene.collector().signal("CONT").await;
                 Ok(())
             })
@@ -164,6 +172,24 @@ async fn kills(scene: &mut Scene) -> Result<(), Skip> {
         scene.start().await;
     }
     scene.behave(Behaviour::Accept);
+    Ok(())
+}
+
+/// Nothing but what the collector said that it holds may be gone, and what was acknowledged after it said so.
+async fn kills_in_memory(scene: &mut Scene) -> Result<(), Skip> {
+    begin_outage(scene).await;
+    let before = scene.acknowledged();
+    let exporter = format!("exporter=\"{}\"", scene.setup.exporter_id());
+    let held = scene.collector().own_sample("inferometer_exporter_queue_points", &[&exporter]).await;
+    let held = held.unwrap_or_default() as u64;
+    scene.expect(held > 0, "the queue is empty in an outage");
+    scene.kill().await;
+    let since = scene.acknowledged() - before;
+    scene.start().await;
+    // A sender may have been answered, and not have noted it yet.
+    scene.destroyed = held + since + SENDERS * POINTS_PER_REQUEST;
+    scene.notes.push(format!("{held} points held, {since} more taken before the end"));
+    end_outage(scene).await;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::books::Books;
 use super::outcome::{Evidence, Outcome, Verdict};
 use super::scene::{Scene, Skip};
-use super::{Fault, Loss, Scale};
+use super::{Fault, Loss, Scale, complaints};
 use crate::account::{Point, is_poison};
 use crate::steady::Entries;
 
@@ -34,6 +34,7 @@ async fn perform(fault: &Fault, scale: Scale, seed: u64) -> Verdict {
     let descriptors = scene.collector().descriptors();
     scene.send();
     scene.pause(200..=1_000).await;
+    let (base, _) = scene.collector().memory_kib();
     if let Err(Skip(why)) = (fault.inject)(&mut scene).await {
         return Verdict::Skipped(why);
     }
@@ -48,9 +49,12 @@ async fn perform(fault: &Fault, scale: Scale, seed: u64) -> Verdict {
     let status = scene.terminate().await;
     outcome.complain(!status.success(), format!("the collector ended with {status}"));
     outcome.complain(scene.log().contains("panicked"), String::from("something panicked"));
-    outcome.peak_kib = scene.past.peak_kib;
+    outcome.memory_kib = (base, scene.past.peak_kib);
     outcome.complaints.append(&mut scene.complaints);
+    outcome.notes.append(&mut scene.notes);
     outcome.took = start.elapsed();
+    complaints::of_memory(&mut outcome, scene.growth_max_mib);
+    complaints::of_the_log(&mut outcome, &scene.log(), scene.past.lives);
     outcome.seed = seed;
     if !outcome.complaints.is_empty() {
         keep_log(&scene, fault, seed);
@@ -69,6 +73,7 @@ fn settle(scene: &mut Scene, fault: &Fault, entries: &[Entries], last: &Books) -
         found: found(scene),
         lives: scene.past.lives,
         breaks: scene.breaks,
+        destroyed: scene.destroyed,
         keeps_order: scene.keeps_order,
     };
     Outcome::settle(fault, &evidence)
@@ -78,12 +83,11 @@ fn settle(scene: &mut Scene, fault: &Fault, entries: &[Entries], last: &Books) -
 async fn drain(scene: &Scene, fault: &Fault, entries: &[Entries]) -> Books {
     let patience = if scene.scale == Scale::Short { 30 } else { 120 };
     let deadline = Instant::now() + Duration::from_secs(patience);
-    let destroyed = if let Loss::AtMost(points) = fault.loss { points } else { 0 };
     loop {
         let books = scene.books().await.unwrap_or_default();
         let dropped = scene.past.books.dropped() + books.dropped();
         let missing: u64 = entries.iter().map(|entries| missing(scene, fault, entries)).sum();
-        if (books.queued == 0 && missing <= dropped + destroyed) || Instant::now() > deadline {
+        if (books.queued == 0 && missing <= dropped + scene.destroyed) || Instant::now() > deadline {
             return books;
         }
         sleep(Duration::from_millis(100)).await;

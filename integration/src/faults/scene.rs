@@ -20,6 +20,8 @@ use crate::certificates::Authority;
 use crate::collector::Collector;
 use crate::gate::Gate;
 use crate::http_backend::{Answer, HttpBackend};
+use crate::name_server::NameServer;
+use crate::repeats::Repeats;
 use crate::steady::{Door, Doors, Sending, Steady};
 
 /// Why a fault cannot be tried here.
@@ -37,6 +39,10 @@ pub struct Scene {
     pub folder: TempDir,
     /// How often something happened after which no one can know whether a request was taken.
     pub breaks: u64,
+    /// How many points may be gone with what was destroyed.
+    pub destroyed: u64,
+    /// How far memory may grow above what it was before the fault.
+    pub growth_max_mib: u64,
     /// Whether the points of a series have to arrive in order.
     pub keeps_order: bool,
     /// Gates that are not the way any more.
@@ -44,8 +50,11 @@ pub struct Scene {
     /// Backends of other exporters.
     pub company: Vec<Backend>,
     pub authorities: Vec<Authority>,
+    pub name_server: Option<NameServer>,
     /// What did not go as it should, besides the accounts.
     pub complaints: Vec<String>,
+    /// What else is worth knowing.
+    pub notes: Vec<String>,
     rng: StdRng,
     backend: Rear,
     collector: Option<Collector>,
@@ -100,11 +109,15 @@ impl Scene {
             account,
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
             breaks: 0,
+            destroyed: 0,
+            growth_max_mib: 32,
             keeps_order: true,
             old_gates: Vec::new(),
             company: Vec::new(),
             authorities: Vec::new(),
+            name_server: None,
             complaints: Vec::new(),
+            notes: Vec::new(),
             rng: StdRng::seed_from_u64(seed),
             backend,
             collector: None,
@@ -176,9 +189,22 @@ impl Scene {
         }
     }
 
+    /// What came again to an HTTP backend after its answer was lost.
+    pub fn repeats(&self) -> Repeats {
+        match &self.backend {
+            Rear::Http(backend) => backend.repeats(),
+            Rear::Grpc(_) => panic!("the backend does not speak HTTP"),
+        }
+    }
+
     /// How often senders were told to come later.
     pub fn pushed_back(&self) -> u64 {
         self.sending.iter().map(Sending::pushed_back).sum()
+    }
+
+    /// How many points were acknowledged so far.
+    pub fn acknowledged(&self) -> u64 {
+        self.sending.iter().map(Sending::acknowledged).sum()
     }
 
     /// How many points every sender has got rid of.

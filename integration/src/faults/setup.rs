@@ -42,6 +42,9 @@ pub struct Setup {
 /// Requests under way at once.
 pub(super) const CONSUMERS: u64 = 4;
 
+/// How many senders there are.
+pub(super) const SENDERS: u64 = 3;
+
 /// Points of a request to the collector.
 pub(super) const POINTS_PER_REQUEST: u64 = 20;
 

@@ -7,5 +7,6 @@ mod collector;
 mod pages;
 mod prometheus;
 mod sample;
+mod stock;
 mod strict;
 mod victoriametrics;

@@ -70,6 +70,11 @@ impl Circuit {
         }
     }
 
+    /// Whether the other side asked for nothing before then.
+    pub(super) fn is_held_until(&self, instant: Instant) -> bool {
+        self.state().held_until.is_some_and(|until| until > instant)
+    }
+
     /// Returns when an attempt may be made; `None` when it is clear that this will not be before `deadline`.
     pub(super) async fn pass(&self, deadline: Option<Instant>) -> Option<Pass<'_>> {
         loop {

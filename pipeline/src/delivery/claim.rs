@@ -13,7 +13,7 @@ pub(super) struct Recorded {
     sequence: Sequence,
     points: u64,
     open_points: AtomicU64,
-    /// It could not be written: its points are in memory alone.
+    /// It could not be written, or not yet: its points are in memory alone.
     is_lost: AtomicBool,
 }
 
@@ -51,9 +51,20 @@ impl Recorded {
         self.is_lost.store(true, Ordering::Relaxed);
     }
 
+    /// It is on disk after all.
+    pub(super) fn find(&self) {
+        self.is_lost.store(false, Ordering::Relaxed);
+    }
+
     /// How many of its points are not decided.
     pub(super) fn open_points(&self) -> u64 {
         self.open_points.load(Ordering::Acquire)
+    }
+
+    /// So many of its points were counted as lost at the end of their queue; nobody settles them.
+    pub(super) fn write_off(&self, points: u64) {
+        let left = |open: u64| Some(open.saturating_sub(points));
+        let _ = self.open_points.fetch_update(Ordering::AcqRel, Ordering::Acquire, left);
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -74,6 +85,11 @@ impl Claim {
     /// Whether all of the record is still here.
     pub(super) fn is_whole(&self) -> bool {
         self.points == self.record.points
+    }
+
+    /// What is written off where it is in memory alone, and its queue ends.
+    pub(super) fn lost(&self) -> Option<(&Arc<Recorded>, u64)> {
+        self.record.is_lost().then_some((&self.record, self.points))
     }
 
     fn cut(&mut self, points: u64) -> Self {
@@ -106,8 +122,30 @@ impl Tie {
         }
     }
 
+    pub(super) fn points(&self) -> u64 {
+        match self {
+            Self::Sender(share) => share.points,
+            Self::Record(claim) => claim.points,
+        }
+    }
+
+    pub(super) fn record(&self) -> Option<&Arc<Recorded>> {
+        match self {
+            Self::Sender(_) => None,
+            Self::Record(claim) => Some(&claim.record),
+        }
+    }
+
+    /// See [`Claim::lost`].
+    pub(super) fn lost(&self) -> Option<(&Arc<Recorded>, u64)> {
+        match self {
+            Self::Sender(_) => None,
+            Self::Record(claim) => claim.lost(),
+        }
+    }
+
     /// Whether the points are on disk, too.
     pub(super) fn is_on_disk(&self) -> bool {
-        matches!(self, Self::Record(claim) if !claim.record.is_lost())
+        self.record().is_some_and(|record| !record.is_lost())
     }
 }

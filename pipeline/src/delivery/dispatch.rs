@@ -58,11 +58,11 @@ struct Cancelled<'a> {
 
 /// What goes out together.
 #[derive(Debug, Default)]
-struct Request {
-    /// In the queue; zero for what is sent in its sender's turn.
-    number: u64,
-    /// It is not left to another, as some of it is in memory alone, or is decided and would be sent again.
-    must_end: AtomicBool,
+struct Request<'a> {
+    /// None for what is sent in its sender's turn.
+    parcel: Option<&'a Parcel>,
+    /// Some of it is decided.
+    is_begun: AtomicBool,
 }
 
 /// The front half of a batch that was split lies on top. With until when each is tried, once it was.
@@ -105,9 +105,8 @@ impl Dispatch {
     }
 
     async fn deliver(&self, mut parcel: Parcel) {
-        let must_end = AtomicBool::new(parcel.only_in_memory > 0);
-        let request = Request { number: parcel.number, must_end };
         let batch = parcel.merge();
+        let request = Request { parcel: Some(&parcel), is_begun: AtomicBool::new(false) };
         // A panic of the exporter is an error of what it was asked for, no more.
         let parts = catch_unwind(AssertUnwindSafe(|| self.exporter.parts(batch.len()))).unwrap_or(1);
         // Points of one series stay together, so each part has its own way and its own time.
@@ -118,10 +117,15 @@ impl Dispatch {
             vec![vec![(batch, None)]]
         };
         let mut end = self.deliver_parts(&request, parts).await;
-        if !end.left.is_empty() && request.must_end.load(Ordering::Relaxed) {
-            // Another part was decided after these were left.
+        if !end.left.is_empty() && self.must_end(&request) {
+            // After these were left another part was decided, or a write has failed.
             let left = std::mem::take(&mut end.left);
             end = end.and(self.deliver_parts(&request, left).await);
+        }
+        if !end.left.is_empty() && self.queue.handed_on.is_cancelled() {
+            // The front of each lies on top.
+            let left = end.left.into_iter().flat_map(|part| part.into_iter().rev().map(|(batch, _)| batch));
+            return self.queue.put_back(parcel, left.collect(), end.is_exhausted);
         }
         if !end.left.is_empty() {
             return self.queue.leave(&parcel);
@@ -132,13 +136,13 @@ impl Dispatch {
         }
     }
 
-    async fn deliver_parts(&self, request: &Request, parts: Vec<Stack>) -> End {
+    async fn deliver_parts(&self, request: &Request<'_>, parts: Vec<Stack>) -> End {
         let parts = parts.into_iter().map(|part| self.deliver_part(request, part));
         join_all(parts).await.into_iter().fold(End::default(), End::and)
     }
 
     /// Returns when it is decided what becomes of each point, or is left to another.
-    async fn deliver_part(&self, request: &Request, mut parts: Stack) -> End {
+    async fn deliver_part(&self, request: &Request<'_>, mut parts: Stack) -> End {
         let mut end = End::default();
         let points = parts.iter().map(|(part, _)| part.len()).sum();
         let mut search = self.suspicion.search(points);
@@ -199,17 +203,17 @@ impl Dispatch {
 
     async fn try_until_decided(
         &self,
-        request: &Request,
+        request: &Request<'_>,
         batch: &Batch,
         deadline: &mut Option<Instant>,
     ) -> Fate {
-        let must_end = || request.must_end.load(Ordering::Relaxed);
         let mut backoff = Backoff::new(&self.retry);
         let (mut reason, mut late) = (String::new(), 0);
         for attempt in 0_u64.. {
             let pass = tokio::select! {
                 biased;
-                () = self.queue.leaving.cancelled(), if !must_end() => return Fate::Left,
+                () = self.queue.handed_on.cancelled() => return Fate::Left,
+                () = self.queue.leaving.cancelled(), if !self.must_end(request) => return Fate::Left,
                 pass = self.circuit.pass(*deadline) => pass,
             };
             let Some(pass) = pass else { break };
@@ -237,10 +241,10 @@ impl Dispatch {
             if self.persists && self.is_closing() {
                 // It will be there at the next start; waiting for the other side would only delay the end.
                 self.queue.leaving.cancel();
-                if !must_end() {
-                    self.journal.retry(&reason, after);
-                    return Fate::Left;
-                }
+            }
+            if self.queue.leaving.is_cancelled() && !self.must_end(request) {
+                self.journal.retry(&reason, after);
+                return Fate::Left;
             }
             if !self.retry.enabled {
                 break;
@@ -260,6 +264,13 @@ impl Dispatch {
             }
         }
         Fate::Dropped { cause: Cause::Exhausted, reason }
+    }
+
+    /// Whether a request is not left to another: some of it is in memory alone, or is decided and would be sent again.
+    /// Where all is handed on as it is, neither matters.
+    fn must_end(&self, request: &Request<'_>) -> bool {
+        !self.queue.handed_on.is_cancelled()
+            && (request.is_in_memory() || request.is_begun.load(Ordering::Relaxed))
     }
 
     fn is_closing(&self) -> bool {
@@ -295,7 +306,7 @@ impl Dispatch {
         })
     }
 
-    fn delivered(&self, request: &Request, batch: &Batch, receipt: Receipt) {
+    fn delivered(&self, request: &Request<'_>, batch: &Batch, receipt: Receipt) {
         let points = batch.len() as u64;
         let mut sent = points;
         let failures = [
@@ -313,16 +324,28 @@ impl Dispatch {
         }
         self.metrics.sent(sent);
         self.journal.works();
-        self.queue.settle_of(request.number, Size { points, ..Size::default() }, sent);
-        request.must_end.store(true, Ordering::Relaxed);
+        self.queue.settle_of(request.number(), Size { points, ..Size::default() }, sent);
+        request.is_begun.store(true, Ordering::Relaxed);
     }
 
-    fn lose(&self, request: &Request, batch: &Batch, cause: Cause, reason: &str) {
+    fn lose(&self, request: &Request<'_>, batch: &Batch, cause: Cause, reason: &str) {
         let points = batch.len() as u64;
         self.metrics.send_failed(points, cause.word());
         self.journal.lost(cause, points, reason, batch.iter().next());
-        self.queue.settle_of(request.number, Size { points, ..Size::default() }, 0);
-        request.must_end.store(true, Ordering::Relaxed);
+        self.queue.settle_of(request.number(), Size { points, ..Size::default() }, 0);
+        request.is_begun.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Request<'_> {
+    /// In the queue; zero for what is sent in its sender's turn.
+    fn number(&self) -> u64 {
+        self.parcel.map_or(0, |parcel| parcel.number)
+    }
+
+    /// Some of it is in memory alone.
+    fn is_in_memory(&self) -> bool {
+        self.parcel.is_some_and(|parcel| parcel.only_in_memory() > 0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The end of an outbox: everything is sent, or given up and counted, or left on disk for the next.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -29,26 +29,34 @@ impl Outbox {
     /// Takes nothing new, sends what is queued until `deadline`, stops the exporter.
     ///
     /// What cannot be sent by then is counted as `shutdown` and reported. A pause that the other side asked
-    /// for is kept, even if it outlasts the deadline. Where the queue is on disk, the first failure is the end, and
-    /// what is left waits there; but what is in memory alone, or has arrived in part, is tried until then. Draining again returns what the first time returned.
+    /// for is kept, even if it outlasts the deadline. Where the queue is on disk, such a pause and the first failure are the
+    /// end, and what is left waits there; but what is in memory alone, or has arrived in part, is tried until then.
+    /// Draining again returns what the first time returned.
     pub async fn drain(&self, deadline: Instant) -> Drained {
         self.end(deadline, false).await
     }
 
-    /// Drains an outbox that this one replaces. Where both have the same place on disk, only what is under way is
-    /// waited for, and this one goes on with the rest.
+    /// Drains an outbox that this one replaces. Where this one can go on with its queue, as it is in memory or in the same
+    /// place on disk, only what is under way is waited for.
     pub async fn take_over(&self, old: &Self, deadline: Instant) -> Drained {
         if !self.is_heir_of(old) {
             return old.drain(deadline).await;
         }
         // However this ends: who waits behind this one goes on.
         let _has_inherited = self.has_inherited.clone().drop_guard();
+        if old.spool.is_none() {
+            *old.heir.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.dispatch.clone());
+            // It took more since this one began.
+            self.dispatch.queue.await_rest(&old.dispatch.queue);
+            old.dispatch.queue.give_way();
+        }
         let drained = old.end(deadline, true).await;
         // What was before that one may still be sending; it has no later deadline.
         let _ = tokio::time::timeout_at(deadline + 2 * STOP_MAX, old.has_inherited.cancelled()).await;
         if let Some(spool) = self.spool.as_ref().filter(|_| self.dispatch.queue.is_held_back()) {
             self.inherit(spool).await;
         }
+        self.dispatch.queue.go_on();
         Drained { waiting: 0, ..drained }
     }
 
@@ -68,10 +76,21 @@ impl Outbox {
         queue.inherit(left, recorded, |sequence| reader.holds(sequence));
     }
 
-    /// Whether this outbox is to go on with what the other leaves on disk.
+    /// Gives what waits in memory to the outbox behind, if there is one.
+    async fn hand_on(&self, deadline: Instant) {
+        if !self.dispatch.queue.handed_on.is_cancelled() {
+            return;
+        }
+        // What is before goes before.
+        let _ = tokio::time::timeout_at(deadline, self.has_inherited.cancelled()).await;
+        if let Some(heir) = self.heir.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            self.dispatch.queue.hand_on(&heir.queue);
+        }
+    }
+
+    /// Whether this outbox is to go on with the queue of the other.
     pub fn is_heir_of(&self, old: &Self) -> bool {
-        let shared = |other: &Spool| self.spool.as_ref().is_some_and(|own| own.has_place_of(other));
-        self.is_heir && old.spool.as_ref().is_some_and(shared)
+        self.is_heir && Arc::ptr_eq(&self.line, &old.line)
     }
 
     async fn end(&self, deadline: Instant, leaves_the_rest: bool) -> Drained {
@@ -86,6 +105,10 @@ impl Outbox {
         }
         queue.close();
         self.dispatch.circuit.hurry();
+        if self.spool.is_some() && self.dispatch.circuit.is_held_until(deadline) {
+            // Nothing will be sent; why wait.
+            queue.leaving.cancel();
+        }
         let mut consumers =
             std::mem::take(&mut *self.consumers.lock().unwrap_or_else(PoisonError::into_inner));
         let emptied = async {
@@ -99,6 +122,8 @@ impl Outbox {
         consumers.shutdown().await;
         let mut loader = std::mem::take(&mut *self.loader.lock().unwrap_or_else(PoisonError::into_inner));
         loader.shutdown().await;
+        // What was before this one has no later deadline.
+        self.hand_on(deadline + 2 * STOP_MAX).await;
         let (counts, undelivered) = queue.end();
         if undelivered > 0 {
             self.dispatch.metrics.send_failed(undelivered, "shutdown");

@@ -44,22 +44,31 @@ impl Loader {
     /// Runs until it is aborted.
     pub(super) async fn run(self) {
         let mut pressure = self.reader.pressure();
-        let mut decoding = None;
+        if self.dispatch.queue.is_held_back() {
+            pressure.mark_unchanged();
+        } else {
+            pressure.mark_changed();
+        }
+        let (mut decoding, mut asked) = (None, None);
         loop {
-            // Before the place is handed on, it is for the outbox before.
-            if !self.dispatch.queue.is_held_back() {
-                let asked = *pressure.borrow_and_update();
-                if let Some(asked) = asked {
-                    self.give_up(asked).await;
-                }
+            if pressure.has_changed().unwrap_or(false) {
+                // Before the place is handed on, it is for the outbox before. What that has not given up, as it was under
+                // way, is not what was asked for.
+                asked = pressure.borrow_and_update().filter(|_| !self.dispatch.queue.is_held_back());
+            }
+            if let Some(give_up) = asked
+                && self.give_up(give_up).await
+            {
+                asked = None;
             }
             if self.load_some(&mut decoding).await {
                 continue;
             }
             let to_load = self.dispatch.queue.to_load.notified();
+            let mut changes = pressure.clone();
             tokio::select! {
                 () = to_load => {}
-                Ok(()) = pressure.changed() => {}
+                Ok(()) = changes.changed() => {}
             }
         }
     }
@@ -132,8 +141,8 @@ impl Loader {
         }
     }
 
-    /// Gives up what was not begun, up to a record.
-    async fn give_up(&self, asked: GiveUp) {
+    /// Gives up what was not begun, up to a record; returns whether that was all of it.
+    async fn give_up(&self, asked: GiveUp) -> bool {
         let queue = &self.dispatch.queue;
         // Each step is counted at once, as the task may be ended wherever it waits.
         self.given_up(queue.give_up_waiting(asked.up_to), asked.reason);
@@ -141,9 +150,9 @@ impl Loader {
             let records = match self.reader.read(next, READ_BYTES).await {
                 Ok(records) => records,
                 Err(error) => {
-                    // What loads next meets the same error, waits, and gives the rest up when it is asked again.
+                    // What loads next meets the same error, and waits.
                     self.dispatch.journal.unreadable(&*error);
-                    break;
+                    return false;
                 }
             };
             let records = self.up_to(asked.up_to, &records);
@@ -152,6 +161,7 @@ impl Loader {
             }
             self.given_up(queue.give_up_on_disk(records), asked.reason);
         }
+        true
     }
 
     fn given_up(&self, points: u64, reason: &'static str) {
@@ -176,6 +186,6 @@ impl Loader {
 
 impl Decoding {
     fn new(registry: &Arc<Registry>) -> Self {
-        Self { decoder: Decoder::new(registry.clone()), swept: Instant::now() }
+        Self { decoder: Decoder::new(registry.clone()).trusting(), swept: Instant::now() }
     }
 }

@@ -183,9 +183,10 @@ impl Queue {
     }
 
     /// The record is on disk.
-    pub(super) fn written(&self, sequence: Sequence) {
+    pub(super) fn written(&self, record: &Recorded) {
         let mut state = self.state();
-        if let Some(unwritten) = state.on_disk.unwritten.remove(&(sequence, 0)) {
+        record.find();
+        if let Some(unwritten) = state.on_disk.unwritten.remove(&(record.sequence(), 0)) {
             state.on_disk.unwritten_size -= unwritten.load.size;
         }
         drop(state);

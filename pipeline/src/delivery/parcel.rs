@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::claim::Tie;
+use super::claim::{Recorded, Tie};
 use super::config::BatchSizer;
 use super::load::Load;
 use super::resources::{Resources, Runs};
@@ -41,8 +41,6 @@ pub(super) struct Parcel {
     pub(super) size: Size,
     pub(super) resources: Resources,
     pub(super) ties: Vec<Tie>,
-    /// How many of its points are in memory alone.
-    pub(super) only_in_memory: u64,
     /// When the oldest of it came.
     pub(super) since: Option<Instant>,
 }
@@ -105,9 +103,19 @@ impl Parcel {
         self.size += piece.size;
         self.resources.extend(piece.runs.ids());
         self.since = Some(self.since.map_or(piece.since, |since| since.min(piece.since)));
-        self.only_in_memory += piece.only_in_memory();
         self.pieces.push(piece.points);
         self.ties.extend(piece.tie);
+    }
+
+    /// How many of its points are in memory alone. What is being written may turn out to be.
+    pub(super) fn only_in_memory(&self) -> u64 {
+        let on_disk = self.ties.iter().filter(|tie| tie.is_on_disk()).map(Tie::points);
+        self.size.points.saturating_sub(on_disk.sum())
+    }
+
+    /// The records it is of, with how many points of each.
+    pub(super) fn records(&self) -> impl Iterator<Item = (Arc<Recorded>, u64)> {
+        self.ties.iter().filter_map(|tie| tie.record().map(|record| (record.clone(), tie.points())))
     }
 
     /// One batch of all pieces. Points are moved where nobody else holds them.

@@ -15,12 +15,18 @@ use super::spool::Spool;
 use super::{Manner, Outbox, RETRY_AFTER_JITTER, RETRY_AFTER_MAX};
 use crate::batch::Batch;
 use crate::output::Refused;
-use crate::storage::Log;
+use crate::storage::{Kept, Log};
 
 /// What a sender is told when the collector is stopping; by then another one may answer.
 const CLOSED_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
+
+/// Processors may make a batch larger than it was when room was asked for, by one part in so many.
+const GROWTH: u64 = 8;
+
+/// More exporters than these share a storage hardly ever; a few bytes are kept for each.
+const READERS: usize = 32;
 
 /// How often a sender that waits asks again for room on disk.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
@@ -30,19 +36,39 @@ const DISK_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Permit {
     pub(super) outbox: Arc<Outbox>,
     left: Size,
+    /// Room in the log, together with all that share it.
+    pub(super) kept: Option<Arc<Kept>>,
     replies: Vec<oneshot::Receiver<bool>>,
 }
 
+/// How often a batch comes to an outbox, and how often it is written to the outbox's log, which others may share.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Copies {
+    pub(crate) queued: u64,
+    pub(crate) written: u64,
+}
+
 impl Outbox {
+    /// Whether what is written for the one is written for the other, too.
+    pub(crate) fn shares_log(&self, other: &Self) -> bool {
+        let logs = self.spool.as_ref().zip(other.spool.as_ref());
+        logs.is_some_and(|(own, other)| Arc::ptr_eq(own.log(), other.log()))
+    }
+
     /// Whether senders wait for room rather than being refused.
     pub(crate) fn waits_for_room(&self) -> bool {
         matches!(self.manner, Manner::Queued { waits_for_room: true, .. })
     }
 
-    /// Keeps room for `batch`, `times` over; `None` means: wait for room and come again.
-    pub(crate) fn reserve(self: &Arc<Self>, batch: &Batch, times: u64) -> Result<Option<Permit>, Refused> {
-        let left = self.dispatch.queue.measure(batch).times(times);
-        match self.keep_room(left) {
+    /// Keeps room for `batch`, beside the permits it has for others; `None` means: wait for room and come again.
+    pub(crate) fn reserve(
+        self: &Arc<Self>,
+        batch: &Batch,
+        copies: Copies,
+        others: &[Permit],
+    ) -> Result<Option<Permit>, Refused> {
+        let left = self.dispatch.queue.measure(batch).times(copies.queued);
+        match self.keep_room(left, others, || written_len(batch, copies)) {
             Ok(permit) => Ok(Some(permit)),
             Err(NoRoom::Closed) => {
                 let retry_after = jittered(CLOSED_RETRY_AFTER, RETRY_AFTER_JITTER);
@@ -64,8 +90,8 @@ impl Outbox {
     }
 
     /// Keeps room for a batch nobody waits for; without, the exporter goes without it, and that is counted.
-    pub(crate) fn reserve_or_miss(self: &Arc<Self>, load: &Load) -> Option<Permit> {
-        match self.keep_room(load.size) {
+    pub(crate) fn reserve_or_miss(self: &Arc<Self>, load: &Load, others: &[Permit]) -> Option<Permit> {
+        match self.keep_room(load.size, others, || Log::record_len(&load.batch, READERS)) {
             Ok(permit) => return Some(permit),
             Err(NoRoom::Closed) => self.dispatch.metrics.enqueue_failed(load.size.points),
             Err(NoRoom::Full(_)) => self.miss_full(load.size.points),
@@ -74,14 +100,24 @@ impl Outbox {
         None
     }
 
-    fn keep_room(self: &Arc<Self>, size: Size) -> Result<Permit, NoRoom> {
+    fn keep_room(
+        self: &Arc<Self>,
+        size: Size,
+        others: &[Permit],
+        written_len: impl FnOnce() -> u64,
+    ) -> Result<Permit, NoRoom> {
         let queue = &self.dispatch.queue;
         queue.reserve(size)?;
         // From here on the room is given back, whatever happens.
-        let permit = Permit { outbox: self.clone(), left: size, replies: Vec::new() };
+        let mut permit = Permit { outbox: self.clone(), left: size, kept: None, replies: Vec::new() };
         if let Some(spool) = &self.spool {
-            let admitted = spool.admit(size.bytes, || queue.has_memory_for(size));
-            admitted.map_err(|unwritable| NoRoom::Unwritable(unwritable.reason))?;
+            // What is written for one is written for all that share the log.
+            let mut sharing = others.iter().filter(|other| other.outbox.shares_log(self));
+            permit.kept = sharing.find_map(|other| other.kept.clone());
+            if permit.kept.is_none() {
+                let admitted = spool.admit(written_len(), || queue.has_memory_for(size));
+                permit.kept = admitted.map_err(|unwritable| NoRoom::Unwritable(unwritable.reason))?;
+            }
         }
         Ok(permit)
     }
@@ -96,13 +132,13 @@ impl Outbox {
         self.dispatch.journal.unwritten(points, reason);
     }
 
-    /// Waits until there is room for `batch`, `times` over, or never will be.
-    pub(crate) async fn wait_for_room(&self, batch: &Batch, times: u64) {
+    /// Waits until there is room for `batch`, or never will be.
+    pub(crate) async fn wait_for_room(&self, batch: &Batch, copies: Copies) {
         let queue = &self.dispatch.queue;
-        let size = queue.measure(batch).times(times);
+        let size = queue.measure(batch).times(copies.queued);
         queue.wait_for_room(size).await;
         while let Some(spool) = self.spool.as_ref().filter(|_| !self.is_closed()) {
-            if spool.admit(size.bytes, || queue.has_memory_for(size)).is_ok() {
+            if spool.admit(written_len(batch, copies), || queue.has_memory_for(size)).is_ok() {
                 break;
             }
             tokio::time::sleep(DISK_PAUSE).await;
@@ -197,4 +233,10 @@ impl Drop for Permit {
             self.outbox.dispatch.queue.release(self.left);
         }
     }
+}
+
+/// What a batch takes in a log when processors have seen it, as far as can be known before.
+fn written_len(batch: &Batch, copies: Copies) -> u64 {
+    let len = Log::record_len(batch, READERS);
+    len.saturating_add(len / GROWTH).saturating_mul(copies.written)
 }

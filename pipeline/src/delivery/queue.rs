@@ -18,8 +18,10 @@ use super::load::Load;
 use super::on_disk::OnDisk;
 use super::parcel::{Parcel, Piece};
 use super::rate::DrainRate;
+use super::rest::Rest;
 use super::select::{Choice, Rule, Waiting};
 use super::size::Size;
+use super::under_way::UnderWay;
 use crate::batch::Batch;
 use crate::telemetry::QueueLevels;
 
@@ -45,14 +47,17 @@ pub(super) struct Queue {
     pub(super) closing: CancellationToken,
     /// Cancelled when nothing more is sent either, but what is in memory alone: the rest is on disk, for the next to send.
     pub(super) leaving: CancellationToken,
+    /// Cancelled when even that is for another queue to send.
+    pub(super) handed_on: CancellationToken,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) waiting: Waiting,
     pub(super) on_disk: OnDisk,
+    pub(super) rest: Rest,
     // What is under way, by the number of the request.
-    under_way: BTreeMap<u64, UnderWay>,
+    pub(super) under_way: BTreeMap<u64, UnderWay>,
     requests: u64,
     // What is promised to senders that have not handed it over yet.
     reserved: Size,
@@ -60,15 +65,6 @@ pub(super) struct State {
     rate: DrainRate,
     // The outbox has ended; what comes now can go nowhere.
     pub(super) has_ended: bool,
-}
-
-#[derive(Debug)]
-struct UnderWay {
-    /// When the oldest of it came.
-    since: Instant,
-    /// Of the points that are not decided, at most.
-    only_in_memory: u64,
-    open_points: u64,
 }
 
 /// The accounts of an outbox.
@@ -115,6 +111,7 @@ impl Queue {
             to_load: Notify::new(),
             closing: CancellationToken::new(),
             leaving: CancellationToken::new(),
+            handed_on: CancellationToken::new(),
         }
     }
 
@@ -146,6 +143,7 @@ impl Queue {
     fn overflow(&self, state: &State, size: Size) -> f64 {
         let mut total = state.counts.held;
         total += state.reserved;
+        total += state.rest.awaited();
         // What is larger than the whole queue would otherwise never be taken.
         if total == Size::default() {
             return 0.0;
@@ -231,7 +229,11 @@ impl Queue {
         let mut state = self.state();
         let is_closing = self.closing.is_cancelled();
         let is_leaving = self.leaving.is_cancelled();
-        let is_empty = if is_leaving {
+        let is_handed_on = self.handed_on.is_cancelled();
+        let must_wait = is_handed_on || state.rest.is_awaited();
+        let is_empty = if must_wait {
+            is_handed_on
+        } else if is_leaving {
             // What is in memory alone has nowhere else to go.
             state.bring_in();
             state.waiting.only_in_memory().points == 0
@@ -241,7 +243,9 @@ impl Queue {
         if is_empty && is_closing && state.reserved == Size::default() {
             return Next::End;
         }
-        let mut choice = if is_leaving {
+        let mut choice = if must_wait {
+            Choice::Wait
+        } else if is_leaving {
             state.waiting.choose_in_memory(&self.rule)
         } else {
             state.waiting.choose(&self.rule, is_closing)
@@ -249,10 +253,7 @@ impl Queue {
         if let Choice::Send(parcel) = &mut choice {
             state.requests += 1;
             parcel.number = state.requests;
-            let since = parcel.since.unwrap_or_else(Instant::now);
-            let only_in_memory = parcel.only_in_memory;
-            let open_points = parcel.size.points;
-            state.under_way.insert(parcel.number, UnderWay { since, only_in_memory, open_points });
+            state.under_way.insert(parcel.number, UnderWay::of(parcel));
             self.to_load.notify_one();
         }
         Next::Do(choice)
@@ -282,8 +283,7 @@ impl Queue {
     pub(super) fn settle_of(&self, number: u64, size: Size, delivered: u64) {
         let mut state = self.state();
         if let Some(request) = state.under_way.get_mut(&number) {
-            request.open_points = request.open_points.saturating_sub(size.points);
-            request.only_in_memory = request.only_in_memory.min(request.open_points);
+            request.settle(size.points);
         }
         state.settle(size, delivered);
         self.publish(&state);
@@ -334,13 +334,15 @@ impl Queue {
     /// points that were held are lost: those that are in memory alone.
     pub(super) fn end(&self) -> (Counts, u64) {
         let mut state = self.state();
-        let under_way: u64 = state.under_way.values().map(|request| request.only_in_memory).sum();
-        let waiting = state.only_in_memory().points;
+        let under_way: u64 = state.under_way.values().map(UnderWay::only_in_memory).sum();
+        let waiting = state.only_in_memory().points + state.rest.points();
         let lost = (waiting + under_way).min(state.counts.held.points);
         state.has_ended = true;
+        state.write_off();
         state.waiting.clear();
         state.under_way.clear();
         state.on_disk = OnDisk::default();
+        state.rest = Rest::default();
         state.counts.dropped += lost;
         state.counts.held.points -= lost;
         if state.counts.held.points == 0 {

@@ -5,12 +5,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 
+use super::claim::Tie;
+
 /// Shared by the parts of one batch; when the last part is gone, the sender hears what came of it.
 #[derive(Debug)]
 pub(super) struct Reply {
     open_points: AtomicU64,
     is_exhausted: AtomicBool,
     sender: Option<oneshot::Sender<bool>>,
+    /// Of a request that was handed on.
+    ties: Vec<Tie>,
 }
 
 /// The part of a batch that went into one request.
@@ -28,8 +32,19 @@ impl Reply {
             open_points: AtomicU64::new(points),
             is_exhausted: AtomicBool::new(false),
             sender: Some(sender),
+            ties: Vec::new(),
         };
         (Arc::new(reply), receiver)
+    }
+
+    /// For what is left of a request: all of these hear of its end.
+    pub(super) fn to_all(ties: Vec<Tie>, points: u64, is_exhausted: bool) -> Arc<Self> {
+        Arc::new(Self {
+            open_points: AtomicU64::new(points),
+            is_exhausted: AtomicBool::new(is_exhausted),
+            sender: None,
+            ties,
+        })
     }
 }
 
@@ -52,7 +67,11 @@ impl Share {
 impl Drop for Reply {
     fn drop(&mut self) {
         // Points still open were in a queue that ended.
-        let is_final = *self.open_points.get_mut() == 0 && !*self.is_exhausted.get_mut();
+        let (is_decided, is_exhausted) = (*self.open_points.get_mut() == 0, *self.is_exhausted.get_mut());
+        let is_final = is_decided && !is_exhausted;
+        for tie in self.ties.drain(..).filter(|_| is_decided) {
+            tie.settle(is_exhausted);
+        }
         if let Some(sender) = self.sender.take() {
             // The sender may have gone away meanwhile.
             let _ = sender.send(is_final);

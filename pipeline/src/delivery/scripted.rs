@@ -150,9 +150,10 @@ impl Exporter for Scripted {
 }
 
 fn value_of(point: &Point) -> i64 {
-    match point.value {
-        Value::Int(value) => value,
-        _ => panic!("tests write integers"),
+    match &point.value {
+        Value::Int(value) => *value,
+        Value::ExponentialHistogram(histogram) => histogram.count as i64,
+        _ => panic!("tests write integers and exponential histograms"),
     }
 }
 

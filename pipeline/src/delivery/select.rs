@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::bound::Bound;
+use super::claim::Tie;
 use super::config::{BatchConfig, BatchSizer, QueueConfig, Sizer};
 use super::parcel::{Parcel, Piece};
 use super::resources::Resources;
@@ -99,6 +100,14 @@ impl Waiting {
         self.pieces.push_back(piece);
     }
 
+    /// Before all that waits.
+    pub(super) fn put_first(&mut self, pieces: Vec<Piece>) {
+        for piece in pieces.into_iter().rev() {
+            self.size += piece.size;
+            self.pieces.push_front(piece);
+        }
+    }
+
     pub(super) fn size(&self) -> Size {
         self.size
     }
@@ -110,6 +119,10 @@ impl Waiting {
             size += piece.size;
         }
         size
+    }
+
+    pub(super) fn ties(&self) -> impl Iterator<Item = &Tie> {
+        self.pieces.iter().filter_map(Piece::tie)
     }
 
     /// Takes out what `is_so`.
@@ -167,10 +180,7 @@ impl Waiting {
     pub(super) fn choose_in_memory(&mut self, rule: &Rule) -> Choice {
         let on_disk = self.remove(|piece| piece.only_in_memory() == 0);
         let choice = self.choose(rule, true);
-        for piece in on_disk.into_iter().rev() {
-            self.size += piece.size;
-            self.pieces.push_front(piece);
-        }
+        self.put_first(on_disk);
         choice
     }
 

@@ -12,7 +12,7 @@ use super::load::Load;
 use super::{Outbox, Permit, RETRY_AFTER_JITTER};
 use crate::component::BoxError;
 use crate::output::Refused;
-use crate::storage::{Backlog, Log, Reader, Sequence, Unwritable, WhenUnwritable};
+use crate::storage::{Append, Backlog, Kept, Late, Log, Reader, Sequence, Unwritable, WhenUnwritable};
 
 /// What a sender is told whose batch could not be written.
 const UNWRITABLE_RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -23,8 +23,6 @@ pub(super) struct Spool {
     log: Arc<Log>,
     // None once the outbox has ended, so that another may take the place.
     reader: Mutex<Option<Arc<Reader>>>,
-    /// The same for all outboxes that have the place after each other.
-    place: Arc<()>,
 }
 
 /// What of a place is not settled.
@@ -38,11 +36,19 @@ pub(super) struct Left {
 /// Batches that are being written, until they are as safe as the storage makes them.
 pub(crate) type Writes = SmallVec<[Write; 1]>;
 
-/// A batch that is being written.
+/// A batch that is being written, or what waits for all that were before it.
 pub(crate) struct Write {
-    sequence: Sequence,
-    written: Option<BoxFuture<'static, Result<(), Unwritable>>>,
+    progress: Progress,
     queues: Queues,
+    /// Whether its sender waits for a disk that takes nothing.
+    waits: bool,
+}
+
+enum Progress {
+    First(BoxFuture<'static, Result<(), Late>>),
+    /// The first attempt has failed.
+    Again(BoxFuture<'static, Result<(), Unwritable>>),
+    Decided(Result<(), Unwritable>),
 }
 
 type Queues = SmallVec<[(Arc<Outbox>, Arc<Recorded>, u64); 4]>;
@@ -54,18 +60,13 @@ impl Spool {
         let (up_to, caught_up) = log.caught_up();
         caught_up.await;
         let left = Left { up_to, backlog: reader.backlog_until(up_to) };
-        Ok((Self { log, reader: Mutex::new(Some(Arc::new(reader))), place: Arc::default() }, left))
+        Ok((Self { log, reader: Mutex::new(Some(Arc::new(reader))) }, left))
     }
 
     /// Shares the place of an outbox that is to be replaced, if it is in this log.
     pub(super) fn succeed(old: &Self, log: &Arc<Log>) -> Option<Self> {
         let reader = old.reader().filter(|_| Arc::ptr_eq(&old.log, log))?;
-        Some(Self { log: log.clone(), reader: Mutex::new(Some(reader)), place: old.place.clone() })
-    }
-
-    /// Whether the other has the same place, or had it.
-    pub(super) fn has_place_of(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.place, &other.place)
+        Some(Self { log: log.clone(), reader: Mutex::new(Some(reader)) })
     }
 
     pub(super) fn log(&self) -> &Arc<Log> {
@@ -82,13 +83,18 @@ impl Spool {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Whether a batch of about this size would be written, or may wait in memory alone.
-    pub(super) fn admit(&self, bytes: u64, has_memory: impl FnOnce() -> bool) -> Result<(), Unwritable> {
-        match self.log.room(bytes) {
+    /// Room for records of so many bytes; none where what cannot be written may wait in memory alone.
+    pub(super) fn admit(
+        &self,
+        bytes: u64,
+        has_memory: impl FnOnce() -> bool,
+    ) -> Result<Option<Arc<Kept>>, Unwritable> {
+        match self.log.keep(bytes) {
+            Ok(kept) => Ok(Some(Arc::new(kept))),
             Err(unwritable) if self.log.when_unwritable() == WhenUnwritable::Refuse || !has_memory() => {
                 Err(unwritable)
             }
-            _ => Ok(()),
+            Err(_) => Ok(None),
         }
     }
 }
@@ -111,8 +117,13 @@ pub(crate) fn commit(load: &Load, permits: Vec<&mut Permit>, writes: &mut Writes
 
 /// Writes one record for all of these.
 fn record(load: &Load, log: &Arc<Log>, permits: Vec<&mut Permit>) -> Option<Write> {
-    // Room was asked for before the processors saw the batch; there may be none meanwhile.
-    if log.room(load.size.bytes).is_err() && log.when_unwritable() == WhenUnwritable::Memory {
+    let kept = permits.iter().find_map(|permit| permit.kept.clone());
+    // Room was kept before the processors saw the batch; they may have made it larger, and the disk may have failed.
+    let lacks = || {
+        let kept = kept.as_ref().map_or(0, |kept| kept.bytes());
+        Log::record_len(&load.batch, permits.len()).saturating_sub(kept)
+    };
+    if log.when_unwritable() == WhenUnwritable::Memory && log.room(lacks()).is_err() {
         for permit in permits {
             permit.commit_unrecorded(load.clone());
         }
@@ -124,7 +135,8 @@ fn record(load: &Load, log: &Arc<Log>, permits: Vec<&mut Permit>) -> Option<Writ
     for permit in &permits {
         readers.extend(permit.outbox.spool.as_ref().and_then(Spool::reader));
     }
-    let append = log.append(&load.batch, &readers.iter().map(Arc::as_ref).collect::<Vec<_>>());
+    let readers: Vec<&Reader> = readers.iter().map(Arc::as_ref).collect();
+    let append = log.append(&load.batch, &readers, kept.as_deref());
     let mut queues = Queues::new();
     for permit in permits {
         if let Some(reader) = permit.outbox.spool.as_ref().and_then(Spool::reader) {
@@ -136,48 +148,109 @@ fn record(load: &Load, log: &Arc<Log>, permits: Vec<&mut Permit>) -> Option<Writ
         }
     }
     drop(order);
-    Some(Write { sequence: append.sequence, written: Some(append.written), queues })
+    Some(Write::new(log, append, queues))
+}
+
+/// For a batch of which the processors have left nothing: they may have seen it before, and what they made of it then may
+/// be on its way to the disk yet. Whoever is told that all is well now will not send it again.
+pub(crate) fn wait_for_others<'a>(permits: impl Iterator<Item = &'a Permit>, writes: &mut Writes) {
+    let mut logs: SmallVec<[Arc<Log>; 1]> = SmallVec::new();
+    for log in permits.filter_map(Permit::log) {
+        if !logs.iter().any(|other| Arc::ptr_eq(other, &log)) {
+            writes.push(Write::new(&log, log.barrier(), Queues::new()));
+            logs.push(log);
+        }
+    }
 }
 
 impl Write {
-    /// Waits until the batch is as safe as the storage makes it. Where it could not be written it stays in the queues
-    /// and is sent, as long as there is memory for that: a scrape is not made again, and processors that keep streams
-    /// have seen it. But the sender hears that it is to try again.
+    fn new(log: &Log, append: Append, queues: Queues) -> Self {
+        let waits = log.when_unwritable() == WhenUnwritable::Refuse;
+        Self { progress: Progress::First(append.written), queues, waits }
+    }
+
+    /// Waits until the batch is as safe as the storage makes it. That may take as long as the disk takes nothing: the
+    /// processors have seen the batch, and those that remember would not take it for new if it were sent again.
+    ///
+    /// It is refused where it will never be written. Then it stays in the queues and is sent all the same, as long as
+    /// there is memory for that.
     pub(crate) async fn finish(mut self) -> Result<(), Refused> {
-        let Some(written) = &mut self.written else { return Ok(()) };
-        let outcome = written.await;
-        self.written = None;
-        tell(&self.queues, self.sequence, &outcome);
-        outcome.map_err(|unwritable| Refused {
+        self.first().await;
+        if self.waits {
+            self.all().await;
+        }
+        let Progress::Decided(Err(unwritable)) = &self.progress else { return Ok(()) };
+        Err(Refused {
             retry_after: jittered(UNWRITABLE_RETRY_AFTER, RETRY_AFTER_JITTER),
-            reason: unwritable.reason,
+            reason: unwritable.reason.clone(),
         })
+    }
+
+    async fn first(&mut self) {
+        let Progress::First(written) = &mut self.progress else { return };
+        self.progress = match written.await {
+            Ok(()) => Progress::Decided(Ok(())),
+            Err(late) => {
+                hold(&self.queues, &late.unwritable);
+                return self.progress = Progress::Again(late.written);
+            }
+        };
+        tell(&self.queues, &Ok(()));
+    }
+
+    async fn all(&mut self) {
+        self.first().await;
+        let Progress::Again(written) = &mut self.progress else { return };
+        let outcome = written.await;
+        tell(&self.queues, &outcome);
+        self.progress = Progress::Decided(outcome);
     }
 }
 
 impl Drop for Write {
     fn drop(&mut self) {
         // The sender went away; the queues still have to know.
-        let (Some(written), Ok(runtime)) = (self.written.take(), tokio::runtime::Handle::try_current())
-        else {
-            return;
-        };
-        let (queues, sequence) = (std::mem::take(&mut self.queues), self.sequence);
-        runtime.spawn(async move { tell(&queues, sequence, &written.await) });
+        let progress = std::mem::replace(&mut self.progress, Progress::Decided(Ok(())));
+        let is_decided = matches!(progress, Progress::Decided(_));
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if !is_decided && !self.queues.is_empty() {
+            // Not a `Write`: a runtime that is ending drops it at once, and so here again and again.
+            runtime.spawn(follow(progress, std::mem::take(&mut self.queues)));
+        }
     }
 }
 
-fn tell(queues: &Queues, sequence: Sequence, outcome: &Result<(), Unwritable>) {
+async fn follow(progress: Progress, queues: Queues) {
+    let written = match progress {
+        Progress::First(written) => match written.await {
+            Ok(()) => return tell(&queues, &Ok(())),
+            Err(late) => {
+                hold(&queues, &late.unwritable);
+                late.written
+            }
+        },
+        Progress::Again(written) => written,
+        Progress::Decided(_) => return,
+    };
+    tell(&queues, &written.await);
+}
+
+/// The batch is not on disk yet, and may be sent before.
+fn hold(queues: &Queues, unwritable: &Unwritable) {
     for (outbox, record, points) in queues {
+        outbox.dispatch.queue.hold(record);
+        outbox.unwritten(*points, &unwritable.reason);
+    }
+}
+
+fn tell(queues: &Queues, outcome: &Result<(), Unwritable>) {
+    for (outbox, record, _) in queues {
         match outcome {
-            Ok(()) => outbox.dispatch.queue.written(sequence),
+            Ok(()) => outbox.dispatch.queue.written(record),
             Err(unwritable) => {
                 let lost = outbox.dispatch.queue.lose(record);
                 if lost.withdrawn > 0 {
                     outbox.miss_unwritable(lost.withdrawn, &unwritable.reason);
-                }
-                if lost.withdrawn < *points {
-                    outbox.unwritten(points - lost.withdrawn, &unwritable.reason);
                 }
                 if lost.dropped > 0 {
                     outbox.dispatch.metrics.send_failed(lost.dropped, "shutdown");

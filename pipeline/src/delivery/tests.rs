@@ -1,6 +1,7 @@
 mod bad;
 mod circuit;
 mod disk;
+mod handover;
 mod order;
 mod parts;
 
@@ -22,13 +23,15 @@ const SENT: &str = "otelcol_exporter_sent_metric_points{x}";
 const FAILED: &str = "otelcol_exporter_send_failed_metric_points{x";
 const MISSED: &str = "otelcol_exporter_enqueue_failed_metric_points{x}";
 
+const ONCE: Copies = Copies { queued: 1, written: 1 };
+
 /// Queues a batch and returns whether there was room.
 fn push(outbox: &Arc<Outbox>, values: std::ops::Range<i64>) -> Result<(), Refused> {
     push_batch(outbox, batch(values))
 }
 
 fn push_batch(outbox: &Arc<Outbox>, batch: Batch) -> Result<(), Refused> {
-    let mut permit = outbox.reserve(&batch, 1)?.expect("no test waits for room here");
+    let mut permit = outbox.reserve(&batch, ONCE, &[])?.expect("no test waits for room here");
     let mut writes = Writes::new();
     commit(&Load::new(Arc::new(batch)), vec![&mut permit], &mut writes);
     Ok(())
@@ -37,7 +40,7 @@ fn push_batch(outbox: &Arc<Outbox>, batch: Batch) -> Result<(), Refused> {
 /// Queues a batch that nobody asks about, if there is room.
 fn offer(outbox: &Arc<Outbox>, batch: Batch) {
     let load = Load::new(Arc::new(batch));
-    if let Some(mut permit) = outbox.reserve_or_miss(&load) {
+    if let Some(mut permit) = outbox.reserve_or_miss(&load, &[]) {
         permit.commit(load);
     }
 }
@@ -378,7 +381,7 @@ async fn a_batch_reserved_before_the_drain_is_still_delivered() {
     let (exporter, ledger) = (Scripted::new([], Act::Take), Ledger::default());
     let outbox = start("x", &exporter, in_order(), &ledger).await;
     let late = batch(0..3);
-    let mut permit = outbox.reserve(&late, 1).unwrap().unwrap();
+    let mut permit = outbox.reserve(&late, ONCE, &[]).unwrap().unwrap();
     let draining = tokio::spawn({
         let outbox = outbox.clone();
         async move { outbox.drain(after(5)).await }

@@ -16,6 +16,7 @@ use crate::net::auth::{Authenticator, Basic, Source, Users};
 pub(super) const ENTRY: Entry<Extension> = Entry {
     name: "basic_auth",
     aliases: &["basicauth"],
+    ignored: &[],
     about: "User name and password, on outgoing requests or checked on incoming ones.",
     example: "\
 client_auth:

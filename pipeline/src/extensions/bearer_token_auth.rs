@@ -17,6 +17,7 @@ use crate::net::auth::{Authenticator, Bearer, Source};
 pub(super) const ENTRY: Entry<Extension> = Entry {
     name: "bearer_token_auth",
     aliases: &["bearertokenauth"],
+    ignored: &[],
     about: "A token, on outgoing requests or checked on incoming ones.",
     example: "token: s3cret\n",
     effective: config::effective::<Config>,

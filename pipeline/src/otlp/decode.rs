@@ -34,9 +34,9 @@ use crate::wire::{Reader, WireError, WireType};
 /// About what a point takes on the wire, with what it shares with others.
 const BYTES_A_POINT: usize = 200;
 
-/// A request may take so many times its size in memory, or what a large one takes if that is more:
+/// A request of somebody else may take so many times its size in memory, or what a large one takes if that is more:
 /// buckets of exponential histograms have eight bytes each, and mostly one on the wire.
-const TIMES_MAX: usize = 4;
+pub(super) const TIMES_MAX: usize = 4;
 const ROOM_MIN: usize = 32 << 20;
 
 /// So often the message of a metric with one point is learned anew.
@@ -66,7 +66,7 @@ struct Walk<'a> {
 /// Reads an `ExportMetricsServiceRequest`.
 pub(super) fn request(decoder: &Decoder, request: &[u8]) -> Result<Decoded, Fault> {
     let batch = Batch::with_capacity(request.len() / BYTES_A_POINT);
-    let room = request.len().saturating_mul(TIMES_MAX).max(ROOM_MIN);
+    let room = request.len().saturating_mul(decoder.times_max).max(ROOM_MIN);
     let mut progress = Progress { batch, rejections: Rejections::default(), repeated_keys: 0, room };
     let mut reader = Reader::new(request);
     let mut index = 0;

@@ -36,6 +36,11 @@ pub fn encode(batch: &Batch, buffer: &mut Vec<u8>) {
     debug_assert_eq!(buffer.len(), end, "measured as written");
 }
 
+/// How many bytes [`encode`] appends.
+pub fn encoded_len(batch: &Batch) -> usize {
+    measure(&runs(batch), batch).1
+}
+
 /// Measures from the inside out, hence from the end; lengths are with the run that starts a message.
 fn measure(runs: &[Run<'_>], batch: &Batch) -> (Vec<Lengths>, usize) {
     let mut lengths = vec![Lengths::default(); runs.len()];

@@ -102,6 +102,11 @@ impl Chain {
         self.stages.len()
     }
 
+    /// Whether what it makes of a batch may depend on those before.
+    pub(super) fn remembers(&self) -> bool {
+        self.stages.iter().any(|stage| matches!(stage, Stage::Batch { .. }))
+    }
+
     /// Sweeps a part of one stage; returns where to go on in it.
     pub(super) fn sweep_some(&mut self, stage: usize, from: usize) -> Option<usize> {
         match self.stages.get_mut(stage)? {

@@ -1,3 +1,5 @@
+mod again;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 

@@ -15,6 +15,7 @@ use crate::series::Series;
 pub(super) const ENTRY: ProcessorEntry = Entry {
     name: "attributes",
     aliases: &[],
+    ignored: &[],
     about: "Inserts, changes, deletes, hashes, extracts and converts attributes of points.",
     example: r#"
 include:

@@ -6,8 +6,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
-
 use config::{Duration, Problem, Problems, Section};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +15,7 @@ use crate::delivery::{BatchConfig, BatchSizer};
 pub(super) const ENTRY: ProcessorEntry = Entry {
     name: "batch",
     aliases: &[],
+    ignored: &["metadata_keys", "metadata_cardinality_limit"],
     about: "Says how the exporters of the pipeline merge batches, where they do not say so themselves.",
     example: "\
 timeout: 1s
@@ -36,21 +35,11 @@ struct Config {
     send_batch_size: u32,
     /// Larger batches are cut; 0 for no limit, otherwise at least `send_batch_size`.
     send_batch_max_size: u32,
-    // Checked and without effect: what a request said about itself beside its points does not travel with them,
-    // so there is nothing to keep apart.
-    metadata_keys: Vec<String>,
-    metadata_cardinality_limit: u32,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            timeout: Duration::from_millis(200),
-            send_batch_size: 8192,
-            send_batch_max_size: 0,
-            metadata_keys: Vec::new(),
-            metadata_cardinality_limit: 1000,
-        }
+        Self { timeout: Duration::from_millis(200), send_batch_size: 8192, send_batch_max_size: 0 }
     }
 }
 
@@ -82,14 +71,6 @@ impl Config {
                 "expected `0` for no limit or at least `send_batch_size`, which is `{size}`, got `{max}`"
             );
             problems.push(section.problem("send_batch_max_size", text));
-        }
-        let mut seen = HashSet::new();
-        for (index, key) in self.metadata_keys.iter().enumerate() {
-            if !seen.insert(key.to_lowercase()) {
-                problems.push(
-                    section.problem(&format!("metadata_keys[{index}]"), format!("names `{key}` twice")),
-                );
-            }
         }
         problems
     }

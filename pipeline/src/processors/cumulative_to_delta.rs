@@ -12,7 +12,7 @@ use config::{Duration, Problem, Problems, Section};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use self::differ::{Differ, InitialValue};
+use self::differ::{Differ, InitialValue, Outcome};
 use super::matcher::{MatchType, Names};
 use super::streams::{Found, Report, Streams, time_max};
 use crate::batch::Batch;
@@ -25,6 +25,7 @@ use crate::series::Series;
 pub(super) const ENTRY: ProcessorEntry = Entry {
     name: "cumulative_to_delta",
     aliases: &["cumulativetodelta"],
+    ignored: &[],
     about: "Turns cumulative sums and histograms into deltas.",
     example: r#"
 include:
@@ -209,11 +210,29 @@ impl CumulativeToDelta {
             return false;
         }
         let before = differ::Last::time(stream.state.as_ref());
-        let goes_on = self.differ.convert(point, &mut stream.state, &mut self.report);
+        let outcome = Differ::convert(point, &mut stream.state, &mut self.report);
         if differ::Last::time(stream.state.as_ref()) != before {
             stream.heard(now);
         }
-        goes_on
+        match outcome {
+            Outcome::Delta => true,
+            Outcome::First => self.keeps_first(point, now, time_max),
+            Outcome::Dropped => false,
+        }
+    }
+
+    #[cold]
+    fn keeps_first(&mut self, point: &Point, now: Instant, time_max: u64) -> bool {
+        // No stream that was forgotten then had begun later, nor could it have been further ahead of the clock.
+        let forgotten = self.streams.forgotten().map_or(0, |forgotten| {
+            let ago = u64::try_from(now.duration_since(forgotten).as_nanos()).unwrap_or(u64::MAX);
+            time_max.saturating_sub(ago)
+        });
+        let keeps = self.differ.keeps_first(point, forgotten);
+        if !keeps {
+            self.report.dropped("first");
+        }
+        keeps
     }
 }
 

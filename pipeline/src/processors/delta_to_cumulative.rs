@@ -23,6 +23,7 @@ use crate::series::Series;
 pub(super) const ENTRY: ProcessorEntry = Entry {
     name: "delta_to_cumulative",
     aliases: &["deltatocumulative"],
+    ignored: &[],
     about: "Turns delta sums and histograms into cumulative ones.",
     example: "
 max_stale: 10m

@@ -22,6 +22,7 @@ use crate::series::Series;
 pub(super) const ENTRY: ProcessorEntry = Entry {
     name: "delta_to_rate",
     aliases: &["deltatorate"],
+    ignored: &[],
     about: "Turns delta sums into rates a second.",
     example: "
 metrics: [http.server.requests, http.server.bytes]

@@ -15,6 +15,7 @@ use crate::mapping::{Live, Options, builtin, glob, open};
 pub(super) const ENTRY: ProcessorEntry = Entry {
     name: "dialect",
     aliases: &[],
+    ignored: &[],
     about: "Renames what model runners expose to the OpenTelemetry conventions.",
     example: "
 dialects: [vllm, sglang]

@@ -22,6 +22,7 @@ use crate::series::Series;
 pub(super) const ENTRY: ProcessorEntry = Entry {
     name: "filter",
     aliases: &[],
+    ignored: &[],
     about: "Drops series by name, resource attributes or conditions.",
     example: r#"
 metrics:

@@ -33,6 +33,7 @@ use crate::value::AnyValue;
 pub(super) const ENTRY: ProcessorEntry = Entry {
     name: "gpu_attribution",
     aliases: &[],
+    ignored: &[],
     about: "Says which model a process on a GPU serves, and what GPUs do for each model.",
     example: "
 derive: true

@@ -24,6 +24,7 @@ use crate::series::Series;
 pub(super) const ENTRY: ProcessorEntry = Entry {
     name: "metric_start_time",
     aliases: &["metricstarttime"],
+    ignored: &[],
     about: "Gives cumulative points that come without a start time one.",
     example: "
 strategy: start_time_metric

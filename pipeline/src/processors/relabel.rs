@@ -22,6 +22,7 @@ use crate::value::AnyValue;
 pub(super) const ENTRY: ProcessorEntry = Entry {
     name: "relabel",
     aliases: &[],
+    ignored: &[],
     about: "Renames metrics and rewrites or drops series by Prometheus relabelling rules.",
     example: r#"
 rules:

@@ -15,6 +15,7 @@ use crate::mapping::{Loaded, Options, builtin, load_builtin, open};
 pub(super) const ENTRY: ProcessorEntry = Entry {
     name: "schema",
     aliases: &[],
+    ignored: &[],
     about: "Renames and derives the metrics of a documented system.",
     example: "
 schema: ainode

@@ -33,6 +33,8 @@ pub(super) struct Streams<T> {
     tracked_max: usize,
     /// `None`: for ever.
     age_max: Option<Duration>,
+    /// When the last of the streams that were forgotten was heard of.
+    forgotten: Option<Instant>,
 }
 
 /// What a series is to the processor.
@@ -65,7 +67,7 @@ pub(super) enum Found<'a, T> {
 
 impl<T> Streams<T> {
     pub(super) fn new(registry: Arc<Registry>, tracked_max: usize, age_max: Option<Duration>) -> Self {
-        Self { registry, roles: PerSeries::default(), tracked: 0, tracked_max, age_max }
+        Self { registry, roles: PerSeries::default(), tracked: 0, tracked_max, age_max, forgotten: None }
     }
 
     /// The stream of a series; `kind` is asked once what kind is made of it, or `None` where it passes.
@@ -83,8 +85,8 @@ impl<T> Streams<T> {
         }
         match self.roles.get_mut(series) {
             Some(Role::Stream(stream)) => {
-                if is_older(stream.seen, now, self.age_max) {
-                    stream.state = None;
+                if is_older(stream.seen, now, self.age_max) && stream.state.take().is_some() {
+                    self.forgotten = self.forgotten.max(Some(stream.seen));
                 }
                 Found::Stream(stream)
             }
@@ -118,16 +120,26 @@ impl<T> Streams<T> {
         self.tracked
     }
 
+    /// When the last of the streams that were forgotten for their silence was heard of; `None` where none was.
+    pub(super) fn forgotten(&self) -> Option<Instant> {
+        self.forgotten
+    }
+
     /// Forgets streams that have been silent for too long, and what belongs to series that are gone; a part, as
     /// [`PerSeries::sweep_some`] does.
     pub(super) fn sweep_some(&mut self, from: usize, count: usize) -> Option<usize> {
         let (now, age_max) = (Instant::now(), self.age_max);
-        let tracked = &mut self.tracked;
+        let (tracked, forgotten) = (&mut self.tracked, &mut self.forgotten);
         self.roles.retain_some(from, count, |role, is_living| match role {
             Role::Passes => is_living(),
             Role::Stream(stream) => {
                 let keeps = !is_older(stream.seen, now, age_max);
-                *tracked -= usize::from(!keeps);
+                if !keeps {
+                    *tracked -= 1;
+                    if stream.state.is_some() {
+                        *forgotten = (*forgotten).max(Some(stream.seen));
+                    }
+                }
                 keeps
             }
         })

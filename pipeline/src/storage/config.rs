@@ -40,12 +40,6 @@ pub struct Config {
     pub unclaimed: Unclaimed,
     /// How large a file grows before the next is begun.
     pub segment_size: ByteSize,
-    /// For files of the OpenTelemetry Collector, where it keeps a database small: nothing is compacted here.
-    #[serde(skip_serializing)]
-    pub compaction: serde::de::IgnoredAny,
-    /// Likewise: damage never keeps the log from being opened.
-    #[serde(skip_serializing)]
-    pub recreate: bool,
 }
 
 /// When what was written is made to survive a loss of power; a crash of the process it always survives.
@@ -112,8 +106,6 @@ impl Default for Config {
             when_unwritable: WhenUnwritable::default(),
             unclaimed: Unclaimed::default(),
             segment_size: ByteSize::mib(16),
-            compaction: serde::de::IgnoredAny,
-            recreate: false,
         }
     }
 }
@@ -211,7 +203,8 @@ impl Serialize for Mode {
 
 impl<'de> Deserialize<'de> for Mode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ModeVisitor)
+        // As a text, so that `0750` without quotes is what was written and no number.
+        deserializer.deserialize_str(ModeVisitor)
     }
 }
 
@@ -221,7 +214,7 @@ impl Visitor<'_> for ModeVisitor {
     type Value = Mode;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("permissions in octal and in quotes, such as `\"0700\"`")
+        f.write_str("permissions in octal, such as `\"0700\"`")
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Mode, E> {
@@ -252,10 +245,10 @@ mod tests {
         check_fsync("fsync: interval", Fsync::Interval);
         check_fsync("fsync: false", Fsync::Never);
         check_fsync("fsync: never", Fsync::Never);
-        let yaml =
-            "{directory: /q, timeout: 5s, recreate: true, compaction: {on_start: true, directory: /tmp}}";
+        let yaml = "{directory: /q, timeout: 5s}";
         assert_eq!(read(yaml).unwrap().directory, "/q");
         assert_eq!(read("directory_permissions: '0750'").unwrap().directory_permissions, Mode(0o750));
+        assert_eq!(read("directory_permissions: 0750").unwrap().directory_permissions, Mode(0o750));
         assert!(read("fsync: sometimes").unwrap_err().contains("`interval`"));
         assert!(read("directory_permissions: '0999'").unwrap_err().contains("octal"));
         assert!(read("directory_permissions: rwx").unwrap_err().contains("octal"));

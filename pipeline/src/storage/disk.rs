@@ -38,8 +38,8 @@ pub(super) trait Data: Send + Sync + fmt::Debug {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     fn cut(&self, len: u64) -> io::Result<()>;
     fn sync(&self) -> io::Result<()>;
-    /// Sets so many bytes of the disk aside, where the file system can.
-    fn allocate(&self, len: u64) -> io::Result<()>;
+    /// Sets so many bytes of the disk aside; whether the file system can do that at all.
+    fn allocate(&self, len: u64) -> io::Result<bool>;
 }
 
 /// A folder that is open and locked for as long as this lives.
@@ -84,7 +84,12 @@ impl Disk for Folder {
 
     fn open(&self, name: &str) -> io::Result<Box<dyn Data>> {
         match self.open_with(name, OFlags::RDWR) {
-            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::ROFS | Errno::ACCESS)) => {
+            Err(error)
+                if matches!(
+                    Errno::from_io_error(&error),
+                    Some(Errno::ROFS | Errno::ACCESS | Errno::PERM)
+                ) =>
+            {
                 Ok(Box::new(self.open_with(name, OFlags::RDONLY)?))
             }
             opened => Ok(Box::new(opened?)),
@@ -141,11 +146,10 @@ impl Data for File {
         self.sync_data()
     }
 
-    fn allocate(&self, len: u64) -> io::Result<()> {
+    fn allocate(&self, len: u64) -> io::Result<bool> {
         match fallocate(self.as_fd(), FallocateFlags::KEEP_SIZE, 0, len) {
-            // Then a full disk is met in writing.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
-            allocated => Ok(allocated?),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(false),
+            allocated => Ok(allocated.map(|()| true)?),
         }
     }
 }

@@ -32,11 +32,7 @@ pub(super) fn path(config: &Config) -> Result<PathBuf, BoxError> {
         let missing =
             path.ancestors().take_while(|folder| !folder.exists() && *folder != Path::new("")).count();
         let mode = config.directory_permissions.0;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(mode)
-            .create(path)
-            .map_err(|error| Caused::new(format!("cannot make the folder `{}`", path.display()), error))?;
+        DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|error| not_made(path, &error))?;
         // A new folder is one after a loss of power when the one it is in is synced.
         for folder in path.ancestors().skip(1).take(missing) {
             let folder = if folder == Path::new("") { Path::new(".") } else { folder };
@@ -45,6 +41,11 @@ pub(super) fn path(config: &Config) -> Result<PathBuf, BoxError> {
     }
     let found = fs::canonicalize(path);
     Ok(found.map_err(|error| Caused::new(format!("cannot find the folder `{}`", path.display()), error))?)
+}
+
+fn not_made(path: &Path, error: &io::Error) -> String {
+    let (path, own) = (path.display(), geteuid().as_raw());
+    format!("cannot make the folder `{path}`: {error}; one would do that is there and belongs to user {own}")
 }
 
 /// Whether both have the same folder, however it is written.

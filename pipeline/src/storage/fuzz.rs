@@ -56,6 +56,6 @@ fn segment(bytes: &[u8], is_last: bool) {
 
 fn place(bytes: &[u8]) {
     let Ok(found) = place::parse(bytes) else { return };
-    let again = place::parse(&found.settled.encode()).map(|again| (again.settled, again.damaged));
+    let again = place::parse(&place::encode(&found.settled)).map(|again| (again.settled, again.damaged));
     assert_eq!(again, Ok((found.settled, 0)));
 }

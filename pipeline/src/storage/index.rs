@@ -2,25 +2,10 @@
 
 use super::Backlog;
 use super::Sequence;
-use super::format::head_len;
+use super::records::{Entry, Records};
 
 /// A reader's number in memory, an index into the places.
 pub(super) type Slot = usize;
-
-/// A record of a segment; 32 bytes, as there may be millions.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
-    pub(super) sequence: Sequence,
-    pub(super) offset: u32,
-    /// Of the request, in bytes.
-    pub(super) length: u32,
-    pub(super) points: u32,
-    /// In seconds since 1970, by a clock that only goes forwards.
-    pub(super) written: u32,
-    /// Which readers it is for, an index into the groups.
-    pub(super) group: u16,
-    pub(super) is_damaged: bool,
-}
 
 /// A file with records.
 #[derive(Debug)]
@@ -34,7 +19,9 @@ pub(super) struct Segment {
     pub(super) is_active: bool,
     /// The disk could not read all of it, so there may be more in it than is known.
     pub(super) has_unreadable: bool,
-    entries: Vec<Entry>,
+    /// It could not be deleted when nobody needed it any more.
+    pub(super) is_stuck: bool,
+    records: Records,
     holds: Vec<Hold>,
     /// How many records are held, once for each reader.
     held: u64,
@@ -49,17 +36,6 @@ struct Hold {
     backlog: Backlog,
 }
 
-impl Entry {
-    /// Of head and request, in bytes.
-    pub(super) fn record_len(&self, readers: usize) -> usize {
-        head_len(readers) + self.length as usize
-    }
-
-    pub(super) fn backlog(&self) -> Backlog {
-        Backlog { records: 1, points: u64::from(self.points), bytes: u64::from(self.length) }
-    }
-}
-
 impl Segment {
     /// The name of the file whose first record is this one.
     pub(super) fn file_name(first: Sequence) -> String {
@@ -68,18 +44,19 @@ impl Segment {
 
     pub(super) fn new(first: Sequence, bytes: u64, is_active: bool) -> Self {
         let name = Self::file_name(first);
-        let (entries, holds) = (Vec::new(), Vec::new());
+        let (records, holds) = (Records::default(), Vec::new());
         let last = first.saturating_sub(1);
-        Self { name, last, bytes, is_active, has_unreadable: false, entries, holds, held: 0 }
+        let (has_unreadable, is_stuck) = (false, false);
+        Self { name, last, bytes, is_active, has_unreadable, is_stuck, records, holds, held: 0 }
     }
 
     /// Adds a record behind all others, held by these readers.
     pub(super) fn push(&mut self, mut entry: Entry, slots: impl Iterator<Item = Slot>) {
         // What is old is found by halving, so times may not go backwards.
         entry.written = entry.written.max(self.newest());
-        let at = self.entries.len();
+        let at = self.records.len();
         self.last = entry.sequence;
-        self.entries.push(entry);
+        self.records.push(entry);
         for slot in slots {
             let index = self.holds.iter().position(|hold| hold.slot == slot).unwrap_or_else(|| {
                 self.holds.push(Hold { slot, bits: Vec::new(), backlog: Backlog::default() });
@@ -95,59 +72,48 @@ impl Segment {
 
     /// Lets go of a record for a reader; what it let go of, if it held it.
     pub(super) fn settle(&mut self, slot: Slot, sequence: Sequence) -> Option<Backlog> {
-        let at = self.entries.binary_search_by_key(&sequence, |entry| entry.sequence).ok()?;
+        let (at, entry) = self.records.find(sequence);
+        let entry = entry?;
         let hold = self.holds.iter_mut().find(|hold| hold.slot == slot)?;
         if !hold.has(at) {
             return None;
         }
         hold.bits[at / 64] &= !(1 << (at % 64));
-        let gone = self.entries[at].backlog();
+        let gone = entry.backlog();
         hold.backlog -= gone;
         self.held -= 1;
         Some(gone)
     }
 
-    /// Lets go of all a reader holds; the ranges of records, and how much it was.
-    pub(super) fn settle_all(&mut self, slot: Slot) -> Option<((Sequence, Sequence), Backlog)> {
-        let range = (self.entries.first()?.sequence, self.last);
+    /// Lets go of all a reader holds; ranges of what was settled, and how much it was.
+    pub(super) fn settle_all(&mut self, slot: Slot) -> Option<(Vec<(Sequence, Sequence)>, Backlog)> {
+        let ranges = if self.has_unreadable {
+            // What is between them may be held as soon as it can be read.
+            self.held_by(slot, 0).map(|entry| (entry.sequence, entry.sequence)).collect()
+        } else {
+            vec![(self.records.first()?.sequence, self.last)]
+        };
         let hold = self.holds.iter_mut().find(|hold| hold.slot == slot && hold.backlog.records > 0)?;
         hold.bits.fill(0);
         let gone = std::mem::take(&mut hold.backlog);
         self.held -= gone.records;
-        Some((range, gone))
+        Some((ranges, gone))
     }
 
     /// The record cannot be read any more.
     pub(super) fn damage(&mut self, sequence: Sequence) {
-        if let Ok(at) = self.entries.binary_search_by_key(&sequence, |entry| entry.sequence) {
-            self.entries[at].is_damaged = true;
+        if let (at, Some(_)) = self.records.find(sequence) {
+            self.records.damage(at);
         }
     }
 
     /// The records that a reader holds, from this one on.
-    pub(super) fn held_by(&self, slot: Slot, from: Sequence) -> impl Iterator<Item = &Entry> {
-        let start = self.entries.partition_point(|entry| entry.sequence < from);
+    pub(super) fn held_by(&self, slot: Slot, from: Sequence) -> impl Iterator<Item = Entry> {
         let hold = self.holds.iter().find(|hold| hold.slot == slot && hold.backlog.records > 0);
-        let all = if hold.is_some() { &self.entries[start..] } else { &[] };
-        let held = all.iter().zip(start..).filter(move |(_, at)| hold.is_some_and(|hold| hold.has(*at)));
-        held.map(|(entry, _)| entry)
-    }
-
-    /// The ranges of this segment's records, from this one on, that a reader has settled or that are not for it.
-    pub(super) fn settled_by(&self, slot: Slot, from: Sequence) -> Vec<(Sequence, Sequence)> {
-        let mut ranges = Vec::new();
-        // What is before this segment is for others to say.
-        let mut start = from.max(self.entries.first().map_or(0, |entry| entry.sequence));
-        for entry in self.held_by(slot, from) {
-            if entry.sequence > start {
-                ranges.push((start, entry.sequence - 1));
-            }
-            start = entry.sequence + 1;
-        }
-        if start <= self.last {
-            ranges.push((start, self.last));
-        }
-        ranges
+        let start = hold.and_then(|hold| hold.first(self.records.find(from).0));
+        let all = start.map(|start| (start..).zip(self.records.from(start)));
+        let held = all.into_iter().flatten().filter(move |(at, _)| hold.is_some_and(|hold| hold.has(*at)));
+        held.map(|(_, entry)| entry)
     }
 
     pub(super) fn holds(&self, slot: Slot) -> bool {
@@ -175,27 +141,42 @@ impl Segment {
     }
 
     /// The first that any reader holds.
-    pub(super) fn oldest_held(&self) -> Option<&Entry> {
-        let first = |hold: &Hold| {
-            let word = hold.bits.iter().position(|bits| *bits != 0)?;
-            Some(word * 64 + hold.bits[word].trailing_zeros() as usize)
-        };
-        self.holds.iter().filter_map(first).min().map(|at| &self.entries[at])
+    pub(super) fn oldest_held(&self) -> Option<Entry> {
+        let at = self.holds.iter().filter_map(|hold| hold.first(0)).min()?;
+        self.records.get(at)
     }
 
     /// When its last record was written.
     pub(super) fn newest(&self) -> u32 {
-        self.entries.last().map_or(0, |entry| entry.written)
+        self.records.newest()
     }
 
     /// The last record that was written by then.
     pub(super) fn last_by(&self, written: u32) -> Option<Sequence> {
-        let after = self.entries.partition_point(|entry| entry.written <= written);
-        after.checked_sub(1).map(|at| self.entries[at].sequence)
+        let after = self.records.partition_point(|entry| entry.written <= written);
+        self.records.get(after.checked_sub(1)?).map(|entry| entry.sequence)
+    }
+
+    /// Nothing is added any more, and the file takes so much.
+    pub(super) fn seal(&mut self, bytes: u64) {
+        (self.is_active, self.bytes) = (false, bytes);
+        self.records.close();
+        self.holds.iter_mut().for_each(|hold| hold.bits.shrink_to_fit());
     }
 }
 
 impl Hold {
+    /// The first at this place or behind it that is held.
+    fn first(&self, at: usize) -> Option<usize> {
+        let mut word = at / 64;
+        let mut bits = self.bits.get(word)? & u64::MAX << (at % 64);
+        while bits == 0 {
+            word += 1;
+            bits = *self.bits.get(word)?;
+        }
+        Some(word * 64 + bits.trailing_zeros() as usize)
+    }
+
     fn has(&self, at: usize) -> bool {
         self.bits.get(at / 64).is_some_and(|bits| bits & 1 << (at % 64) != 0)
     }

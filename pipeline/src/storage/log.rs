@@ -9,15 +9,18 @@ use opentelemetry::metrics::Meter;
 use tokio::sync::oneshot;
 use tracing::warn;
 
+use super::answer::Answer;
 use super::config::{Config, WhenUnwritable};
 use super::disk::Disk;
+use super::format::head_len;
 use super::levels::{Levels, observe};
 use super::state::{Command, Pending, State};
 use super::writer::Writer;
-use super::{Append, Backlog, Reader, Sequence, Unwritable, recover};
+use super::{Append, Backlog, Kept, Reader, Sequence, Unwritable, recover};
 use crate::batch::Batch;
 use crate::clock::Clock;
 use crate::component::BoxError;
+use crate::otlp::encoded_len;
 use crate::quiet::Quiet;
 
 /// How long closing waits for the disk: nobody was answered for what is not written by then.
@@ -127,12 +130,26 @@ impl Log {
         Ok((Reader::new(self.clone(), slot), backlog))
     }
 
-    /// Whether a record of about so many bytes would be written; asked before the processors see the batch.
+    /// Whether records of so many bytes would be written.
     ///
     /// Answered from what is known, without touching the disk. Behind a full queue that waits for the disk there is
     /// no room either.
     pub fn room(&self, bytes: u64) -> Result<(), Unwritable> {
         self.shared.state().has_room(bytes, &self.shared.disk.path())
+    }
+
+    /// The same, and keeps the room for what comes when the processors have seen the batch.
+    pub fn keep(&self, bytes: u64) -> Result<Kept, Unwritable> {
+        let mut state = self.shared.state();
+        state.has_room(bytes, &self.shared.disk.path())?;
+        state.room.taken += bytes;
+        drop(state);
+        Ok(Kept::new(self.shared.clone(), bytes))
+    }
+
+    /// What a record of this batch takes, for so many readers.
+    pub fn record_len(batch: &Batch, readers: usize) -> u64 {
+        (head_len(readers) + encoded_len(batch)) as u64
     }
 
     /// What is to become of new batches while there is no room.
@@ -146,42 +163,55 @@ impl Log {
         self.shared.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The last record that was added.
+    pub fn last(&self) -> Sequence {
+        self.shared.state().last
+    }
+
     /// The last record that was added, and what ends when the fate of all up to it is known: they are written or have
-    /// failed, and what readers have settled before the call is settled.
+    /// failed, for which what cannot be written now is given up, and what readers have settled before the call is settled.
     pub fn caught_up(&self) -> (Sequence, impl Future<Output = ()> + Send + use<>) {
         let (answer, answered) = oneshot::channel();
-        let mut state = self.shared.state();
-        let last = state.last;
-        state.queue.push(Command::Tell(answer));
-        drop(state);
-        self.shared.wake();
+        let last = self.ask(Command::Tell(answer));
         // A writer that has stopped knows of all that it will ever do.
         (last, async move { drop(answered.await) })
     }
 
-    /// Adds a record for these readers, behind all that were added before.
+    /// As if a record were added that nobody reads: it is written when all before it is.
+    pub fn barrier(&self) -> Append {
+        let (answer, written) = Answer::new();
+        Append { sequence: self.ask(Command::Barrier(answer)), written }
+    }
+
+    /// Returns the last record that was added before.
+    fn ask(&self, command: Command) -> Sequence {
+        let mut state = self.shared.state();
+        let last = state.last;
+        state.ask(command);
+        drop(state);
+        self.shared.wake();
+        last
+    }
+
+    /// Adds a record for these readers, behind all that were added before, in the room that was kept for it.
     ///
     /// Returns at once. It is written even if nobody waits for that.
-    pub fn append(&self, batch: &Arc<Batch>, readers: &[&Reader]) -> Append {
+    pub fn append(&self, batch: &Arc<Batch>, readers: &[&Reader], kept: Option<&Kept>) -> Append {
         debug_assert!(readers.iter().all(|reader| reader.is_of(self)), "a reader is of another log");
-        let (answer, answered) = oneshot::channel();
+        let (answer, written) = Answer::new();
+        let bytes = Self::record_len(batch, readers.len());
         let mut state = self.shared.state();
         state.last += 1;
         let sequence = state.last;
         if let Some(group) = state.group(readers.iter().map(|reader| reader.slot()).collect()) {
-            state.points_queued += batch.len() as u64;
-            state.queue.push(Command::Append(Pending { sequence, batch: batch.clone(), group, answer }));
+            state.room.taken += kept.map_or(bytes, |kept| kept.use_up(bytes));
+            state.ask(Command::Append(Pending { sequence, batch: batch.clone(), group, bytes, answer }));
         } else {
-            let reason = String::from("too many exporters share a storage");
-            let _ = answer.send(Err(Unwritable { reason }));
+            answer.failed("too many exporters share a storage");
         }
         drop(state);
         self.shared.wake();
-        let stopped = || Unwritable { reason: String::from("the storage's writer has stopped") };
-        Append {
-            sequence,
-            written: Box::pin(async move { answered.await.unwrap_or_else(|_| Err(stopped())) }),
-        }
+        Append { sequence, written }
     }
 }
 

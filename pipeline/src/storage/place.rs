@@ -6,6 +6,7 @@ use super::Sequence;
 use super::format::{
     PLACE_MAGIC, PRELUDE, Prelude, SEQUENCE_MAX, VERSION, key, prelude, read_prelude, u64_at,
 };
+use super::ranges::Ranges;
 use super::scan::Newer;
 
 /// From, to (both settled), and a checksum of both.
@@ -19,57 +20,21 @@ const NAME_MAX: usize = 200;
 
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
 
-/// Ranges of settled records, in order, none touching another.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Settled {
-    ranges: Vec<(Sequence, Sequence)>,
-}
-
 /// What is in a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Parsed {
-    pub(super) settled: Settled,
+    pub(super) settled: Ranges,
     /// Bytes that say nothing; what they said is read again.
     pub(super) damaged: usize,
 }
 
-impl Settled {
-    pub(super) fn new(mut ranges: Vec<(Sequence, Sequence)>) -> Self {
-        ranges.sort_unstable();
-        ranges.dedup_by(|next, range| {
-            let joins = next.0 <= range.1.saturating_add(1);
-            if joins {
-                range.1 = range.1.max(next.1);
-            }
-            joins
-        });
-        Self { ranges }
+/// A whole file.
+pub(super) fn encode(settled: &Ranges) -> Vec<u8> {
+    let mut bytes = prelude(PLACE_MAGIC, VERSION).to_vec();
+    for (from, to) in settled.iter() {
+        put(&mut bytes, from, to);
     }
-
-    pub(super) fn merge(&mut self, other: Self) {
-        let mut ranges = std::mem::take(&mut self.ranges);
-        ranges.extend(other.ranges);
-        *self = Self::new(ranges);
-    }
-
-    pub(super) fn contains(&self, sequence: Sequence) -> bool {
-        let after = self.ranges.partition_point(|(from, _)| *from <= sequence);
-        after.checked_sub(1).is_some_and(|index| self.ranges[index].1 >= sequence)
-    }
-
-    /// The last settled one; 0 where there is none.
-    pub(super) fn last(&self) -> Sequence {
-        self.ranges.last().map_or(0, |(_, to)| *to)
-    }
-
-    /// A whole file.
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let mut bytes = prelude(PLACE_MAGIC, VERSION).to_vec();
-        for (from, to) in &self.ranges {
-            put(&mut bytes, *from, *to);
-        }
-        bytes
-    }
+    bytes
 }
 
 pub(super) fn put(bytes: &mut Vec<u8>, from: Sequence, to: Sequence) {
@@ -98,7 +63,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Newer> {
             damaged += entry.len();
         }
     }
-    Ok(Parsed { settled: Settled::new(ranges), damaged })
+    Ok(Parsed { settled: Ranges::new(ranges), damaged })
 }
 
 /// The file of an exporter's place.

@@ -7,7 +7,7 @@ use super::config::Fsync;
 use super::disk::Data;
 use super::index::Slot;
 use super::log::Shared;
-use super::place::{ENTRY, FOLDER, put};
+use super::place::{ENTRY, FOLDER, encode, put};
 
 /// A file is written anew when it has grown by so much, and to twice what it would be.
 const GROWTH: u64 = 64 << 10;
@@ -87,7 +87,7 @@ fn append(data: &dyn Data, len: &mut u64, ranges: &[(u64, u64)]) -> io::Result<(
 fn rewrite(shared: &Shared, slot: Slot) -> io::Result<File> {
     let (bytes, name, fsync) = {
         let state = shared.state();
-        (state.settled(slot).encode(), state.places[slot].file.clone(), state.config.fsync)
+        (encode(&state.settled(slot)), state.places[slot].file.clone(), state.config.fsync)
     };
     debug_assert!(name.starts_with(FOLDER));
     let data = shared.disk.create(NEW)?;

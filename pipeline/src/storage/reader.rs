@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use tracing::error;
 
 use super::format::Head;
-use super::index::{Entry, Slot};
+use super::index::Slot;
 use super::log::{Log, Shared};
+use super::records::Entry;
 use super::state::Suspect;
 use super::{Backlog, GiveUp, Record, Sequence};
 use crate::component::BoxError;
@@ -178,7 +179,7 @@ fn find(shared: &Shared, slot: Slot, from: Sequence, bytes_max: u64) -> Vec<Foun
             if !found.is_empty() && bytes > bytes_max || found.len() == RECORDS_MAX {
                 return found;
             }
-            found.push(Found { name: segment.name.clone(), entry: *entry, len });
+            found.push(Found { name: segment.name.clone(), entry, len });
         }
     }
     found
@@ -266,6 +267,6 @@ fn clear(shared: &Shared, slot: Slot) {
 }
 
 /// Whether it is this process or the system that can open no more files, whichever they are.
-fn is_own_lack(error: &io::Error) -> bool {
+pub(super) fn is_own_lack(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }

@@ -1,31 +1,29 @@
 //! Opens what is on the disk, whatever has happened to it.
 
-use std::collections::HashMap;
+mod content;
+
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use self::content::{Content, Files, LEN_MAX};
 use super::Sequence;
 use super::config::Config;
-use super::disk::{Data, Disk};
+use super::disk::Disk;
 use super::format::{PRELUDE, Prelude, SEGMENT_MAGIC, SEQUENCE_MAX, VERSION, read_prelude};
-use super::index::{Entry, Segment, Slot};
+use super::index::{Segment, Slot};
 use super::levels::Levels;
 use super::log::Time;
-use super::place::{self, Settled};
+use super::place;
+use super::ranges::Ranges;
+use super::records::Entry;
 use super::scan::{Newer, Scan, scan};
 use super::state::{Group, State};
 use crate::component::BoxError;
 use crate::errors::Caused;
-
-/// What a disk is asked for where it cannot read a whole file.
-const BLOCK: usize = 4096;
-
-/// How often reading is tried again while a log is opened, all files together, and how long each try is waited for.
-const RETRIES: u32 = 10;
-const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// 2020-01-01: a clock that shows less was not set yet.
 const CLOCK_MIN: u32 = 1_577_836_800;
@@ -39,31 +37,31 @@ pub(super) const DAMAGED: &str = ".damaged";
 /// More of them are deleted.
 const DAMAGED_MAX: usize = 8;
 
-/// Larger files are none of ours; what is behind this is not looked at.
-const LEN_MAX: u64 = u32::MAX as u64;
+/// How far behind all that is known sequences begin where a place cannot be read, which may know of more: beyond what
+/// is ever written.
+const LAST_UNKNOWN: Sequence = 1 << 40;
 
 /// Opening a log.
 struct Recovery<'a> {
     id: &'a str,
     disk: &'a dyn Disk,
+    files: Files<'a>,
     levels: &'a Levels,
     now: u32,
     state: State,
-    settled: HashMap<Slot, Settled>,
+    settled: HashMap<Slot, Ranges>,
+    /// Ranges of what may be in files that cannot be read.
+    unread: Vec<(Sequence, Sequence)>,
+    /// Of all files, those that were put aside included.
+    firsts: BTreeSet<Sequence>,
     lines: usize,
     /// Files without a record that are kept for whoever wants to look at them.
     kept_damaged: usize,
-    retries: u32,
     has_unreadable: bool,
+    /// By how much the last sequence may be greater than is known.
+    last_unknown: Sequence,
     /// When the newest record was written up to now.
     newest: u32,
-}
-
-/// What could be read of a file.
-struct Content {
-    /// Zeros where the disk could not read.
-    bytes: Vec<u8>,
-    unreadable: Vec<Range<usize>>,
 }
 
 /// What was found; an error where a newer program has written here, or the folder cannot be read at all.
@@ -80,18 +78,22 @@ pub(super) fn recover(
     let mut recovery = Recovery {
         id,
         disk,
+        files: Files::new(disk),
         levels,
         now,
         state,
         settled,
+        unread: Vec::new(),
+        firsts: BTreeSet::new(),
         lines: 0,
         kept_damaged: 0,
-        retries: RETRIES,
         has_unreadable: false,
+        last_unknown: 0,
         newest: 0,
     };
     recovery.read_places()?;
     recovery.read_segments()?;
+    recovery.keep_unread();
     let Recovery { mut state, lines, .. } = recovery;
     state.published = state.last;
     if lines > LINES_MAX {
@@ -110,15 +112,22 @@ impl Recovery<'_> {
         for name in names {
             let Some((exporter, key)) = place::exporter(&name) else { continue };
             let file = format!("{}/{name}", place::FOLDER);
-            let Content { bytes, .. } = self.read(&file)?;
-            let parsed = place::parse(&bytes).map_err(|newer| self.newer(&file, &newer))?;
-            if parsed.damaged > 0 || bytes.len() < PRELUDE {
+            let content = self.read(&file)?;
+            let parsed = place::parse(&content.bytes).map_err(|newer| self.newer(&file, &newer))?;
+            if parsed.damaged > 0 || content.bytes.len() < PRELUDE {
                 self.say(
                     &file,
                     0,
                     parsed.damaged,
                     "what an exporter has settled is not known and is read again",
                 );
+            }
+            if !content.is_readable() {
+                self.last_unknown = LAST_UNKNOWN;
+            }
+            if !content.is_opened() {
+                // Whatever it is, it must not be in the way of the one that is written anew.
+                let _ = self.disk.rename(&file, &format!("{file}{DAMAGED}"));
             }
             self.state.last = self.state.last.max(parsed.settled.last());
             let slot = self.state.slot(key, Duration::ZERO);
@@ -136,9 +145,18 @@ impl Recovery<'_> {
         let names = self.disk.names("").map_err(|error| self.unreadable("", error))?;
         let mut firsts: Vec<Sequence> = names.iter().filter_map(|name| first_of(name)).collect();
         firsts.sort_unstable();
+        let damaged = names.iter().filter_map(|name| first_of(name.strip_suffix(DAMAGED)?));
+        let damaged: Vec<Sequence> = damaged.filter(|first| !firsts.contains(first)).collect();
+        self.firsts = firsts.iter().chain(&damaged).copied().collect();
         // A newer program's data is left as it is, all of it, so this comes first.
         for first in &firsts {
             self.check_version(&Segment::file_name(*first))?;
+        }
+        for first in damaged {
+            // It may be put back when the disk can read it again.
+            let name = format!("{}{DAMAGED}", Segment::file_name(first));
+            let len = self.disk.open(&name).and_then(|file| file.len());
+            self.note_unread(first, len.map_or(LEN_MAX, |len| len.min(LEN_MAX)));
         }
         self.kept_damaged = names.iter().filter(|name| name.ends_with(DAMAGED)).count();
         for (index, first) in firsts.iter().enumerate() {
@@ -147,10 +165,11 @@ impl Recovery<'_> {
             let content = self.read(&name)?;
             let sequences = (*first).max(1)..below.unwrap_or(SEQUENCE_MAX);
             // What cannot be read now may be records, and is not to be cut off.
-            let is_last = below.is_none() && content.unreadable.is_empty();
+            let is_last = below.is_none() && content.is_readable();
             let scan = scan(&content.bytes, sequences, is_last).map_err(|newer| self.newer(&name, &newer))?;
             self.take_segment(*first, &content, scan, is_last);
         }
+        self.state.last = self.state.last.saturating_add(self.last_unknown);
         self.forget_places();
         Ok(())
     }
@@ -167,23 +186,27 @@ impl Recovery<'_> {
 
     fn take_segment(&mut self, first: Sequence, content: &Content, scan: Scan, is_last: bool) {
         let name = Segment::file_name(first);
-        let (len, is_readable) = (content.bytes.len(), content.unreadable.is_empty());
+        let is_readable = content.is_readable();
         self.state.last = self.state.last.max(first.saturating_sub(1));
         if !is_readable {
-            // There is no telling which sequences are in it, but each takes more than a byte.
-            self.state.last = self.state.last.max(first.saturating_add(len as u64));
+            self.note_unread(first, content.len);
         }
         self.count_damage(&name, content, &scan, is_last);
         if scan.records.is_empty() {
             self.clear(&name, !is_readable, scan.torn > 0 || !scan.damages.is_empty());
             return;
         }
-        if is_last && len > scan.end {
-            // So that it is not said again.
-            let _ = self.disk.open(&name).and_then(|file| file.cut(scan.end as u64));
+        let bytes = match (is_readable, is_last) {
+            (true, true) => scan.end as u64,
+            (true, false) => (scan.end + scan.torn) as u64,
+            (false, _) => content.len,
+        };
+        if is_readable {
+            // So that a torn end is not said again. And whoever was killed has cut nothing: what was set aside for the
+            // file is taken until it is cut, even to the length it has.
+            let _ = self.disk.open(&name).and_then(|file| file.cut(bytes));
         }
-        let bytes = if is_readable { scan.end } else { len };
-        let mut segment = Segment::new(first, bytes as u64, false);
+        let mut segment = Segment::new(first, bytes, false);
         segment.has_unreadable = !is_readable;
         for record in scan.records {
             let (head, offset) = (record.head, record.offset);
@@ -219,7 +242,25 @@ impl Recovery<'_> {
             }
             segment.push(entry, held.into_iter());
         }
+        segment.seal(bytes);
         self.state.segments.push_back(segment);
+    }
+
+    /// Which sequences are in a file that cannot be read there is no telling, but each takes more than a byte: none of
+    /// them is used again, and none counts as settled that was not.
+    fn note_unread(&mut self, first: Sequence, len: u64) {
+        let next = self.firsts.range(first.saturating_add(1)..).next();
+        let last = first.saturating_add(len).min(next.map_or(SEQUENCE_MAX - 1, |next| next - 1));
+        self.state.last = self.state.last.max(last);
+        self.unread.push((first, last));
+    }
+
+    /// What readers had settled of what cannot be read stays settled.
+    fn keep_unread(&mut self) {
+        self.state.unread = Ranges::new(std::mem::take(&mut self.unread));
+        for (slot, settled) in &self.settled {
+            self.state.places[*slot].settled_unread = settled.within(&self.state.unread).iter().collect();
+        }
     }
 
     fn count_damage(&mut self, name: &str, content: &Content, scan: &Scan, is_last: bool) {
@@ -259,7 +300,7 @@ impl Recovery<'_> {
 
     /// Places that no record names are no longer needed.
     fn forget_places(&mut self) {
-        if self.has_unreadable {
+        if self.has_unreadable || !self.unread.is_empty() {
             // Records may name them that could not be read.
             return;
         }
@@ -276,24 +317,15 @@ impl Recovery<'_> {
         }
     }
 
-    /// What can be read of a file, trying again where that fails.
+    /// What can be read of a file.
     fn read(&mut self, name: &str) -> Result<Content, BoxError> {
-        let file = self.disk.open(name).map_err(|error| self.unreadable(name, error))?;
-        let len = file.len().map_err(|error| self.unreadable(name, error))?.min(LEN_MAX);
-        let mut bytes = vec![0; usize::try_from(len)?];
-        let mut unreadable = Vec::new();
-        while let Err(error) = file.read_at(&mut bytes, 0) {
-            if self.retries > 0 {
-                self.retries -= 1;
-                std::thread::sleep(RETRY_PAUSE);
-                continue;
-            }
-            unreadable = read_blocks(&*file, &mut bytes);
-            self.has_unreadable |= !unreadable.is_empty();
-            self.say(name, 0, bytes.len(), &format!("the disk cannot read all of it: {error}"));
-            break;
+        let content = self.files.read(name).map_err(|error| self.unreadable(name, error))?;
+        self.has_unreadable |= !content.is_readable();
+        if let Some(error) = &content.error {
+            let reason = format!("the disk cannot read all of it: {error}");
+            self.say(name, 0, content.bytes.len(), &reason);
         }
-        Ok(Content { bytes, unreadable })
+        Ok(content)
     }
 
     fn damaged(&mut self, file: &str, bytes: Range<usize>, reason: &str) {
@@ -327,22 +359,4 @@ impl Recovery<'_> {
 fn first_of(name: &str) -> Option<Sequence> {
     let first = name.strip_suffix(".log")?.parse().ok()?;
     (first < SEQUENCE_MAX && Segment::file_name(first) == name).then_some(first)
-}
-
-/// Reads what can be read; what cannot is zeros, and told.
-fn read_blocks(file: &dyn Data, bytes: &mut [u8]) -> Vec<Range<usize>> {
-    let mut unreadable: Vec<Range<usize>> = Vec::new();
-    for (index, block) in bytes.chunks_mut(BLOCK).enumerate() {
-        let start = index * BLOCK;
-        if file.read_at(block, start as u64).is_ok() {
-            continue;
-        }
-        block.fill(0);
-        let end = start + block.len();
-        match unreadable.last_mut() {
-            Some(last) if last.end == start => last.end = end,
-            _ => unreadable.push(start..end),
-        }
-    }
-    unreadable
 }

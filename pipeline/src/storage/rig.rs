@@ -2,6 +2,8 @@
 
 #![cfg_attr(not(test), expect(dead_code, reason = "fuzz targets use a part of what tests use"))]
 
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,7 +14,7 @@ use opentelemetry::metrics::noop::NoopMeterProvider;
 
 use super::log::Time;
 use super::sim::SimDisk;
-use super::{Config, Log, Reader, Record, Sequence, Unwritable};
+use super::{Config, Log, Reader, Record, Sequence, Storages, Unwritable};
 use crate::component::BoxError;
 use crate::{Batch, Clock, Registry, notation, otlp};
 
@@ -20,9 +22,9 @@ use crate::{Batch, Clock, Registry, notation, otlp};
 pub(super) const START: u64 = 1_767_225_600;
 
 /// A log on a simulated disk, with a clock that stands still.
-pub(super) struct Rig {
+pub(crate) struct Rig {
     pub(super) log: Arc<Log>,
-    pub(super) disk: SimDisk,
+    pub(crate) disk: SimDisk,
     /// In seconds since the start.
     pub(super) steady: Arc<AtomicU64>,
     /// In seconds since 1970.
@@ -30,7 +32,7 @@ pub(super) struct Rig {
 }
 
 /// Small segments, so that there are many.
-pub(super) fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config { max_size: ByteSize::mib(1), segment_size: ByteSize(128 << 10), ..Config::default() }
 }
 
@@ -39,7 +41,7 @@ impl Rig {
         Self::on(SimDisk::default(), config)
     }
 
-    pub(super) fn on(disk: SimDisk, config: Config) -> Self {
+    pub(crate) fn on(disk: SimDisk, config: Config) -> Self {
         Self::at(disk, config, START)
     }
 
@@ -69,16 +71,26 @@ impl Rig {
         self.log.reader(exporter).expect("the place is free").0
     }
 
+    /// A storage with this id, whose folder this disk has taken the place of.
+    pub(crate) fn storages(&self, id: &str, folder: &Path) -> Arc<Storages> {
+        let directory = folder.to_str().expect("a path in UTF-8").to_owned();
+        let configs = HashMap::from([(id.to_owned(), Config { directory, ..config() })]);
+        let storages = Storages { configs, ..Storages::default() };
+        let path = folder.canonicalize().expect("the folder is there");
+        storages.open.try_lock().expect("nobody else has it").insert(path, Arc::downgrade(&self.log));
+        Arc::new(storages)
+    }
+
     /// Time passes, by both clocks.
-    pub(super) fn pass(&self, seconds: u64) {
+    pub(crate) fn pass(&self, seconds: u64) {
         self.steady.fetch_add(seconds, Ordering::SeqCst);
         self.wall.fetch_add(seconds, Ordering::SeqCst);
         self.log.shared.wake();
     }
 
     pub(super) fn add(&self, number: u64, readers: &[&Reader]) -> Result<Sequence, Unwritable> {
-        let append = self.log.append(&batch(number, 0), readers);
-        wait(append.written).map(|()| append.sequence)
+        let append = self.log.append(&batch(number, 0), readers, None);
+        wait(append.written).map(|()| append.sequence).map_err(|late| late.unwritable)
     }
 
     /// Adds a record of about so many bytes.
@@ -88,8 +100,8 @@ impl Rig {
         bytes: usize,
         readers: &[&Reader],
     ) -> Result<Sequence, Unwritable> {
-        let append = self.log.append(&batch(number, bytes), readers);
-        wait(append.written).map(|()| append.sequence)
+        let append = self.log.append(&batch(number, bytes), readers, None);
+        wait(append.written).map(|()| append.sequence).map_err(|late| late.unwritable)
     }
 }
 
@@ -105,8 +117,13 @@ pub(super) fn request(number: u64, padding: usize) -> Vec<u8> {
     bytes
 }
 
+#[track_caller]
 pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers").block_on(future)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let waited = runtime
+        .expect("a runtime with a timer")
+        .block_on(async { tokio::time::timeout(Duration::from_mins(1), future).await });
+    waited.expect("it does not come")
 }
 
 /// Everything the reader has not settled.

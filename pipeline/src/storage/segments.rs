@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 use super::Sequence;
 use super::config::Fsync;
 use super::disk::Data;
@@ -18,6 +20,8 @@ pub(super) struct Segments {
     pub(super) spare: Option<Active>,
     /// Something was written and is not synced.
     pub(super) is_unsynced: bool,
+    /// Segments that could not be cut where their last record ends.
+    uncut: Vec<(String, u64)>,
 }
 
 /// A segment that is written.
@@ -56,9 +60,14 @@ impl Segments {
             shared.state().spare = 0;
             return Err(Lack::Disk(error));
         }
+        // Whatever had this name before is gone.
+        self.uncut.retain(|(uncut, _)| *uncut != name);
         let mut state = shared.state();
         state.spare = 0;
-        state.segments.push_back(Segment::new(first, active.capacity, true));
+        let segment = Segment::new(first, active.capacity, true);
+        // One that could not be written had the name, and was nothing but that.
+        state.segments.pop_back_if(|last| last.name == segment.name);
+        state.segments.push_back(segment);
         self.active = Some(active);
         Ok(())
     }
@@ -75,8 +84,12 @@ impl Segments {
         if capacity > left {
             return Err(Lack::Full(format!("`max_size` of {max_size} is used up")));
         }
+        let taken = self.active.as_ref().map_or(0, Active::left);
         let made = shared.disk.create(SPARE).and_then(|file| {
-            file.allocate(capacity)?;
+            // Where nothing can be set aside it must at least be there, or a batch would be taken and then not fit.
+            if !file.allocate(capacity)? && shared.disk.free_bytes()? < capacity.saturating_add(taken) {
+                return Err(io::Error::from_raw_os_error(Errno::NOSPC.raw_os_error()));
+            }
             file.write_at(&prelude(SEGMENT_MAGIC, VERSION), 0)?;
             if fsync != Fsync::Never {
                 file.sync()?;
@@ -102,13 +115,28 @@ impl Segments {
         if self.is_unsynced && shared.state().config.fsync == Fsync::Interval {
             let _ = active.file.sync();
         }
-        // Also gives back what was set aside. Should it fail, opening the log cuts it.
-        let _ = active.file.cut(active.end);
+        // Also gives back what was set aside.
+        let is_cut = active.file.cut(active.end).is_ok();
         let mut state = shared.state();
         if let Some(segment) = state.segments.back_mut() {
-            segment.is_active = false;
-            segment.bytes = active.end;
+            segment.seal(if is_cut { active.end } else { active.capacity });
+            if !is_cut {
+                self.uncut.push((segment.name.clone(), active.end));
+            }
         }
+    }
+
+    /// Cuts what could not be cut before. What is behind the end takes room, and may be records that count for nothing.
+    pub(super) fn cut_again(&mut self, shared: &Shared) {
+        self.uncut.retain(|(name, end)| {
+            let is_there = shared.state().segments.iter().any(|segment| segment.name == *name);
+            let is_cut = is_there && shared.disk.open(name).and_then(|file| file.cut(*end)).is_ok();
+            let mut state = shared.state();
+            if let Some(segment) = state.segments.iter_mut().find(|segment| is_cut && segment.name == *name) {
+                segment.bytes = *end;
+            }
+            is_there && !is_cut
+        });
     }
 
     pub(super) fn drop_spare(&mut self, shared: &Shared) {
@@ -117,9 +145,11 @@ impl Segments {
         let _ = shared.disk.remove(SPARE);
         shared.state().spare = 0;
     }
+}
 
-    /// What can be written without asking the disk for more.
+impl Active {
+    /// What can be written to it without asking the disk for more.
     pub(super) fn left(&self) -> u64 {
-        [&self.active, &self.spare].into_iter().flatten().map(|file| file.capacity - file.end).sum()
+        self.capacity.saturating_sub(self.end)
     }
 }

@@ -2,6 +2,8 @@
 
 #![cfg_attr(not(test), expect(dead_code, reason = "fuzz targets use a part of what tests use"))]
 
+mod knobs;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
@@ -16,7 +18,7 @@ use super::disk::{Data, Disk};
 const SECTOR: usize = 512;
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct SimDisk(Arc<(Mutex<Sim>, Condvar)>);
+pub(crate) struct SimDisk(Arc<(Mutex<Sim>, Condvar)>);
 
 #[derive(Debug, Default)]
 struct Sim {
@@ -36,8 +38,13 @@ struct Sim {
     fails_sync: Option<i32>,
     unreadable: Vec<(String, Range<u64>)>,
     unopenable: Vec<(String, i32)>,
+    undeletable: Vec<(String, i32)>,
     /// So many reads fail yet.
     reads_fail: u32,
+    fails_cut: Option<i32>,
+    /// Space cannot be set aside, and this is no error.
+    sets_nothing_aside: bool,
+    panics: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -62,65 +69,6 @@ impl SimDisk {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From its so-manieth change on the disk changes no more, as if the process had been killed there.
-    pub(super) fn crash_at(&self, operation: u64) {
-        self.sim().crash_at = Some(operation);
-    }
-
-    pub(super) fn operations(&self) -> u64 {
-        self.sim().operations
-    }
-
-    pub(super) fn syncs(&self) -> u64 {
-        self.sim().syncs
-    }
-
-    pub(super) fn hold_syncs(&self) {
-        self.sim().holds_syncs = true;
-    }
-
-    pub(super) fn release_syncs(&self) {
-        self.sim().holds_syncs = false;
-        self.0.1.notify_all();
-    }
-
-    /// The segment that is made ahead is there, so the writer has nothing to do.
-    pub(super) fn is_idle(&self) -> bool {
-        self.sim().names.contains_key("spare")
-    }
-
-    pub(super) fn limit(&self, size: Option<u64>) {
-        self.sim().size = size;
-    }
-
-    /// Every change fails with this error.
-    pub(super) fn fail(&self, error: Option<i32>) {
-        self.sim().fails = error;
-    }
-
-    pub(super) fn fail_syncs(&self, error: Option<i32>) {
-        self.sim().fails_sync = error;
-    }
-
-    pub(super) fn unreadable(&self, name: &str, range: Range<u64>) {
-        self.sim().unreadable.push((name.to_owned(), range));
-    }
-
-    /// Opening the file fails with this error.
-    pub(super) fn unopenable(&self, name: &str, error: i32) {
-        self.sim().unopenable.push((name.to_owned(), error));
-    }
-
-    pub(super) fn fail_reads(&self, times: u32) {
-        self.sim().reads_fail = times;
-    }
-
-    pub(super) fn readable(&self) {
-        let mut sim = self.sim();
-        sim.unreadable.clear();
-        sim.unopenable.clear();
-    }
-
     pub(super) fn used(&self) -> u64 {
         self.sim().used()
     }
@@ -143,8 +91,13 @@ impl SimDisk {
     }
 
     pub(super) fn put(&self, name: &str, bytes: Vec<u8>) {
+        self.put_file(name, &bytes, 0);
+    }
+
+    fn put_file(&self, name: &str, bytes: &[u8], aside: u64) {
         let mut sim = self.sim();
-        let file = File { durable: bytes.clone(), bytes, ..File::default() };
+        let (bytes, durable) = (bytes.to_vec(), bytes.to_vec());
+        let file = File { bytes, aside, durable, ..File::default() };
         sim.files.push(file);
         let id = sim.files.len() - 1;
         sim.names.insert(name.to_owned(), id);
@@ -152,11 +105,11 @@ impl SimDisk {
     }
 
     /// What is there after the process was killed: the system has all that was written.
-    pub(super) fn killed(&self) -> Self {
+    pub(crate) fn killed(&self) -> Self {
         let copy = Self::default();
         let sim = self.sim();
         for (name, id) in &sim.names {
-            copy.put(name, sim.files[*id].bytes.clone());
+            copy.put_file(name, &sim.files[*id].bytes, sim.files[*id].aside);
         }
         copy
     }
@@ -278,6 +231,9 @@ impl Disk for SimDisk {
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut sim = self.sim();
         sim.find(name)?;
+        if let Some((_, error)) = sim.undeletable.iter().find(|(other, _)| other == name) {
+            return Err(io::Error::from_raw_os_error(*error));
+        }
         // A full disk can always be deleted from.
         if sim.fails != Some(28) {
             sim.change()?;
@@ -338,6 +294,10 @@ impl Data for Handle {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut sim = self.0.sim();
+        if std::mem::take(&mut sim.panics) {
+            drop(sim);
+            panic!("the disk makes the writer panic");
+        }
         let (id, end) = (self.1, offset + bytes.len() as u64);
         let was_frozen = sim.is_frozen;
         let changed = sim.change().and_then(|()| sim.has_room(id, end));
@@ -356,6 +316,9 @@ impl Data for Handle {
     fn cut(&self, len: u64) -> io::Result<()> {
         let mut sim = self.0.sim();
         sim.change()?;
+        if let Some(error) = sim.fails_cut {
+            return Err(io::Error::from_raw_os_error(error));
+        }
         let file = &mut sim.files[self.1];
         file.bytes.resize(len as usize, 0);
         file.aside = 0;
@@ -379,11 +342,14 @@ impl Data for Handle {
         Ok(())
     }
 
-    fn allocate(&self, len: u64) -> io::Result<()> {
+    fn allocate(&self, len: u64) -> io::Result<bool> {
         let mut sim = self.0.sim();
         sim.change()?;
+        if sim.sets_nothing_aside {
+            return Ok(false);
+        }
         sim.has_room(self.1, len)?;
         sim.files[self.1].aside = len;
-        Ok(())
+        Ok(true)
     }
 }

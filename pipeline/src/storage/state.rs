@@ -7,15 +7,16 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use tokio::sync::{oneshot, watch};
 
+use super::answer::Answer;
 use super::config::Config;
 use super::format::key;
 use super::index::{Segment, Slot};
+use super::ranges::Ranges;
+use super::records::Entry;
+use super::room::Room;
 use super::{Backlog, GiveUp, Sequence, Unwritable, place};
 use crate::batch::Batch;
 use crate::component::BoxError;
-
-/// About what a point takes, before any was written.
-const BYTES_A_POINT: u64 = 100;
 
 /// The readers a record is for.
 pub(super) type Group = SmallVec<[Slot; 4]>;
@@ -28,10 +29,9 @@ pub(super) struct State {
     pub(super) published: Sequence,
     /// For the writer, in order.
     pub(super) queue: Vec<Command>,
-    /// Points in the queue and in the writer's hands.
-    pub(super) points_queued: u64,
-    pub(super) bytes_a_point: u64,
     pub(super) segments: VecDeque<Segment>,
+    /// What may be in files that the disk could not read, and is there again when it can.
+    pub(super) unread: Ranges,
     pub(super) places: Vec<Place>,
     slots: HashMap<u64, Slot>,
     pub(super) groups: Vec<Group>,
@@ -41,6 +41,8 @@ pub(super) struct State {
     /// Some reader settled something, which is to be written.
     pub(super) is_dirty: bool,
     pub(super) is_closed: bool,
+    /// The writer is gone: nothing is written any more, and nobody reads the queue.
+    pub(super) has_stopped: bool,
 }
 
 /// What the writer is asked to do.
@@ -48,8 +50,22 @@ pub(super) enum Command {
     Append(Pending),
     /// Of a record that is not written yet.
     Settle(Slot, Sequence),
-    /// To answer when all before it is done.
+    /// To answer when all before it is written.
+    Barrier(Answer),
+    /// To answer when the fate of all before it is known: what cannot be written now is given up for it.
     Tell(oneshot::Sender<()>),
+}
+
+impl Command {
+    /// Tells whoever waits for it.
+    pub(super) fn done(self) {
+        match self {
+            Self::Append(Pending { answer, .. }) | Self::Barrier(answer) => answer.written(),
+            // Whoever asked may have gone away.
+            Self::Tell(answer) => drop(answer.send(())),
+            Self::Settle(..) => {}
+        }
+    }
 }
 
 /// A record that is to be written.
@@ -57,7 +73,9 @@ pub(super) struct Pending {
     pub(super) sequence: Sequence,
     pub(super) batch: Arc<Batch>,
     pub(super) group: u16,
-    pub(super) answer: oneshot::Sender<Result<(), Unwritable>>,
+    /// What it takes of the room until its fate is known.
+    pub(super) bytes: u64,
+    pub(super) answer: Answer,
 }
 
 /// What one exporter has here, whether it is configured or not.
@@ -72,6 +90,8 @@ pub(super) struct Place {
     pub(super) backlog: Backlog,
     /// What was settled and is not in the file.
     pub(super) dirty: Vec<(Sequence, Sequence)>,
+    /// What was settled of what is in [`State::unread`].
+    pub(super) settled_unread: Vec<(Sequence, Sequence)>,
     pub(super) pressure: watch::Sender<Option<GiveUp>>,
     pub(super) suspect: Option<Suspect>,
 }
@@ -85,19 +105,6 @@ pub(super) struct Suspect {
     pub(super) is_lost: bool,
 }
 
-/// What may still be written, as far as is known.
-#[derive(Debug, Default)]
-pub(super) struct Room {
-    /// Bytes that are set aside.
-    pub(super) aside: u64,
-    /// Bytes that `max_size` leaves besides.
-    pub(super) free: u64,
-    /// How large a segment is.
-    pub(super) segment: u64,
-    /// Why there is no segment set aside.
-    pub(super) lack: Option<String>,
-}
-
 impl State {
     pub(super) fn new(config: Config) -> Self {
         Self {
@@ -105,9 +112,8 @@ impl State {
             last: 0,
             published: 0,
             queue: Vec::new(),
-            points_queued: 0,
-            bytes_a_point: BYTES_A_POINT,
             segments: VecDeque::new(),
+            unread: Ranges::default(),
             places: Vec::new(),
             slots: HashMap::new(),
             groups: Vec::new(),
@@ -115,6 +121,7 @@ impl State {
             spare: 0,
             is_dirty: false,
             is_closed: false,
+            has_stopped: false,
         }
     }
 
@@ -130,6 +137,7 @@ impl State {
                 unclaimed_since: now,
                 backlog: Backlog::default(),
                 dirty: Vec::new(),
+                settled_unread: Vec::new(),
                 pressure: watch::Sender::new(None),
                 suspect: None,
             });
@@ -170,11 +178,18 @@ impl State {
         self.groups[usize::from(group)].iter().map(|slot| self.places[*slot].key)
     }
 
+    /// Asks the writer, unless it is gone: then whoever waits for an answer sees that it will not come.
+    pub(super) fn ask(&mut self, command: Command) {
+        if !self.has_stopped {
+            self.queue.push(command);
+        }
+    }
+
     /// Lets go of a record for a reader; if it is not yet written, behind its being written.
     pub(super) fn settle(&mut self, slot: Slot, sequence: Sequence) {
         if sequence > self.published {
             if sequence <= self.last {
-                self.queue.push(Command::Settle(slot, sequence));
+                self.ask(Command::Settle(slot, sequence));
             }
             return;
         }
@@ -183,12 +198,21 @@ impl State {
         if let Some(gone) = gone {
             let place = &mut self.places[slot];
             place.backlog -= gone;
-            match place.dirty.last_mut() {
-                Some((_, to)) if *to + 1 == sequence => *to = sequence,
-                _ => place.dirty.push((sequence, sequence)),
+            push(&mut place.dirty, sequence);
+            if self.unread.contains(sequence) {
+                push(&mut place.settled_unread, sequence);
             }
             self.is_dirty = true;
         }
+    }
+
+    /// A record that will not be written, but may be found at the next start, if what is behind the end of a file could
+    /// not be cut off: nobody was answered for it, and it counts as settled.
+    pub(super) fn disown(&mut self, sequence: Sequence, group: u16) {
+        for slot in &self.groups[usize::from(group)] {
+            push(&mut self.places[*slot].dirty, sequence);
+        }
+        self.is_dirty = true;
     }
 
     /// Whether somebody holds something of a segment who is not here, and may yet come.
@@ -209,10 +233,14 @@ impl State {
             if !self.places[slot].is_unclaimed(now) {
                 continue;
             }
-            if let Some((range, gone)) = self.segments[index].settle_all(slot) {
+            let has_unreadable = self.segments[index].has_unreadable;
+            if let Some((ranges, gone)) = self.segments[index].settle_all(slot) {
                 let place = &mut self.places[slot];
                 place.backlog -= gone;
-                place.dirty.push(range);
+                if has_unreadable {
+                    place.settled_unread.extend(&ranges);
+                }
+                place.dirty.extend(ranges);
                 self.is_dirty = true;
                 points += gone.points;
             }
@@ -236,29 +264,32 @@ impl State {
     }
 
     /// The first record that a reader holds.
-    pub(super) fn first_held(&self, slot: Slot) -> Option<&super::index::Entry> {
+    pub(super) fn first_held(&self, slot: Slot) -> Option<Entry> {
         let segment = self.segments.iter().find(|segment| segment.holds(slot))?;
         segment.held_by(slot, 0).next()
     }
 
-    /// All a reader has settled, as its file is to say it.
-    pub(super) fn settled(&self, slot: Slot) -> place::Settled {
-        let first = self.first_held(slot).map_or(self.published + 1, |entry| entry.sequence);
-        let mut ranges = vec![(0, first - 1)];
-        for segment in self.segments.iter().filter(|segment| segment.last >= first) {
-            ranges.extend(segment.settled_by(slot, first));
+    /// All a reader has settled, as its file is to say it: whatever its fate was and it does not hold, but for what may
+    /// be where it cannot be read.
+    pub(super) fn settled(&self, slot: Slot) -> Ranges {
+        let (mut ranges, mut start) = (Vec::new(), 0);
+        for entry in self.segments.iter().flat_map(|segment| segment.held_by(slot, 0)) {
+            if entry.sequence > start {
+                ranges.push((start, entry.sequence - 1));
+            }
+            start = entry.sequence + 1;
         }
-        place::Settled::new(ranges)
+        if start <= self.published {
+            ranges.push((start, self.published));
+        }
+        let mut settled = Ranges::new(ranges).without(&self.unread);
+        settled.merge(Ranges::new(self.places[slot].settled_unread.clone()));
+        settled
     }
 
-    /// So many points no longer wait to be written.
-    pub(super) fn decided(&mut self, points: u64) {
-        self.points_queued = self.points_queued.saturating_sub(points);
-    }
-
-    /// Whether there is a segment that nobody needs any more.
+    /// Whether there is a segment that nobody needs any more, and that can be deleted as far as is known.
     pub(super) fn has_emptied(&self) -> bool {
-        self.segments.iter().any(Segment::is_done)
+        self.segments.iter().any(|segment| segment.is_done() && !segment.is_stuck)
     }
 
     /// When the oldest record was written that some reader holds.
@@ -273,15 +304,10 @@ impl State {
 
     /// Whether so many bytes more can be written, behind those that wait.
     pub(super) fn has_room(&self, bytes: u64, path: &str) -> Result<(), Unwritable> {
-        let queued = self.points_queued.saturating_mul(self.bytes_a_point);
-        let needed = bytes.saturating_add(queued);
-        let room = &self.room;
-        // What is larger than a segment gets one of its own, when nothing else waits.
-        let is_large = bytes > room.segment && queued == 0 && room.lack.is_none() && needed <= room.free;
-        if needed <= room.aside || is_large {
+        if self.room.has(bytes) {
             return Ok(());
         }
-        let lack = room.lack.as_deref().unwrap_or("the disk does not keep up with what comes in");
+        let lack = self.room.lack.as_deref().unwrap_or("the disk does not keep up with what comes in");
         Err(Unwritable { reason: format!("`{path}` takes nothing more: {lack}") })
     }
 }
@@ -301,5 +327,13 @@ impl Place {
             }
             is_more
         });
+    }
+}
+
+/// Adds a sequence to ranges, to the last where it is the next.
+fn push(ranges: &mut Vec<(Sequence, Sequence)>, sequence: Sequence) {
+    match ranges.last_mut() {
+        Some((_, to)) if *to + 1 == sequence => *to = sequence,
+        _ => ranges.push((sequence, sequence)),
     }
 }

@@ -6,8 +6,11 @@ mod crash;
 mod damage;
 mod faults;
 mod files;
+mod leftovers;
 mod limits;
 mod model;
+mod put_back;
+mod stopped;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -90,9 +93,9 @@ fn a_place_that_is_written_anew_says_nothing_of_what_is_held() {
 fn a_record_can_be_settled_before_it_is_written() {
     let rig = Rig::new(config());
     let ana = rig.reader("ana");
-    let append = rig.log.append(&batch(1, 0), &[&ana]);
+    let append = rig.log.append(&batch(1, 0), &[&ana], None);
     ana.settle(append.sequence);
-    assert_eq!(wait(append.written), Ok(()));
+    wait(append.written).unwrap();
     eventually(|| ana.backlog() == Backlog::default());
     drop(ana);
     let rig = rig.reopened(config());
@@ -143,7 +146,7 @@ fn many_settled_records_take_a_small_place() {
     let rig = Rig::new(Config { fsync: Fsync::Never, max_size: ByteSize::mib(64), ..config() });
     let (ana, ben) = (rig.reader("ana"), rig.reader("ben"));
     let appends: Vec<Append> =
-        (0..10_000).map(|number| rig.log.append(&batch(number, 0), &[&ana, &ben])).collect();
+        (0..10_000).map(|number| rig.log.append(&batch(number, 0), &[&ana, &ben], None)).collect();
     for append in appends {
         wait(append.written).unwrap();
         ana.settle(append.sequence);
@@ -159,7 +162,8 @@ fn many_settled_records_take_a_small_place() {
 fn a_log_that_is_dropped_finishes_what_was_added() {
     let rig = Rig::new(config());
     let ana = rig.reader("ana");
-    let appends: Vec<Append> = (0..500).map(|number| rig.log.append(&batch(number, 0), &[&ana])).collect();
+    let appends: Vec<Append> =
+        (0..500).map(|number| rig.log.append(&batch(number, 0), &[&ana], None)).collect();
     drop(ana);
     let rig = rig.reopened(config());
     assert_eq!(sequences(&rig.reader("ana")).len(), 500);
@@ -175,7 +179,8 @@ fn appends_that_come_together_are_synced_together() {
     let before = rig.disk.syncs();
     // While the first is synced, the others wait; then all of them go at once.
     rig.disk.hold_syncs();
-    let appends: Vec<Append> = (0..100).map(|number| rig.log.append(&batch(number, 0), &[&ana])).collect();
+    let appends: Vec<Append> =
+        (0..100).map(|number| rig.log.append(&batch(number, 0), &[&ana], None)).collect();
     rig.disk.release_syncs();
     for append in appends {
         wait(append.written).unwrap();

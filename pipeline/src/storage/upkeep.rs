@@ -88,7 +88,10 @@ impl Upkeep {
             // What is left is being sent; the next may be free sooner.
             self.begun = asked.up_to;
         }
-        let next = state.segments.iter().find(|segment| segment.last > self.begun && !segment.is_active);
+        let next = state
+            .segments
+            .iter()
+            .find(|segment| segment.last > self.begun && segment.held() > 0 && !segment.is_active);
         let up_to = next.map_or(self.begun, |segment| segment.last);
         if is_awaited(up_to) {
             return;
@@ -116,6 +119,8 @@ impl Upkeep {
 }
 
 /// Deletes segments that nobody holds anything of; those in which more may be are put aside.
+///
+/// One that stays keeps no other; the first error is told.
 pub(super) fn remove_empty(shared: &Shared) -> io::Result<()> {
     let names: Vec<(String, bool)> = {
         let state = shared.state();
@@ -126,18 +131,26 @@ pub(super) fn remove_empty(shared: &Shared) -> io::Result<()> {
             .map(|segment| (segment.name.clone(), segment.has_unreadable))
             .collect()
     };
+    let mut outcome = Ok(());
     for (name, has_unreadable) in names {
         let removed = if has_unreadable {
             shared.disk.rename(&name, &format!("{name}{DAMAGED}"))
         } else {
             shared.disk.remove(&name)
         };
+        let mut state = shared.state();
         match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => shared.state().segments.retain(|segment| segment.name != name),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let mut segments = state.segments.iter_mut();
+                if let Some(segment) = segments.find(|segment| segment.name == name) {
+                    segment.is_stuck = true;
+                }
+                outcome = outcome.and(Err(error));
+            }
+            _ => state.segments.retain(|segment| segment.name != name),
         }
     }
-    Ok(())
+    outcome
 }
 
 /// How many points were let go of that nobody will claim. For want of room it is a segment at a time, and only one

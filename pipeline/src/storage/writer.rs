@@ -1,22 +1,24 @@
 //! The one thread that changes files: it writes what has come since the last time with one write and one sync.
 
+mod held;
+
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
+use self::held::Held;
+use super::Sequence;
 use super::config::Fsync;
 use super::disk::Disk;
 use super::format::{Head, PRELUDE, head_len};
-use super::index::Entry;
 use super::log::Shared;
 use super::places::Places;
-use super::segments::{Lack, Segments};
+use super::records::Entry;
+use super::segments::{Active, Lack, Segments};
 use super::state::{Command, Pending, State};
 use super::upkeep::{Upkeep, remove_empty};
-use super::{Sequence, Unwritable};
 use crate::otlp;
 
 /// How long a disk that failed is left alone.
@@ -34,6 +36,7 @@ pub(super) struct Writer {
     /// Records that are to be written together.
     buffer: Vec<u8>,
     group: Vec<Waiting>,
+    held: Held,
     failure: Option<Failure>,
     synced_at: Duration,
 }
@@ -41,7 +44,7 @@ pub(super) struct Writer {
 /// A record in the buffer.
 struct Waiting {
     entry: Entry,
-    answer: oneshot::Sender<Result<(), Unwritable>>,
+    pending: Pending,
 }
 
 struct Failure {
@@ -56,8 +59,9 @@ impl Drop for Alive {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.room =
-            super::state::Room { lack: Some(String::from("its writer has stopped")), ..Default::default() };
-        // Those who wait for an answer see that it will not come.
+            super::room::Room { lack: Some(String::from("its writer has stopped")), ..Default::default() };
+        // Those who wait for an answer see that it will not come, and nobody asks any more.
+        state.has_stopped = true;
         state.queue.clear();
     }
 }
@@ -72,6 +76,7 @@ impl Writer {
             upkeep: Upkeep::default(),
             buffer: Vec::new(),
             group: Vec::new(),
+            held: Held::default(),
             failure: None,
             synced_at: Duration::ZERO,
         }
@@ -88,7 +93,11 @@ impl Writer {
         let _alive = Alive(self.shared.clone());
         let mut tick = self.now() + TICK;
         loop {
-            let until = self.sync_at().map_or(tick, |at| at.min(tick));
+            let until = match self.sync_at() {
+                _ if self.can_go_on() => Duration::ZERO,
+                Some(at) => at.min(tick),
+                None => tick,
+            };
             let (commands, is_closed) = self.wait(until);
             let is_idle = commands.is_empty();
             self.write(commands);
@@ -118,33 +127,6 @@ impl Writer {
         (std::mem::take(&mut state.queue), state.is_closed)
     }
 
-    fn write(&mut self, commands: Vec<Command>) {
-        let (mut settled, mut told, mut last) = (Vec::new(), Vec::new(), 0);
-        for command in commands {
-            match command {
-                Command::Append(pending) => {
-                    last = pending.sequence;
-                    self.add(pending);
-                }
-                Command::Settle(slot, sequence) => settled.push((slot, sequence)),
-                Command::Tell(answer) => told.push(answer),
-            }
-        }
-        self.flush(self.buffer.len());
-        if last > 0 || !settled.is_empty() {
-            let mut state = self.shared.state();
-            state.published = state.published.max(last);
-            for (slot, sequence) in settled {
-                state.settle(slot, sequence);
-            }
-            self.tell_room(&mut state);
-        }
-        for answer in told {
-            // Whoever asked may have gone away.
-            let _ = answer.send(());
-        }
-    }
-
     /// Puts a record behind the others in the buffer; where it does not fit the segment, after a new one is begun.
     fn add(&mut self, pending: Pending) {
         let start = self.buffer.len();
@@ -162,20 +144,17 @@ impl Writer {
         let total = self.buffer.len() - start;
         let request = &self.buffer[start + head.len()..];
         head.checksum = crc32fast::hash(request);
-        let length = u32::try_from(request.len()).ok().filter(|_| u32::try_from(total + PRELUDE).is_ok());
-        let fits = match length {
-            Some(length) => {
-                head.length = length;
-                self.fit(start, total as u64, pending.sequence)
-            }
-            None => Err(String::from("a batch takes 4 GiB or more")),
-        };
-        if let Err(lack) = fits {
+        let needed = (total + PRELUDE) as u64;
+        if let Some(lack) = self.never_fits(needed) {
+            self.buffer.truncate(start);
+            self.shared.state().room.give_back(pending.bytes);
+            return pending.answer.failed(&self.lacks(&lack));
+        }
+        head.length = request.len() as u32;
+        if let Err(lack) = self.fit(start, needed, pending.sequence) {
             self.buffer.truncate(self.buffer.len() - total);
-            self.shared.state().decided(u64::from(head.points));
-            let reason = format!("`{}` takes nothing more: {lack}", self.disk.path());
-            let _ = pending.answer.send(Err(Unwritable { reason }));
-            return;
+            let reason = self.lacks(&lack);
+            return self.held.push(pending, needed, reason);
         }
         let at = self.buffer.len() - total;
         let mut bytes = Vec::with_capacity(head_len(head.keys.len()));
@@ -191,20 +170,32 @@ impl Writer {
             group: pending.group,
             is_damaged: false,
         };
-        self.group.push(Waiting { entry, answer: pending.answer });
+        self.group.push(Waiting { entry, pending });
     }
 
-    /// Sees to it that the segment has room for what stands in the buffer from `start` on.
-    fn fit(&mut self, start: usize, total: u64, first: Sequence) -> Result<(), String> {
-        let needed = start as u64 + total;
-        if self.segments.active.as_ref().is_some_and(|active| active.end + needed <= active.capacity) {
+    /// Why a file of this size can never be, whatever is deleted.
+    fn never_fits(&self, needed: u64) -> Option<String> {
+        let max_size = self.shared.state().config.max_size;
+        if needed > max_size.0 {
+            Some(format!("`max_size` of {max_size} is used up by one batch of {needed} bytes"))
+        } else if u32::try_from(needed).is_err() {
+            Some(String::from("a batch takes 4 GiB or more"))
+        } else {
+            None
+        }
+    }
+
+    /// Sees to it that the segment has room for what stands in the buffer from `start` on; `needed` of a file of its own.
+    fn fit(&mut self, start: usize, needed: u64, first: Sequence) -> Result<(), String> {
+        let waiting = self.buffer.len() as u64;
+        if self.segments.active.as_ref().is_some_and(|active| active.end + waiting <= active.capacity) {
             return Ok(());
         }
         self.flush(start);
-        if let Some(failure) = self.failure.as_ref().filter(|failure| self.now() < failure.retry_at) {
+        if let Some(failure) = self.failure.as_ref().filter(|_| self.is_left_alone()) {
             return Err(failure.reason.clone());
         }
-        match self.segments.roll(&self.shared, total + PRELUDE as u64, first) {
+        match self.segments.roll(&self.shared, needed, first) {
             Ok(()) => Ok(()),
             Err(Lack::Full(lack)) => Err(lack),
             Err(Lack::Disk(error)) => Err(self.fail("begin a file", &error)),
@@ -230,27 +221,22 @@ impl Writer {
             Ok(()) => {
                 active.end += bytes as u64;
                 self.segments.is_unsynced = fsync != Fsync::Always;
-                self.publish(group, bytes as u64);
+                self.publish(group);
             }
             Err(error) => {
                 // Cuts off what was written of it; behind a sync that failed nothing is sure either.
                 self.segments.seal(&self.shared);
                 let reason = self.fail("write", &error);
-                let points = group.iter().map(|waiting| u64::from(waiting.entry.points)).sum();
-                self.shared.state().decided(points);
-                for waiting in group {
-                    let reason = format!("`{}` takes nothing more: {reason}", self.disk.path());
-                    let _ = waiting.answer.send(Err(Unwritable { reason }));
-                }
+                let reason = self.lacks(&reason);
+                self.held.push_first(group.into_iter().map(|waiting| waiting.pending), reason);
             }
         }
     }
 
-    fn publish(&mut self, group: Vec<Waiting>, bytes: u64) {
+    fn publish(&mut self, group: Vec<Waiting>) {
         let mut state = self.shared.state();
         let state = &mut *state;
-        let mut points = 0;
-        for Waiting { entry, .. } in &group {
+        for Waiting { entry, pending } in &group {
             let slots = &state.groups[usize::from(entry.group)];
             for slot in slots {
                 state.places[*slot].backlog += entry.backlog();
@@ -258,16 +244,17 @@ impl Writer {
             if let Some(segment) = state.segments.back_mut() {
                 segment.push(*entry, slots.iter().copied());
             }
-            points += u64::from(entry.points);
+            state.room.give_back(pending.bytes);
             state.published = entry.sequence;
         }
-        state.decided(points);
-        state.bytes_a_point = (state.bytes_a_point * 7 + bytes / points.max(1)).div_ceil(8).max(1);
         self.tell_room(state);
-        for Waiting { answer, .. } in group {
-            // Whoever has stopped waiting will find the record in the log.
-            let _ = answer.send(Ok(()));
+        for Waiting { pending, .. } in group {
+            pending.answer.written();
         }
+    }
+
+    fn lacks(&self, lack: &str) -> String {
+        format!("`{}` takes nothing more: {lack}", self.disk.path())
     }
 
     /// Leaves the disk alone for a while; what to tell whoever wants to write.
@@ -306,8 +293,9 @@ impl Writer {
         if let Err(error) = removed {
             self.complain("delete a file", &error);
         }
+        self.segments.cut_again(&self.shared);
         let is_due = self.failure.as_ref().is_none_or(|failure| now >= failure.retry_at);
-        let capacity = self.shared.state().config.segment_bytes();
+        let capacity = self.shared.state().config.segment_bytes().max(self.held.needed());
         let mut is_full = false;
         if self.segments.spare.is_none() && is_due {
             match self.segments.make_spare(&self.shared, capacity) {
@@ -348,8 +336,9 @@ impl Writer {
     }
 
     fn tell_room(&self, state: &mut State) {
-        state.room.aside = self.segments.left();
-        state.room.segment = state.config.segment_bytes();
+        state.room.active = self.segments.active.as_ref().map_or(0, Active::left);
+        state.room.spare = self.segments.spare.as_ref().map_or(0, Active::left);
+        state.room.segment = state.config.segment_bytes() - PRELUDE as u64;
         state.room.free = state.config.max_size.0.saturating_sub(state.bytes());
     }
 
@@ -377,6 +366,10 @@ impl Writer {
     }
 
     fn close(mut self) {
+        // The disk may be well again.
+        self.failure = None;
+        self.write(Vec::new());
+        self.give_up_held();
         self.segments.seal(&self.shared);
         self.places.close(&self.shared);
         self.segments.drop_spare(&self.shared);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use config::{ByteSize, Duration, Problem, Secret, Section};
+use config::{ByteSize, Problem, Secret, Section};
 use pipeline::net::body::Encoding;
 use pipeline::net::{Net, auth, server_tls};
 use serde::{Deserialize, Serialize};
@@ -39,13 +39,6 @@ pub(super) struct GrpcConfig {
     pub(super) auth: Option<auth::Config>,
     /// The largest message, before and after decompression; 0 is the default.
     max_recv_msg_size_mib: u64,
-    // Accepted and without effect: this server has bounds and buffers of its own.
-    max_concurrent_streams: u32,
-    read_buffer_size: u64,
-    write_buffer_size: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    keepalive: Option<KeepaliveConfig>,
-    include_metadata: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,37 +63,6 @@ pub(super) struct HttpConfig {
     pub(super) response_headers: BTreeMap<String, Secret>,
     /// How bodies may be compressed; the empty name is for those that are not.
     pub(super) compression_algorithms: Vec<String>,
-    // Accepted and without effect: this server has deadlines of its own.
-    include_metadata: bool,
-    read_timeout: Duration,
-    read_header_timeout: Duration,
-    write_timeout: Duration,
-    idle_timeout: Duration,
-    keep_alives_enabled: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct KeepaliveConfig {
-    server_parameters: ServerParameters,
-    enforcement_policy: EnforcementPolicy,
-}
-
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct ServerParameters {
-    max_connection_idle: Duration,
-    max_connection_age: Duration,
-    max_connection_age_grace: Duration,
-    time: Duration,
-    timeout: Duration,
-}
-
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct EnforcementPolicy {
-    min_time: Duration,
-    permit_without_stream: bool,
 }
 
 impl Default for GrpcConfig {
@@ -111,11 +73,6 @@ impl Default for GrpcConfig {
             tls: None,
             auth: None,
             max_recv_msg_size_mib: REQUEST_MIB_MAX,
-            max_concurrent_streams: 0,
-            read_buffer_size: 0,
-            write_buffer_size: 0,
-            keepalive: None,
-            include_metadata: false,
         }
     }
 }
@@ -134,12 +91,6 @@ impl Default for HttpConfig {
             logs_url_path: String::from("/v1/logs"),
             response_headers: BTreeMap::new(),
             compression_algorithms: ["", "gzip", "zstd"].map(String::from).to_vec(),
-            include_metadata: false,
-            read_timeout: Duration::default(),
-            read_header_timeout: Duration::default(),
-            write_timeout: Duration::default(),
-            idle_timeout: Duration::default(),
-            keep_alives_enabled: true,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use config::{ByteSize, Duration, Problem, Secret, Section};
+use config::{ByteSize, Problem, Secret, Section};
 use pipeline::net::{Net, auth, server_tls};
 use serde::{Deserialize, Serialize};
 
@@ -29,14 +29,6 @@ pub(super) struct Config {
     max_request_body_size: ByteSize,
     /// Put on every response.
     pub(super) response_headers: BTreeMap<String, Secret>,
-    // Accepted and without effect: this server has deadlines of its own, and the protocol one compression.
-    compression_algorithms: Vec<String>,
-    include_metadata: bool,
-    read_timeout: Duration,
-    read_header_timeout: Duration,
-    write_timeout: Duration,
-    idle_timeout: Duration,
-    keep_alives_enabled: bool,
 }
 
 impl Default for Config {
@@ -49,13 +41,6 @@ impl Default for Config {
             cors: None,
             max_request_body_size: ByteSize::mib(BODY_MIB_MAX),
             response_headers: BTreeMap::new(),
-            compression_algorithms: vec![String::from("snappy")],
-            include_metadata: false,
-            read_timeout: Duration::default(),
-            read_header_timeout: Duration::default(),
-            write_timeout: Duration::default(),
-            idle_timeout: Duration::default(),
-            keep_alives_enabled: true,
         }
     }
 }

@@ -10,8 +10,6 @@ use pipeline::net::client_tls;
 use serde::{Deserialize, Serialize};
 
 use crate::otlp_http::endpoint;
-use crate::push::compression::Params;
-use crate::push::connection::Cookies;
 use crate::push::headers::Headers;
 
 /// A URL that would do.
@@ -39,21 +37,7 @@ pub(in super::super) struct Http {
     pub(in super::super) auth: Option<auth::Config>,
     pub(in super::super) timeout: ::config::Duration,
     pub(in super::super) compression: Compression,
-    pub(in super::super) compression_params: Params,
     pub(in super::super) proxy_url: String,
-    // Accepted and without effect: see `connection`.
-    pub(super) max_idle_conns: u64,
-    pub(super) max_idle_conns_per_host: u64,
-    pub(super) max_conns_per_host: u64,
-    pub(super) idle_conn_timeout: ::config::Duration,
-    pub(super) disable_keep_alives: bool,
-    pub(super) http2_read_idle_timeout: ::config::Duration,
-    pub(super) http2_ping_timeout: ::config::Duration,
-    pub(super) force_attempt_http2: bool,
-    pub(super) read_buffer_size: u64,
-    pub(super) write_buffer_size: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cookies: Option<Cookies>,
 }
 
 /// The `compression` key: the protocol has one.
@@ -81,19 +65,7 @@ impl Default for Http {
             auth: None,
             timeout: ::config::Duration::from_secs(5),
             compression: Compression::Snappy,
-            compression_params: Params::default(),
             proxy_url: String::new(),
-            max_idle_conns: 100,
-            max_idle_conns_per_host: 0,
-            max_conns_per_host: 0,
-            idle_conn_timeout: ::config::Duration::from_secs(90),
-            disable_keep_alives: false,
-            http2_read_idle_timeout: ::config::Duration::default(),
-            http2_ping_timeout: ::config::Duration::default(),
-            force_attempt_http2: true,
-            read_buffer_size: 0,
-            write_buffer_size: 524_288,
-            cookies: None,
         }
     }
 }

@@ -196,6 +196,48 @@ fn a_marker_in_a_later_batch_ends_the_buckets_that_were_there() {
 }
 
 #[test]
+fn bounds_that_are_there_no_more_are_ended() {
+    let exporter = exporter("");
+    let registry = Registry::new(10);
+    let parse = |text: &str| notation::parse(text, &registry).unwrap();
+    let text = |batch: &Batch| {
+        let (bytes, counts, _) = body(&exporter, batch, Format::V1);
+        let request = WriteRequest::decode(&*bytes).unwrap();
+        let samples: usize = request.timeseries.iter().map(|series| series.samples.len()).sum();
+        assert_eq!(counts.samples, samples as u64);
+        let text = text1(&request);
+        text.lines()
+            .filter(|line| !line.contains("_sum") && !line.contains("_count"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let first = parse(
+        "histogram h = count 3 sum 1 buckets 1:1 2:1 inf:1 @1000000000\nsummary s = count 3 sum 1 quantiles 0.5:1 0.9:2 @1000000000",
+    );
+    let second = parse(
+        "histogram h = count 3 sum 1 buckets 2:1 4:1 inf:1 @2000000000\nsummary s = count 3 sum 1 quantiles 0.9:2 @2000000000",
+    );
+    let both: Batch = first.iter().chain(second.iter()).cloned().collect();
+    let of_first = "{__name__=\"h_bucket\",le=\"1.0\"} 1@1000\n{__name__=\"h_bucket\",le=\"2.0\"} 2@1000\n\
+                    {__name__=\"h_bucket\",le=\"+Inf\"} 3@1000";
+    let of_second = "{__name__=\"h_bucket\",le=\"1.0\"} stale@2000\n{__name__=\"h_bucket\",le=\"2.0\"} 1@2000\n\
+                     {__name__=\"h_bucket\",le=\"4.0\"} 2@2000\n{__name__=\"h_bucket\",le=\"+Inf\"} 3@2000";
+    let (of_s, of_s2) = (
+        "{__name__=\"s\",quantile=\"0.5\"} 1@1000\n{__name__=\"s\",quantile=\"0.9\"} 2@1000",
+        "{__name__=\"s\",quantile=\"0.5\"} stale@2000\n{__name__=\"s\",quantile=\"0.9\"} 2@2000",
+    );
+    assert_eq!(text(&both), format!("{of_first}\n{of_second}\n{of_s}\n{of_s2}"));
+    // What was not sent is not ended, and an attempt that is made again is the same.
+    assert!(!text(&second).contains("stale"));
+    Plan::new(&exporter.memory, &first, Format::V1).mark_sent();
+    for _ in 0..2 {
+        assert_eq!(text(&second), format!("{of_second}\n{of_s2}"));
+    }
+    Plan::new(&exporter.memory, &second, Format::V1).mark_sent();
+    assert!(!text(&parse("histogram h = count 3 sum 1 buckets 2:1 4:1 inf:1 @3000000000")).contains("stale"));
+}
+
+#[test]
 fn exemplars_are_with_their_bucket_and_have_a_time() {
     let input = "counter c = 1 @2000000000 exemplar 0.5 @1000000000 {z=\"1\",b=\"2\",e=\"\"} trace 0x0102 exemplar 1\n\
                  gauge g = 1 @2000000000 exemplar 1\n\

@@ -4,7 +4,9 @@ use prost::Message;
 
 use super::bodies::check;
 use super::messages::{WriteRequest, text1};
+use super::plan::Reason;
 use super::*;
+use crate::testing::{Reply, Scripted, Seen, start};
 
 #[test]
 fn points_of_a_series_are_sent_in_the_order_of_their_times() {
@@ -68,6 +70,45 @@ async fn a_metric_that_was_left_out_for_another_comes_when_that_has_ended() {
 }
 
 #[test]
+fn a_series_of_another_type_follows_at_once_on_one_that_has_ended() {
+    let exporter = exporter("");
+    let registry = Registry::new(10);
+    let parse = |text: &str| notation::parse(text, &registry).unwrap();
+    let sent = |batch: &Batch| {
+        let (bytes, _, receipt) = body(&exporter, batch, Format::V1);
+        assert_eq!(receipt.unsupported, 0);
+        text1(&WriteRequest::decode(&*bytes).unwrap())
+    };
+    let gauge = parse("gauge a_total = 1 @1000000000");
+    Plan::new(&exporter.memory, &gauge, Format::V1).mark_sent();
+    // As remote write 1.0 is received, when the type is told late.
+    let both = parse("gauge a_total = stale @1999000000 flags 1\ncounter a_total = 2 @2000000000");
+    // They are one to the other side, so no two requests may have them at once.
+    let streams = exporter.streams(&both).unwrap();
+    assert_eq!(streams[0], streams[1]);
+    let expected = "{__name__=\"a_total\"} stale@1999\n{__name__=\"a_total\"} 2@2000\n";
+    assert_eq!(sent(&both), expected);
+    // An attempt of before that is made again does not wake up the gauge.
+    sent(&parse("gauge a_total = 1 @1500000000"));
+    assert_eq!(sent(&both), expected);
+    Plan::new(&exporter.memory, &both, Format::V1).mark_sent();
+    assert_eq!(Plan::new(&exporter.memory, &both, Format::V1).receipt.out_of_order, 2);
+}
+
+#[test]
+fn a_series_that_comes_back_after_its_marker_keeps_its_name_from_others() {
+    let exporter = exporter("");
+    let registry = Registry::new(10);
+    let parse = |text: &str| notation::parse(text, &registry).unwrap();
+    let gauge = parse(
+        "gauge a_total = 1 @1000000000\ngauge a_total = stale @2000000000 flags 1\ngauge a_total = 1 @3000000000",
+    );
+    Plan::new(&exporter.memory, &gauge, Format::V1).mark_sent();
+    let counter = parse("counter a_total = 2 @4000000000");
+    assert_eq!(Plan::new(&exporter.memory, &counter, Format::V1).receipt.unsupported, 1);
+}
+
+#[test]
 fn a_resource_is_told_once_a_minute_and_in_one_request_at_a_time() {
     let exporter = exporter("target_info: {enabled: true}\nexternal_labels: {cluster: lab}");
     let batch = |seconds: u64| {
@@ -123,4 +164,78 @@ fn of_two_resources_of_one_target_the_newer_is_told_and_the_other_ended() {
     assert_eq!(told(&at(&one, 200)), []);
     assert_eq!(told(&at(&two, 201)), [(201_000, false)]);
     assert_eq!(told(&at(&one, 502)), [(502_000, true), (502_000, false)]);
+}
+
+#[test]
+fn a_resource_that_comes_while_its_target_is_told_is_told_next() {
+    let exporter = exporter("target_info: {enabled: true}");
+    let registry = Registry::new(10);
+    let batch = |version: &str, seconds: u64| {
+        let text = format!(
+            "resource {{service.name=\"a\",service.version=\"{version}\"}}\ngauge a{version} = 1 @{seconds}000000000"
+        );
+        notation::parse(&text, &registry).unwrap()
+    };
+    let plan = |batch: &Batch| Plan::new(&exporter.memory, batch, Format::V1);
+    let (one, two) = (batch("1", 100), batch("2", 101));
+    let first = plan(&one);
+    assert_eq!((first.targets.told.len(), plan(&two).targets.told.len()), (1, 0));
+    first.mark_sent();
+    // The other is ended, and this one told.
+    let second = plan(&two);
+    let told: Vec<_> = second.targets.told.iter().map(|told| (told.time_ms, told.is_stale)).collect();
+    assert_eq!(told, [(101_000, true), (101_000, false)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_info_that_is_relayed_goes_on_where_none_is_made_here() {
+    let exporter = exporter("target_info: {enabled: true}");
+    let registry = Registry::new(10);
+    let sent = |text: &str| {
+        let batch = notation::parse(text, &registry).unwrap();
+        let plan = Plan::new(&exporter.memory, &batch, Format::V1);
+        let reasons = plan.first_unsupported.as_ref().map(|(reason, _)| *reason);
+        let sent = (plan.entries.len(), reasons);
+        plan.mark_sent();
+        sent
+    };
+    let info = "about {prometheus.type=\"info\"}\nupdown target_info{version=\"1\"} = 1";
+    let relayed = format!("resource {{service.name=\"a\"}}\n{info} @1000000000");
+    assert_eq!(sent(&relayed), (1, None));
+    // The resource says more, so a series is made of it.
+    let own = format!("resource {{service.name=\"b\",host.name=\"h\"}}\n{info} @1000000000");
+    assert_eq!(sent(&own), (0, Some(Reason::TargetTold)));
+    let known = "resource {service.name=\"b\",host.name=\"h\"}\ngauge x = 1 @2000000000";
+    let held = notation::parse(known, &registry).unwrap();
+    assert_eq!(sent(known), (1, None));
+    let late = format!("resource {{service.name=\"b\"}}\n{info} @3000000000");
+    assert_eq!(sent(&late), (0, Some(Reason::TargetTold)));
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_point_from_the_future_does_not_silence_those_that_follow() {
+    for (status, more) in [(204, ""), (400, "protobuf_message: io.prometheus.write.v2.Request\n")] {
+        let written = "X-Prometheus-Remote-Write-Samples-Written: 1\r\n";
+        let server = Scripted::start(Reply::new(status, written, "out of bounds")).await;
+        let settings = format!("endpoint: {}\ntarget_info: {{enabled: true}}\n{more}", server.url());
+        let exporter = start(&ENTRY, &settings).await;
+        let registry = Registry::new(10);
+        let now = pipeline::Clock::system().unix_nano() / 1_000_000_000;
+        let resource = "resource {service.name=\"a\",host.name=\"h\"}";
+        let batch = |seconds: u64| {
+            notation::parse(&format!("{resource}\ngauge x = 1 @{seconds}000000000"), &registry).unwrap()
+        };
+        // Held, so that it stays one series.
+        let future = batch(now + 3600);
+        exporter.export(&future).await.unwrap();
+        assert_eq!(exporter.export(&batch(now)).await.unwrap().out_of_order, 0);
+        assert_eq!(exporter.export(&batch(now)).await.unwrap().out_of_order, 1);
+        let has_target = |seen: &Seen| {
+            let message = snap::raw::Decoder::new().decompress_vec(&seen.body).unwrap();
+            String::from_utf8_lossy(&message).contains("target_info")
+        };
+        let seen = server.seen.lock().unwrap();
+        assert_eq!(seen.iter().map(has_target).collect::<Vec<_>>(), [false, true]);
+    }
 }

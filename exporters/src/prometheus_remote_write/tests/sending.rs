@@ -131,7 +131,38 @@ async fn a_search_for_bad_points_does_not_stumble_over_what_is_told_of_resources
         assert!(matches!(exporter.export(&batch).await, Err(ExportError::Bad { .. })));
     }
     let seen = server.seen.lock().unwrap();
-    assert_eq!([0, 1].map(|index| decode1(&seen[index].body).timeseries.len()), [2, 1]);
+    // The second is what is told alone, which may be what is bad: the third goes without it.
+    let series: Vec<_> = seen.iter().map(|seen| decode1(&seen.body).timeseries.len()).collect();
+    assert_eq!(series, [2, 1, 1]);
+    assert!(text1(&decode1(&seen[1].body)).starts_with("{__name__=\"target_info\""));
+    assert!(text1(&decode1(&seen[2].body)).starts_with("{__name__=\"x\""));
+}
+
+#[tokio::test]
+async fn resources_are_told_though_every_request_has_a_bad_point() {
+    let server = Scripted::start_by(|seen| {
+        let is_bad = text1(&decode1(&seen.body)).contains("\"bad\"");
+        Reply::new(if is_bad { 400 } else { 204 }, "", "")
+    })
+    .await;
+    let exporter = start(&ENTRY, &format!("endpoint: {}", server.url())).await;
+    let registry = Registry::new(10);
+    let batch = |time: u64| {
+        let resource = "resource {service.name=\"a\",host.name=\"b\"}";
+        let text = format!("{resource}\ngauge bad = 1 @{time}000000000\ngauge x = 1 @{time}000000000");
+        notation::parse(&text, &registry).unwrap()
+    };
+    let told = || {
+        let seen = server.seen.lock().unwrap();
+        let texts = seen.iter().map(|seen| text1(&decode1(&seen.body)));
+        texts.filter(|text| text.contains("target_info") && !text.contains("\"bad\"")).count()
+    };
+    let first = batch(100);
+    for (time, expected) in [(100, 1), (110, 1), (160, 2)] {
+        assert!(matches!(exporter.export(&batch(time)).await, Err(ExportError::Bad { .. })));
+        assert_eq!(told(), expected, "{time}");
+    }
+    drop(first);
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ fn either_queue_is_read_and_the_fuller_one_wins() {
 
 #[test]
 fn the_keys_of_the_connection_may_stand_under_http() {
-    let delivery = delivery("timeout: 1s\nhttp: {endpoint: 'http://c/d', timeout: 9s, max_idle_conns: 5}");
+    let delivery = delivery("timeout: 1s\nhttp: {endpoint: 'http://c/d', timeout: 9s}");
     assert_eq!(delivery.timeout, ::config::Duration::from_secs(9));
     assert_eq!(problems(&ENTRY, "http: {endpoint: 'http://c/d'}"), Vec::<String>::new());
 }
@@ -71,8 +71,11 @@ fn what_cannot_work_is_a_problem() {
     );
     check(
         "{endpoint: 'http://a', wal: {directory: /x}}",
-        &["wal: this log does not exist here: configure the extension `file_storage/queue`, and set \
-           `sending_queue: {storage: file_storage/queue}` instead"],
+        &[
+            "wal: this log does not exist here: write `sending_queue: {storage: file_storage/queue, queue_size: 10000}` in \
+           its place and in that of `remote_write_queue`, configure that extension with this `directory`, and name it \
+           in `service.extensions`",
+        ],
     );
     check(
         "{endpoint: 'http://a', remote_write_queue: {num_consumers: 0, queue_size: 0}}",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::claim::{Claim, Recorded, Tie};
 use super::super::queue::{Queue, State};
 use super::super::size::Size;
+use super::super::under_way::UnderWay;
 use super::{LOADED_BYTES_MAX, Unwritten, cost};
 
 /// What becomes of a record's points that cannot be written, where they do not stay in memory.
@@ -17,7 +18,19 @@ pub(in crate::delivery) struct Lost {
 }
 
 impl Queue {
-    /// The record could not be written. Its points stay in memory alone, within a bound.
+    /// The record could not be written yet. Until it is, its points are in memory alone.
+    ///
+    /// They are few: while there are any, the log has no room for others.
+    pub(in crate::delivery) fn hold(&self, record: &Recorded) {
+        let state = self.state();
+        if !state.has_ended {
+            record.lose();
+        }
+        drop(state);
+        self.to_load.notify_one();
+    }
+
+    /// The record will not be written. Its points stay in memory alone, within a bound.
     pub(in crate::delivery) fn lose(&self, record: &Recorded) -> Lost {
         let mut state = self.state();
         record.lose();
@@ -44,6 +57,17 @@ impl State {
         let mut size = self.waiting.only_in_memory();
         size += self.on_disk.in_memory(Unwritten::is_final);
         size
+    }
+
+    /// What is in memory alone is counted as lost: its records, should they never be written, are not counted again.
+    pub(in crate::delivery) fn write_off(&self) {
+        let ties = self.waiting.ties().filter_map(Tie::lost);
+        let claims = self.on_disk.unwritten.values().filter_map(|unwritten| unwritten.claim.as_ref());
+        for (record, points) in ties.chain(claims.filter_map(Claim::lost)) {
+            record.write_off(points);
+        }
+        let under_way = self.under_way.values().flat_map(UnderWay::lost);
+        under_way.for_each(|(record, points)| record.write_off(*points));
     }
 
     /// Takes back what waits of a record that was accepted; returns how many points.

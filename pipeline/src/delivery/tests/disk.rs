@@ -84,7 +84,7 @@ fn persistent() -> Config {
 async fn record(outboxes: &[&Arc<Outbox>], batch: Batch) -> Result<(), Refused> {
     let mut permits = Vec::new();
     for outbox in outboxes {
-        permits.push(outbox.reserve(&batch, 1)?.expect("no test waits for room here"));
+        permits.push(outbox.reserve(&batch, ONCE, &permits)?.expect("no test waits for room here"));
     }
     let mut writes = Writes::new();
     commit(&Load::new(Arc::new(batch)), permits.iter_mut().collect(), &mut writes);

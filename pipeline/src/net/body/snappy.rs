@@ -5,6 +5,9 @@ use snap::raw::{Decoder, decompress_len};
 
 use super::{BodyError, Budget, corrupt, hold};
 
+/// What is longer takes too long to come out for others to wait.
+const INLINE_BYTES_MAX: usize = 100 << 10;
+
 /// Decompresses a block that has been received already.
 ///
 /// What the block says will come out is compared with `limit` and counted against the budget before
@@ -16,9 +19,17 @@ pub async fn unsnap(block: Bytes, limit: usize, budget: &Budget) -> Result<Bytes
     }
     let mut claim = budget.claim();
     claim.raise(len).await.map_err(|_| BodyError::Busy)?;
-    let mut bytes = vec![0; len];
-    Decoder::new().decompress(&block, &mut bytes).map_err(corrupt)?;
-    Ok(hold(Bytes::from(bytes), Some(claim)))
+    let decompress = move || {
+        let mut bytes = vec![0; len];
+        Decoder::new().decompress(&block, &mut bytes).map_err(corrupt)?;
+        Ok(hold(Bytes::from(bytes), Some(claim)))
+    };
+    if len <= INLINE_BYTES_MAX {
+        return decompress();
+    }
+    // It only fails where the process is about to end.
+    let done = tokio::task::spawn_blocking(decompress).await;
+    done.unwrap_or_else(|error| Err(BodyError::Broken(error.to_string())))
 }
 
 #[cfg(test)]
@@ -35,6 +46,25 @@ mod tests {
         let bytes = unsnap(block(&[7; 1000]), 1000, &budget).await.unwrap();
         assert_eq!((&bytes[..], budget.held()), (&[7; 1000][..], 1000));
         drop(bytes);
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn others_run_while_a_long_block_comes_out() {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let (end, wait) = std::sync::mpsc::channel::<()>();
+        runtime.spawn_blocking(move || wait.recv());
+        let budget = Budget::new(1 << 20);
+        let unsnapped = |len: usize| {
+            let (block, budget) = (block(&vec![7; len]), budget.clone());
+            runtime.spawn(async move { unsnap(block, 1 << 20, &budget).await.unwrap().len() })
+        };
+        let (long, short) = (unsnapped(INLINE_BYTES_MAX + 1), unsnapped(INLINE_BYTES_MAX));
+        // The thread for what takes long has something else to do; the one that there is besides goes on.
+        assert_eq!(runtime.block_on(short).unwrap(), INLINE_BYTES_MAX);
+        assert!(!long.is_finished());
+        end.send(()).unwrap();
+        assert_eq!(runtime.block_on(long).unwrap(), INLINE_BYTES_MAX + 1);
         assert_eq!(budget.held(), 0);
     }
 

@@ -19,7 +19,7 @@ fn check(yaml: &str, expected: Result<(&str, u64, u64), &str>) {
 fn sizes_are_those_of_the_opentelemetry_collector() {
     check("{}", Ok(("200ms", 8192, 0)));
     check("{timeout: 5s, send_batch_size: 100, send_batch_max_size: 100}", Ok(("5s", 100, 100)));
-    check("{send_batch_max_size: 10000, metadata_keys: [tenant]}", Ok(("200ms", 8192, 10000)));
+    check("{send_batch_max_size: 10000}", Ok(("200ms", 8192, 10000)));
 }
 
 #[test]
@@ -31,5 +31,4 @@ fn without_a_timeout_or_a_size_all_is_sent_at_once() {
 #[test]
 fn every_value_that_cannot_work_is_a_problem() {
     check("{send_batch_max_size: 10}", Err("processors.batch.send_batch_max_size"));
-    check("{metadata_keys: [a, b, A]}", Err("processors.batch.metadata_keys[2]"));
 }

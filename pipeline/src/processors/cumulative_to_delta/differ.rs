@@ -10,7 +10,7 @@ use crate::processors::streams::{Report, is_negative, unusable};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum InitialValue {
-    /// It goes on where all of it was counted since the processor began.
+    /// It goes on where all of it was counted since the processor began, and cannot have been told already.
     Auto,
     /// It goes on, whatever it counted before.
     Keep,
@@ -31,6 +31,16 @@ pub(super) struct Last {
     value: Value,
 }
 
+/// What became of a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is a delta now.
+    Delta,
+    /// Nothing is known of what was before it: it is as it came.
+    First,
+    Dropped,
+}
+
 /// What was counted between two points.
 enum Growth {
     Since(Value),
@@ -41,30 +51,27 @@ enum Growth {
 }
 
 impl Differ {
-    /// Makes a delta of the point; `false` where there is none.
-    pub(super) fn convert(&self, point: &mut Point, last: &mut Option<Last>, report: &mut Report) -> bool {
+    /// Makes a delta of the point, where there is one before it.
+    pub(super) fn convert(point: &mut Point, last: &mut Option<Last>, report: &mut Report) -> Outcome {
         if let Some(reason) = unusable(&point.value) {
             report.dropped(reason);
-            return false;
+            return Outcome::Dropped;
         }
         if point.start_unix_nano > point.time_unix_nano {
             point.start_unix_nano = 0;
         }
         let Some(last) = last else {
             *last = Some(Last::of(point));
-            let dropped = if is_negative(&point.value) {
-                Some("negative")
-            } else {
-                (!self.keeps_first(point)).then_some("first")
-            };
-            let Some(reason) = dropped else { return true };
-            report.dropped(reason);
-            return false;
+            if is_negative(&point.value) {
+                report.dropped("negative");
+                return Outcome::Dropped;
+            }
+            return Outcome::First;
         };
         if point.time_unix_nano <= last.time_unix_nano {
             let is_again = point.time_unix_nano == last.time_unix_nano;
             report.dropped(if is_again { "duplicate" } else { "out_of_order" });
-            return false;
+            return Outcome::Dropped;
         }
         let growth = growth(point, last);
         let start = last.time_unix_nano;
@@ -82,19 +89,22 @@ impl Differ {
             Growth::Unknown(reason) => {
                 report.dropped(reason);
                 last.value.clone_from(&point.value);
-                return false;
+                return Outcome::Dropped;
             }
         }
-        true
+        Outcome::Delta
     }
 
-    fn keeps_first(&self, point: &Point) -> bool {
+    /// Whether the first point of a stream goes on; one that began until `forgotten_unix_nano` may have been told
+    /// before it was forgotten.
+    pub(super) fn keeps_first(&self, point: &Point, forgotten_unix_nano: u64) -> bool {
         match self.initial_value {
             InitialValue::Keep => true,
             InitialValue::Drop => false,
             // A start that is the time says that nobody knows it.
             InitialValue::Auto => {
                 point.start_unix_nano >= self.begun_unix_nano
+                    && point.start_unix_nano > forgotten_unix_nano
                     && point.start_unix_nano < point.time_unix_nano
                     && point.start_unix_nano > 0
             }

@@ -258,6 +258,27 @@ async fn a_stream_is_forgotten_after_a_silence() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_told_before_a_silence_is_not_told_again() {
+    for sweep in ["", "sweep"] {
+        let text = format!(
+            "
+            counter a = 5 @100..110   -> delta counter a = 5 @100..110
+            # Nothing has been forgotten, so it cannot have been told.
+            counter b = 5 @105..110   -> delta counter b = 5 @105..110
+            wait 61m
+            {sweep}
+            counter a = 7 @100..120   -> dropped first
+            counter a = 8 @100..130   -> delta counter a = 1 @120..130
+            # It may be as old as what was forgotten, with a clock ten minutes ahead; the next cannot be.
+            counter c = 1 @600000000100..700000000000 -> dropped first
+            counter d = 1 @600000000101..700000000000 -> delta counter d = 1 @600000000101..700000000000
+            "
+        );
+        check(NAME, "", &text);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn past_the_bound_new_streams_are_dropped() {
     check(
         NAME,

@@ -20,15 +20,6 @@ pub(super) struct Config {
     limit_percentage: u64,
     /// The same in hundredths of what there is; a fifth of `limit_percentage` if not given.
     spike_limit_percentage: u64,
-    // Accepted and without effect: there is no garbage collector.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    min_gc_interval_when_soft_limited: Option<Duration>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    min_gc_interval_when_hard_limited: Option<Duration>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_gc_interval_when_soft_limited: Option<Duration>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_gc_interval_when_hard_limited: Option<Duration>,
 }
 
 /// What the keys come to.

@@ -48,7 +48,6 @@ fn limits_are_those_of_the_opentelemetry_collector() {
     check("{check_interval: 1s, limit_percentage: 80}", Ok(640));
     check("{check_interval: 1s, limit_percentage: 80, spike_limit_percentage: 25}", Ok(550));
     check("{check_interval: 1s, limit_mib: 500, limit_percentage: 10}", Ok(400));
-    check("{check_interval: 1s, limit_percentage: 100, max_gc_interval_when_soft_limited: 1m}", Ok(800));
 }
 
 #[test]

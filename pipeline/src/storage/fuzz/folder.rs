@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::choices::Choices;
 use crate::storage::format::{Head, Keys, PLACE_MAGIC, SEGMENT_MAGIC, SEQUENCE_MAX, VERSION, key, prelude};
 use crate::storage::index::Segment;
-use crate::storage::place::{self, Settled};
+use crate::storage::place;
+use crate::storage::ranges::Ranges;
 use crate::storage::rig::{Rig, START, all, config, request};
 use crate::storage::sim::SimDisk;
 use crate::storage::{Reader, Record, Sequence};
@@ -28,7 +29,7 @@ struct Folder {
     disk: SimDisk,
     /// By sequence, what was written and the keys of those it is for, of segments with nothing wrong in them.
     whole: BTreeMap<Sequence, (Vec<u8>, Keys)>,
-    settled: [Settled; 2],
+    settled: [Ranges; 2],
 }
 
 /// Opens such a folder, works on it, and opens it again.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::choices::Choices;
-use crate::storage::rig::{Rig, all, config, eventually, request, sequences};
+use crate::storage::rig::{Rig, all, batch, config, eventually, request, sequences, wait};
 use crate::storage::sim::SimDisk;
 use crate::storage::{Backlog, Reader, Sequence};
 
@@ -12,7 +12,7 @@ const EXPORTERS: [&str; 3] = ["a", "b", "c"];
 /// More would say nothing new, and take long.
 const STEPS_MAX: usize = 60;
 
-/// The log waits a moment before it tries a disk that has failed again.
+/// Each waits for another thread a few times.
 const FAILS_MAX: usize = 2;
 
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub(in crate::storage) enum Step {
         file: usize,
         bit: usize,
     },
-    /// The disk fails for one record.
+    /// The disk fails, and is well again when records have met that.
     Fail,
     Read {
         reader: usize,
@@ -134,15 +134,7 @@ impl Run {
             Step::Kill => self.crash(self.rig.disk.killed()),
             Step::LosePower(seed) => self.crash(self.rig.disk.without_power(seed)),
             Step::Flip { file, bit } => self.flip(file, bit),
-            Step::Fail => {
-                self.rig.disk.fail(Some(5));
-                self.model.number += 1;
-                let chosen: Vec<&Reader> = self.readers.iter().collect();
-                assert!(self.rig.add(self.model.number, &chosen).is_err());
-                self.rig.disk.fail(None);
-                self.rig.pass(2);
-                eventually(|| self.rig.log.room(100).is_ok());
-            }
+            Step::Fail => self.fail(),
             Step::Read { reader, from, bytes_max } => self.read(reader, from, bytes_max),
         }
     }
@@ -159,6 +151,32 @@ impl Run {
         for held in (0..3).filter(|index| readers & 1 << index != 0) {
             self.model.held[held].insert(sequence, request(self.model.number, padding));
         }
+    }
+
+    /// What cannot be written is kept, and is written in order when it can be.
+    fn fail(&mut self) {
+        // The file that is written ends where the disk failed, whatever more it would have held, and others are needed.
+        if self.rig.log.room(3 * config().segment_bytes()).is_err() {
+            return;
+        }
+        self.rig.disk.fail(Some(5));
+        let chosen: Vec<&Reader> = self.readers.iter().collect();
+        let mut lates = Vec::new();
+        for _ in 0..2 {
+            self.model.number += 1;
+            let append = self.rig.log.append(&batch(self.model.number, 0), &chosen, None);
+            let late = wait(append.written).expect_err("the disk fails");
+            lates.push((append.sequence, request(self.model.number, 0), late));
+        }
+        self.rig.disk.fail(None);
+        self.rig.pass(2);
+        for (sequence, request, late) in lates {
+            wait(late.written).expect("the disk is well again");
+            for held in &mut self.model.held {
+                held.insert(sequence, request.clone());
+            }
+        }
+        eventually(|| self.rig.log.room(100).is_ok());
     }
 
     /// Opens what is left after a crash, and takes over what is read again.

@@ -4,7 +4,7 @@ use super::super::disk::Disk;
 use super::*;
 
 const FULL: i32 = 28;
-const INPUT_OUTPUT: i32 = 5;
+pub(super) const INPUT_OUTPUT: i32 = 5;
 const READ_ONLY: i32 = 30;
 
 #[track_caller]
@@ -13,7 +13,7 @@ fn reason(result: Result<impl fmt::Debug, Unwritable>) -> String {
 }
 
 /// Adds records until one does not fit; how many did.
-fn fill(rig: &Rig, reader: &Reader) -> u64 {
+pub(super) fn fill(rig: &Rig, reader: &Reader) -> u64 {
     let mut number = 0;
     while rig.log.room(20_000).is_ok() {
         number += 1;
@@ -69,34 +69,106 @@ fn check(fail: impl Fn(&SimDisk, Option<i32>), error: i32, text: &str) {
     rig.add(1, &[&ana]).unwrap();
     eventually(|| rig.disk.is_idle());
     fail(&rig.disk, Some(error));
-    assert!(reason(rig.add(2, &[&ana])).contains(text));
+    let second = late(&rig, 2, &ana);
+    assert!(second.unwritable.reason.contains(text));
     // The disk is left alone for a second.
     assert!(reason(rig.log.room(100)).contains(text));
-    assert!(reason(rig.add(3, &[&ana])).contains(text));
+    let third = late(&rig, 3, &ana);
+    assert!(third.unwritable.reason.contains(text));
     rig.pass(2);
-    assert!(reason(rig.add(4, &[&ana])).contains(text));
+    let fourth = late(&rig, 4, &ana);
+    assert!(fourth.unwritable.reason.contains(text));
+    let behind = wait(rig.log.barrier().written).unwrap_err();
+    // It may be settled before it is written.
+    ana.settle(3);
     assert_eq!(sequences(&ana), [1]);
 
     fail(&rig.disk, None);
     rig.pass(2);
+    for late in [second, third, fourth, behind] {
+        assert_eq!(wait(late.written), Ok(()));
+    }
     eventually(|| rig.log.room(100).is_ok());
     assert_eq!(rig.add(5, &[&ana]), Ok(5));
-    assert_eq!(sequences(&ana), [1, 5]);
-    assert_eq!(all(&ana)[1].request, request(5, 0));
+    assert_eq!(sequences(&ana), [1, 2, 4, 5]);
+    assert_eq!(all(&ana)[1].request, request(2, 0));
+    eventually(|| rig.disk.is_idle());
     let after = Rig::on(rig.disk.killed(), config());
-    assert_eq!(sequences(&after.reader("ana")), [1, 5]);
+    assert_eq!(sequences(&after.reader("ana")), [1, 2, 4, 5]);
+}
+
+#[track_caller]
+fn late(rig: &Rig, number: u64, reader: &Reader) -> Late {
+    wait(rig.log.append(&batch(number, 0), &[reader], None).written).unwrap_err()
 }
 
 #[test]
-fn a_write_that_fails_leaves_nothing_in_the_log() {
+fn what_cannot_be_written_is_written_when_it_can_in_order() {
     check(SimDisk::fail, INPUT_OUTPUT, "Input/output error");
     check(SimDisk::fail, READ_ONLY, "Read-only file system");
     check(SimDisk::fail, FULL, "No space left");
 }
 
 #[test]
-fn a_sync_that_fails_leaves_nothing_in_the_log() {
+fn what_cannot_be_synced_is_written_again() {
     check(SimDisk::fail_syncs, INPUT_OUTPUT, "Input/output error");
+}
+
+#[test]
+fn what_cannot_be_written_is_given_up_for_whoever_has_to_know_its_fate() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    rig.disk.fail(Some(INPUT_OUTPUT));
+    let first = late(&rig, 1, &ana);
+    let behind = wait(rig.log.barrier().written).unwrap_err();
+    let (last, caught_up) = rig.log.caught_up();
+    wait(caught_up);
+    assert_eq!(last, 1);
+    assert!(reason(wait(first.written)).contains("Input/output error"));
+    assert!(reason(wait(behind.written)).contains("Input/output error"));
+    rig.disk.fail(None);
+    rig.pass(2);
+    eventually(|| rig.log.room(100).is_ok());
+    assert_eq!(rig.add(2, &[&ana]), Ok(2));
+    assert_eq!(sequences(&ana), [2]);
+}
+
+#[test]
+fn what_could_not_be_written_is_tried_once_more_at_the_end() {
+    for is_well in [true, false] {
+        let rig = Rig::new(config());
+        let ana = rig.reader("ana");
+        rig.disk.fail(Some(INPUT_OUTPUT));
+        let first = late(&rig, 1, &ana);
+        rig.disk.fail((!is_well).then_some(INPUT_OUTPUT));
+        drop(ana);
+        let disk = rig.disk.clone();
+        drop(rig);
+        assert_eq!(wait(first.written).is_ok(), is_well);
+        disk.fail(None);
+        let expected: &[Sequence] = if is_well { &[1] } else { &[] };
+        assert_eq!(sequences(&Rig::on(disk, config()).reader("ana")), expected);
+    }
+}
+
+#[test]
+fn a_record_that_finds_no_room_within_the_limit_waits_for_some() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    // More than was asked for.
+    let appends: Vec<Append> =
+        (1..=12).map(|number| rig.log.append(&batch(number, 100_000), &[&ana], None)).collect();
+    let outcomes: Vec<_> = appends.into_iter().map(|append| wait(append.written)).collect();
+    let written = outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64;
+    let mut late = outcomes.into_iter().filter_map(Result::err);
+    let first = late.next().unwrap();
+    assert!(first.unwritable.reason.contains("`max_size` of 1MiB is used up"), "{first:?}");
+    assert_eq!(sequences(&ana).len() as u64, written);
+    (1..=written).for_each(|sequence| ana.settle(sequence));
+    rig.pass(1);
+    assert_eq!(wait(first.written), Ok(()));
+    late.for_each(|late| assert_eq!(wait(late.written), Ok(())));
+    assert_eq!(sequences(&ana), (written + 1..=12).collect::<Vec<_>>());
 }
 
 #[test]
@@ -111,6 +183,7 @@ fn a_disk_that_fails_from_the_start_is_waited_for() {
     rig.pass(2);
     eventually(|| rig.log.room(100).is_ok());
     assert_eq!(rig.add(2, &[&ana]), Ok(2));
+    assert_eq!(sequences(&ana), [1, 2]);
 }
 
 #[test]
@@ -198,7 +271,7 @@ fn an_interval_between_syncs_is_kept_that_is_shorter_than_that_between_other_wor
     let log = Arc::new(Log::open("file_storage", config, Arc::new(disk.clone()), time, &meter).unwrap());
     let ana = log.reader("ana").unwrap().0;
     for now in [300, 600, 900] {
-        wait(log.append(&batch(now, 0), &[&ana]).written).unwrap();
+        wait(log.append(&batch(now, 0), &[&ana], None).written).unwrap();
         eventually(|| disk.is_idle());
         let before = disk.syncs();
         millis.store(now, Ordering::SeqCst);
@@ -242,10 +315,10 @@ fn a_lack_of_file_descriptors_loses_nothing() {
     assert!(!ana.read_here(0, u64::MAX).unwrap()[0].is_damaged);
 }
 
-const FIRST: &str = "00000000000000000001.log";
+pub(super) const FIRST: &str = "00000000000000000001.log";
 
 /// A log with records 1 to 8, 5000 bytes each, that was closed.
-fn closed() -> SimDisk {
+pub(super) fn closed() -> SimDisk {
     let rig = Rig::new(config());
     let ana = rig.reader("ana");
     (1..=8).for_each(|number| assert!(rig.add_large(number, 5000, &[&ana]).is_ok()));
@@ -334,11 +407,11 @@ fn a_disk_that_hangs_does_not_keep_the_log_from_being_dropped() {
     rig.add(1, &[&ana]).unwrap();
     eventually(|| rig.disk.is_idle());
     rig.disk.hold_syncs();
-    let append = rig.log.append(&batch(2, 0), &[&ana]);
+    let append = rig.log.append(&batch(2, 0), &[&ana], None);
     drop(ana);
     let disk = rig.disk.clone();
     drop(rig);
     // It comes back later, and what was added is written then.
     disk.release_syncs();
-    assert_eq!(wait(append.written), Ok(()));
+    wait(append.written).unwrap();
 }

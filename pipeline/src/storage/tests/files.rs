@@ -7,6 +7,7 @@ use std::process::Command;
 
 use tempfile::{TempDir, tempdir};
 
+use super::super::disk::Data;
 use super::*;
 
 fn at(directory: &Path) -> Config {
@@ -23,7 +24,7 @@ async fn open(storages: &Storages) -> Result<Arc<Log>, BoxError> {
 }
 
 async fn add(log: &Log, number: u64, reader: &Reader) {
-    log.append(&batch(number, 0), &[reader]).written.await.unwrap();
+    log.append(&batch(number, 0), &[reader], None).written.await.unwrap();
 }
 
 fn folder() -> TempDir {
@@ -212,7 +213,7 @@ async fn a_storage_that_no_exporter_uses_is_opened_where_it_holds_something() {
     assert_eq!(storages.open_left(&meter, &clock).await.len(), 0);
     let log = open(&storages).await.unwrap();
     let (ana, _) = log.reader("ana").unwrap();
-    log.append(&batch(1, 0), &[&ana]).written.await.unwrap();
+    log.append(&batch(1, 0), &[&ana], None).written.await.unwrap();
     drop((ana, log));
     let left = storages.open_left(&meter, &clock).await;
     assert_eq!(left.len(), 1);
@@ -258,7 +259,7 @@ async fn a_disk_that_is_really_full_refuses_and_then_goes_on() {
         match log.room(20_000) {
             Ok(()) => {
                 number += 1;
-                log.append(&batch(number, 20_000), &[&ana]).written.await.unwrap();
+                log.append(&batch(number, 20_000), &[&ana], None).written.await.unwrap();
                 // The writer makes the next segment when it has answered.
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -280,8 +281,32 @@ async fn a_disk_that_is_really_full_refuses_and_then_goes_on() {
         assert!(start.elapsed() < Duration::from_mins(1));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    log.append(&batch(99, 20_000), &[&ana]).written.await.unwrap();
+    log.append(&batch(99, 20_000), &[&ana], None).written.await.unwrap();
     drop((ana, log));
     let log = open(&storages).await.unwrap();
     assert_eq!(log.reader("ana").unwrap().1.records, number - 12 + 1);
+}
+
+#[tokio::test]
+async fn blocks_that_were_set_aside_behind_the_end_of_a_file_are_given_back() {
+    let folder = folder();
+    let storages = storages(at(folder.path()));
+    let log = open(&storages).await.unwrap();
+    let (ana, _) = log.reader("ana").unwrap();
+    add(&log, 1, &ana).await;
+    drop((ana, log));
+    // As a process leaves it that is killed.
+    let name = folder.path().join("00000000000000000001.log");
+    let file = File::options().write(true).open(&name).unwrap();
+    if !file.allocate(1 << 20).unwrap() {
+        println!("SKIPPED: nothing can be set aside on this file system");
+        return;
+    }
+    let taken = || fs::metadata(&name).unwrap().blocks() * 512;
+    let len = fs::metadata(&name).unwrap().len();
+    assert!(taken() >= 1 << 20, "{}", taken());
+    let log = open(&storages).await.unwrap();
+    assert!(taken() < 64 << 10, "{}", taken());
+    assert_eq!(fs::metadata(&name).unwrap().len(), len);
+    assert_eq!(log.reader("ana").unwrap().1.records, 1);
 }

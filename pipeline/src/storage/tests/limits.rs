@@ -3,6 +3,7 @@
 use tokio::sync::watch;
 
 use super::*;
+use crate::Batch;
 
 const LARGE: usize = 20_000;
 
@@ -273,7 +274,9 @@ fn nobody_is_asked_for_what_an_exporter_holds_that_may_yet_come() {
         rig.pass(1);
         // Whatever was asked before it went, the next is not asked for.
         assert!(rig.log.room(LARGE as u64).is_err());
-        rig.add_large(0, LARGE, &[&ana]).unwrap_err();
+        // It has looked at its limits when it answers the second.
+        wait(rig.log.caught_up().1);
+        wait(rig.log.caught_up().1);
     }
     assert_eq!(asked(&pressure), asked_at_first);
     assert_eq!(sequences(&ana), held);
@@ -298,7 +301,9 @@ fn what_nobody_claims_is_kept_where_letting_go_of_it_frees_nothing() {
     rig.pass(120);
     for _ in 0..5 {
         rig.pass(1);
-        rig.add_large(0, LARGE, &[&ana]).unwrap_err();
+        // It has looked at its limits when it answers the second.
+        wait(rig.log.caught_up().1);
+        wait(rig.log.caught_up().1);
     }
     assert_eq!(rig.reader("eve").backlog().records, held);
 }
@@ -321,4 +326,29 @@ fn what_was_written_before_the_clock_was_set_is_as_old_as_the_log_is_open() {
     assert_eq!(ana.oldest_age(), Some(Duration::from_secs(50)));
     rig.pass(60);
     eventually(|| asked(&ana.pressure()) == Some((1, "too_old")));
+}
+
+#[test]
+fn what_room_was_kept_for_is_written_however_many_ask_at_once() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    let mut number = 0;
+    loop {
+        eventually(|| rig.disk.is_idle() || rig.log.shared.state().room.lack.is_some());
+        // They come five at a time, and all ask before any of them writes.
+        let batches: Vec<Arc<Batch>> = (number..number + 5).map(|number| batch(number, LARGE)).collect();
+        let keep = |batch: &Arc<Batch>| rig.log.keep(Log::record_len(batch, 1)).ok();
+        let kept: Vec<_> = batches.iter().map_while(keep).collect();
+        if kept.is_empty() {
+            break;
+        }
+        let appends =
+            batches.iter().zip(&kept).map(|(batch, kept)| rig.log.append(batch, &[&ana], Some(kept)));
+        for append in appends.collect::<Vec<_>>() {
+            wait(append.written).unwrap();
+            number += 1;
+        }
+    }
+    assert!(number >= 42, "{number}");
+    assert_eq!(rig.log.shared.state().room.taken, 0);
 }

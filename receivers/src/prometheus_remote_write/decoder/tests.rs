@@ -372,7 +372,7 @@ fn exemplars_that_wait_are_bounded_and_counted_when_forgotten() {
         |index: usize| series(&format!("__name__=m i={index}"), Message::new().bytes(3, exemplar("x", 8)));
     let request: Vec<u8> = (0..PENDING_MAX + 5).flat_map(apart).collect();
     let first = decoded(&decoder, Version::V1, &request);
-    assert_eq!((first.written.exemplars, first.dropped_exemplars), (PENDING_MAX as u64 + 5, 5));
+    assert_eq!((first.written.exemplars, first.dropped_exemplars), (PENDING_MAX as u64, 5));
     (0..6).for_each(|_| decoder.sweep());
     assert_eq!(decoded(&decoder, Version::V1, &[]).dropped_exemplars, PENDING_MAX as u64);
     assert_eq!(decoded(&decoder, Version::V1, &request).dropped_exemplars, 5);
@@ -470,6 +470,23 @@ fn what_many_series_refer_to_is_bounded_together() {
     // One that is known is not kept again, but read.
     assert_eq!(decoded(&decoder, Version::V2, &request(400, false).bytes()).batch.len(), 400);
     let error = decoder.decode(Version::V2, &request(2000, false).bytes()).unwrap_err().error;
+    assert_eq!(error, WireError::TooLarge);
+}
+
+#[test]
+fn what_exemplars_that_fail_refer_to_is_bounded_together() {
+    let request = |count: usize| {
+        let mut request = Request2::new();
+        let long = request.symbol(&"v".repeat(200 << 10));
+        let references = request.references("__name__=m");
+        // A name that is empty, which is found behind the value.
+        let exemplar = Message::new().packed(1, [0, long]).double(2, 1.0).varint(3, 1).0;
+        let message = Message::new().packed(1, references).bytes(2, sample(1.0, 1));
+        let message = (0..count).fold(message, |message, _| message.bytes(4, exemplar.clone()));
+        request.raw(message).bytes()
+    };
+    assert_eq!(decoded(&decoder(), Version::V2, &request(400)).dropped_exemplars, 400);
+    let error = decoder().decode(Version::V2, &request(2000)).unwrap_err().error;
     assert_eq!(error, WireError::TooLarge);
 }
 

@@ -1,11 +1,12 @@
 //! The end with the other side away: what is on disk stays there, and what is not is tried until the deadline.
 
 use super::*;
+use crate::delivery::claim::Recorded;
 
 /// Queues a batch that finds no room on disk.
 fn leave_in_memory(outbox: &Arc<Outbox>, batch: Batch) {
     let load = Load::new(Arc::new(batch));
-    outbox.reserve_or_miss(&load).unwrap().commit_unrecorded(load);
+    outbox.reserve_or_miss(&load, &[]).unwrap().commit_unrecorded(load);
 }
 
 async fn start_held(disk: &Disk, exporter: &Arc<Scripted>, ledger: &Ledger) -> Arc<Outbox> {
@@ -126,4 +127,59 @@ async fn what_has_no_record_keeps_its_place_in_a_queue_that_is_handed_on() {
     until(|| held(&new) == 0).await;
     assert_eq!(exporter.taken(), (0..30).collect::<Vec<_>>());
     assert_eq!(new.drain(after(60)).await, drained(30, 0, 0));
+}
+
+/// Queues a batch that is on its way to the disk, and waits until it was tried to send it.
+async fn begin_to_write(outbox: &Arc<Outbox>, exporter: &Scripted, batch: Batch) -> Arc<Recorded> {
+    let load = Load::new(Arc::new(batch));
+    let reader = outbox.spool.as_ref().unwrap().reader().unwrap();
+    let record = Recorded::new(reader, 1, load.size.points);
+    let queue = &outbox.dispatch.queue;
+    queue.reserve(load.size).unwrap();
+    let size = load.size;
+    assert_eq!(queue.push_recorded(load, &record, size), size);
+    until(|| !exporter.requests().is_empty()).await;
+    record
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_written_while_it_was_under_way_is_not_left_for_the_next_life() {
+    // It is sent at last, or given up at the deadline.
+    for (failures, seconds, expected) in [(6, 30, drained(10, 0, 0)), (1000, 2, drained(0, 0, 10))] {
+        let disk = Disk::new();
+        let script = std::iter::repeat_n(Act::Retry, failures);
+        let (exporter, ledger) = (Scripted::new(script, Act::Take), Ledger::default());
+        let outbox = disk.start(&exporter, persistent(), &ledger).await;
+        let record = begin_to_write(&outbox, &exporter, one(0..10)).await;
+        assert_eq!(outbox.dispatch.queue.lose(&record), Default::default());
+        assert_eq!(outbox.drain(after(seconds)).await, expected);
+        assert_eq!(failed(&ledger, "shutdown"), expected.undelivered);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_left_and_could_not_be_written_then_is_counted() {
+    let disk = Disk::new();
+    let (exporter, ledger) = (Scripted::new([], Act::Retry), Ledger::default());
+    let outbox = disk.start(&exporter, persistent(), &ledger).await;
+    let record = begin_to_write(&outbox, &exporter, one(0..10)).await;
+    let queue = &outbox.dispatch.queue;
+    queue.leaving.cancel();
+    // The consumer leaves it, and the end is yet to come.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(queue.lose(&record), Default::default());
+    assert_eq!(outbox.drain(after(10)).await, drained(0, 0, 10));
+    assert_eq!(failed(&ledger, "shutdown"), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_outlasts_the_deadline_is_not_waited_for() {
+    let disk = Disk::new();
+    let (exporter, ledger) = (Scripted::new([Act::RetryAfter(600)], Act::Take), Ledger::default());
+    let outbox = disk.start(&exporter, persistent(), &ledger).await;
+    record(&[&outbox], one(0..10)).await.unwrap();
+    until(|| !exporter.requests().is_empty()).await;
+    let began = Instant::now();
+    assert_eq!(outbox.drain(after(60)).await, Drained { waiting: 10, ..Drained::default() });
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }

@@ -1,8 +1,9 @@
 //! Memory stays flat, and what is given up is counted.
 
 use super::*;
-use crate::Registry;
 use crate::delivery::claim::Recorded;
+use crate::point::{Buckets, ExponentialHistogram, Point, Value};
+use crate::{Attributes, Kind, Metric, Registry, Temporality};
 
 #[tokio::test(start_paused = true)]
 async fn a_long_queue_is_forgotten_and_comes_back_in_order() {
@@ -94,6 +95,37 @@ async fn what_the_storage_wants_given_up_is_counted_and_what_is_under_way_is_not
     assert_eq!(exporter.taken().len() as u64, accepted - failed(&ledger, "storage_full"));
     assert!(exporter.taken().is_sorted() && given_up > 0);
     check_accounts(outbox.dispatch.queue.counts(), accepted, &ledger);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_heir_does_not_give_up_what_the_one_before_was_asked_for_and_kept() {
+    let mut disk = Disk::new();
+    disk.config.max_size = ::config::ByteSize::mib(1);
+    disk.config.segment_size = ::config::ByteSize(128 << 10);
+    disk.config.when_full = storage::WhenFull::DropOldest;
+    disk.restart().await;
+    let ledger = Ledger::default();
+    let (dead, exporter) = (Scripted::new([], Act::Retry), Scripted::new([], Act::Take));
+    let mut config = persistent();
+    config.timeout = ::config::Duration::default();
+    let context = disk.context("x", &ledger);
+    dead.hold(true);
+    let old = start_in(&context, &dead, config, None).await;
+    let (mut accepted, mut next) = (0, 0);
+    while failed(&ledger, "storage_full") == 0 {
+        if record(&[&old], one(next..next + 500)).await.is_ok() {
+            accepted += 500;
+        }
+        next += 500;
+        until(|| true).await;
+        assert!(next < 2_000_000, "a MiB was never full");
+    }
+    let new = start_in(&context, &exporter, persistent(), Some(&old)).await;
+    dead.hold(false);
+    new.take_over(&old, after(60)).await;
+    until(|| held(&new) == 0).await;
+    assert_eq!(exporter.taken()[0], 0, "it was under way");
+    assert_eq!(exporter.taken().len() as u64, accepted - failed(&ledger, "storage_full"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,4 +226,60 @@ async fn batches_whose_writes_fail_stay_in_memory_within_a_bound() {
     until(|| held(&outbox) == 0).await;
     assert_eq!(exporter.taken(), (0..kept as i64).collect::<Vec<_>>());
     assert_eq!(outbox.drain(after(60)).await, drained(kept, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_much_more_in_memory_than_on_disk_is_read_back() {
+    let mut disk = Disk::new();
+    let (dead, ledger) = (Scripted::new([], Act::Retry), Ledger::default());
+    let outbox = disk.start(&dead, persistent(), &ledger).await;
+    // Each of these buckets takes a byte on disk and eight in memory.
+    let positive = Buckets { offset: 0, counts: vec![0; 5_000_000] };
+    let histogram = ExponentialHistogram { positive, ..ExponentialHistogram::default() };
+    let kind = Kind::ExponentialHistogram { temporality: Temporality::Delta };
+    let metric = registry().metric(Metric::new("h", "", kind));
+    let series = registry().series(&Arc::default(), &Arc::default(), &metric, Attributes::empty()).unwrap();
+    let point = Point::new(series, 1, Value::ExponentialHistogram(Box::new(histogram)));
+    record(&[&outbox], Batch::from_iter([point])).await.unwrap();
+    drop(outbox);
+    disk.restart().await;
+    let (exporter, ledger) = (Scripted::new([], Act::Take), Ledger::default());
+    let outbox = disk.start(&exporter, persistent(), &ledger).await;
+    until(|| held(&outbox) == 0).await;
+    assert_eq!((failed(&ledger, "unreadable"), ledger.sum(SENT)), (0, 1));
+}
+
+/// A point of each of a hundred metrics, whose names are most of it.
+fn named() -> Batch {
+    let point = |number: i64| {
+        let metric = registry().metric(Metric::new(format!("{number}_{}", "n".repeat(200)), "", Kind::Gauge));
+        let series = registry().series(&Arc::default(), &Arc::default(), &metric, Attributes::empty());
+        Point::new(series.unwrap(), 1, Value::Int(number))
+    };
+    (0..100).map(point).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_finds_no_room_on_disk_is_in_no_queue() {
+    let mut disk = Disk::new();
+    disk.config.max_size = ::config::ByteSize::mib(1);
+    disk.config.segment_size = ::config::ByteSize(128 << 10);
+    disk.restart().await;
+    let (exporter, ledger) = (Scripted::new([], Act::Hang), Ledger::default());
+    let mut outboxes = Vec::new();
+    for id in ["x", "y"] {
+        outboxes.push(start_in(&disk.context(id, &ledger), &exporter, persistent(), None).await);
+    }
+    let (mut accepted, mut refused) = (0, 0);
+    // Now and then the disk does not keep up; at the end it is full.
+    while refused < 50 {
+        match record(&[&outboxes[0], &outboxes[1]], named()).await {
+            Ok(()) => (accepted, refused) = (accepted + 100, 0),
+            Err(_) => refused += 1,
+        }
+        assert_eq!((held(&outboxes[0]), held(&outboxes[1])), (accepted, accepted));
+        tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(2))).await.unwrap();
+    }
+    assert!(accepted > 2000, "{accepted}");
+    assert_eq!(ledger.sum("inferometer_exporter_unwritten_metric_points{x}"), 0);
 }

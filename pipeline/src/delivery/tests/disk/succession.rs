@@ -59,6 +59,27 @@ async fn an_heir_that_ends_first_leaves_everything_on_disk() {
     assert_eq!(exporter.taken(), (0..20).collect::<Vec<_>>());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_queue_in_memory_goes_on_in_front_of_one_on_disk() {
+    let disk = Disk::new();
+    let ledger = Ledger::default();
+    let context = disk.context("x", &ledger);
+    let (dead, exporter) = (Scripted::new([], Act::Retry), Scripted::new([], Act::Take));
+    let mut config = in_order();
+    // The clock of the test runs on while the disk is waited for.
+    config.retry_on_failure.max_elapsed_time = Some(::config::Duration::default());
+    let old = start_in(&context, &dead, config, None).await;
+    record(&[&old], one(0..10)).await.unwrap();
+    let new = start_in(&context, &exporter, persistent(), Some(&old)).await;
+    record(&[&new], one(10..20)).await.unwrap();
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert!(exporter.requests().is_empty(), "it sends nothing before its turn");
+    assert_eq!(new.take_over(&old, after(60)).await, drained(0, 0, 0));
+    until(|| held(&new) == 0).await;
+    assert_eq!(exporter.taken(), (0..20).collect::<Vec<_>>());
+    assert_eq!(new.drain(after(60)).await, drained(20, 0, 0));
+}
+
 /// What the reloads of one run have in common.
 struct Reloads {
     current: Mutex<Arc<Outbox>>,
@@ -99,15 +120,16 @@ impl Random {
 }
 
 /// Reloads under load at random moments, also before the last one has ended; everything arrives once, in order.
-async fn reload_under_load(seed: u64) {
+async fn reload_under_load(seed: u64, mut config: Config) {
+    config.retry_on_failure.initial_interval = ::config::Duration(Duration::from_millis(1));
     let disk = Disk::new();
     let ledger = Ledger::default();
     let context = disk.context("x", &ledger);
     let mut random = Random(seed);
-    let script =
-        (0..10_000).map(|_| [Act::Take, Act::TakeAfter(1), Act::TakeAfter(3)][random.below(3) as usize]);
+    let acts = [Act::Take, Act::TakeAfter(1), Act::TakeAfter(3), Act::Retry, Act::AtMost(4)];
+    let script = (0..10_000).map(|_| acts[random.below(5) as usize]);
     let exporter = Scripted::new(script.collect::<Vec<_>>(), Act::Take);
-    let first = start_in(&context, &exporter, persistent(), None).await;
+    let first = start_in(&context, &exporter, config.clone(), None).await;
     let reloads = Arc::new(Reloads { current: Mutex::new(first), is_over: AtomicBool::new(false) });
     let senders: Vec<_> = (0..8)
         .map(|sender| {
@@ -118,7 +140,7 @@ async fn reload_under_load(seed: u64) {
     for _ in 0..12 {
         tokio::time::sleep(Duration::from_millis(random.below(30))).await;
         let old = reloads.outbox();
-        let new = start_in(&context, &exporter, persistent(), Some(&old)).await;
+        let new = start_in(&context, &exporter, config.clone(), Some(&old)).await;
         tokio::time::sleep(Duration::from_millis(random.below(3))).await;
         *reloads.current.lock().unwrap() = new.clone();
         all.push(new.clone());
@@ -151,7 +173,8 @@ async fn reloads_at_any_moment_lose_nothing_send_nothing_twice_and_keep_the_orde
     tokio::task::LocalSet::new()
         .run_until(async {
             for seed in 1..=20 {
-                reload_under_load(seed).await;
+                reload_under_load(seed, persistent()).await;
+                reload_under_load(seed, Config::default()).await;
             }
         })
         .await;

@@ -22,7 +22,7 @@ impl Walk<'_> {
     pub(super) fn exemplar(&mut self, current: Current<'_>, message: &[u8]) -> Result<(), WireError> {
         let raw = read_exemplar(message)?;
         self.take_room(EXEMPLAR_BYTES + message.len())?;
-        let labels = match exemplar_labels(&raw, current.symbols) {
+        let labels = match exemplar_labels(&raw, current.symbols, &mut self.copies) {
             Ok(labels) => labels,
             Err(Fault::Wire(error)) => return Err(error),
             Err(Fault::Reason(reason)) => {
@@ -34,19 +34,23 @@ impl Walk<'_> {
         let label_bytes: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
         self.take_room(label_bytes)?;
         let exemplar = exemplar_of(labels, raw.value, nanos(raw.time_millis).unwrap_or(0));
-        self.decoded.written.exemplars += 1;
         let Memory { table, waiting, request, .. } = &mut *self.memory;
         let known = table.get_mut(current.slot);
         let (in_request, place) = known.place;
         let point = self.decoded.batch.iter_mut().nth(place as usize);
         if let Some(point) = point.filter(|_| in_request == *request) {
             point.exemplars.push(exemplar);
+            self.decoded.written.exemplars += 1;
             return Ok(());
         }
         // Prometheus sends exemplars apart, mostly behind their sample; this one waits for the next.
         known.pending = None;
         match Pending::new(exemplar, waiting) {
-            Some(pending) if label_bytes <= PENDING_BYTES_MAX => known.pending = Some(Box::new(pending)),
+            Some(pending) if label_bytes <= PENDING_BYTES_MAX => {
+                known.pending = Some(Box::new(pending));
+                self.decoded.written.exemplars += 1;
+            }
+            // Counted when it is dropped.
             Some(_) => {}
             None => self.decoded.dropped_exemplars += 1,
         }
@@ -54,9 +58,11 @@ impl Walk<'_> {
     }
 }
 
+/// A few bytes may refer to a long symbol, so what is looked through is taken from `copies`.
 fn exemplar_labels<'a>(
     raw: &'a RawExemplar<'_>,
     symbols: Option<&'a Symbols<'a>>,
+    copies: &mut usize,
 ) -> Result<Pairs<'a>, Fault> {
     let Some(symbols) = symbols else { return read_pairs(&raw.labels) };
     let mut references = References::default();
@@ -65,10 +71,12 @@ fn exemplar_labels<'a>(
     let mut bytes = 0;
     for pair in references.pairs(symbols)? {
         let (name, value) = pair?;
-        bytes += name.len() + value.len();
+        let more = name.len() + value.len();
+        bytes += more;
         if bytes > LABEL_BYTES_MAX {
             return Err(Reason::LabelsTooLong.into());
         }
+        *copies = copies.checked_sub(more).ok_or(WireError::TooLarge)?;
         add_pair(&mut pairs, name, value)?;
     }
     Ok(pairs)
