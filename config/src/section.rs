@@ -159,7 +159,7 @@ impl Section {
 
     /// The section without a key (dotted); `None` where it is not there.
     pub fn without(&self, key: &str) -> Option<Self> {
-        let mut node = Node::clone(&self.node);
+        let mut node = if self.has(key) { Node::clone(&self.node) } else { return None };
         node.remove(key).then(|| Self { node: Arc::new(node), ..self.clone() })
     }
 

@@ -6,10 +6,9 @@
 //!     endpoint: http://prometheus:9090/api/v1/write
 //! ```
 //!
-//! A batch becomes a [`plan`]: which points go out, under which names, in which order. Names and labels are
-//! those of the pull exporter, rendered once a series and kept in the [`memory`]. The plan is written as a
-//! [`message`] of either version, compressed and posted. What was sent is remembered only when it was taken,
-//! so a batch that is tried again is the same request again.
+//! A batch becomes a [`plan`]: which points go out, under which names (those of the pull exporter, kept in the [`memory`]),
+//! in which order. It is written as a [`message`] of either version, compressed and posted. What was sent is remembered
+//! only when it was taken, so a batch that is tried again is the same request again.
 
 mod answer;
 mod attempts;

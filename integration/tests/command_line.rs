@@ -299,9 +299,9 @@ processors:
 exporters:
   debug: {}
 extensions:
-  health_check: {}
+  opamp: {}
 service:
-  extensions: [health_check]
+  extensions: [opamp]
   pipelines:
     metrics: {receivers: [otlp], processors: [transform, metricstransform], exporters: [debug]}
     traces: {receivers: [otlp], exporters: [debug]}
@@ -309,7 +309,7 @@ service:
     let expected = [
         "a.yaml:5:3: processors.transform: there is no processor `transform` here yet; use `attributes`",
         "a.yaml:6:3: processors.metricstransform: there is no processor `metricstransform` here yet; use `relabel`",
-        "a.yaml:10:3: extensions.health_check: there is no extension `health_check` here yet",
+        "a.yaml:10:3: extensions.opamp: there is no extension `opamp` here yet",
         "service.pipelines.traces: signal `traces` is not collected",
     ];
     check(&["validate", "--config", "a.yaml"], &[("a.yaml", bad)], 2, &expected);
