@@ -13,5 +13,5 @@ for file in fuzz_targets/*.rs; do
     target=$(basename "$file" .rs)
     mkdir -p "corpus/$target"
     cargo fuzz run --fuzz-dir . "$target" "corpus/$target" "seeds/$target" -- \
-        -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=2048
+        -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=2048 -malloc_limit_mb=512
 done

@@ -16,6 +16,12 @@ use pipeline::component::ExporterEntry;
 
 pub use prometheus::prometheus_page;
 pub use prometheus_remote_write::RemoteWriteBodies;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use prometheus_remote_write::fuzz_bodies;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use push::fuzz::answers as fuzz_answers;
 pub use push::headers::Headers;
 
 /// Every exporter there is.

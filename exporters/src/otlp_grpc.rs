@@ -8,7 +8,7 @@
 
 mod channel;
 mod endpoint;
-mod status;
+pub(crate) mod status;
 #[cfg(test)]
 mod tests;
 

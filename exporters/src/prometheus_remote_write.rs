@@ -47,9 +47,13 @@ use crate::push::answer::{Answer, RetryStatuses};
 use crate::push::compression::INLINE_SIZE_MAX;
 use crate::push::post::Post;
 use crate::push::preset::{Preset, Way};
+#[cfg(any(test, fuzzing))]
+pub(crate) use answer::fuzz_verdicts;
 use answer::{Terms, Verdict};
 use attempts::Attempts;
 pub use bodies::RemoteWriteBodies;
+#[cfg(any(test, fuzzing))]
+pub use bodies::fuzz_bodies;
 use config::{Config, Destination, Http};
 use memory::Memory;
 use metadata::Metadata;

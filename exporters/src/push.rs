@@ -4,6 +4,8 @@ pub(crate) mod advice;
 pub(crate) mod answer;
 pub(crate) mod compression;
 pub(crate) mod delta;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub(crate) mod headers;
 pub(crate) mod post;
 pub(crate) mod preset;

@@ -29,7 +29,7 @@ impl Clock {
     }
 
     /// A clock that a test moves.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn from_fn(unix_nano: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self(Arc::new(unix_nano))
     }

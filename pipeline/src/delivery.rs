@@ -11,6 +11,9 @@ mod claim;
 mod config;
 mod dispatch;
 mod ending;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod journal;
 mod load;
 mod loader;

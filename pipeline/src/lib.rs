@@ -6,6 +6,8 @@
 pub mod attributes;
 mod batch;
 pub mod cache;
+#[cfg(any(test, fuzzing))]
+mod choices;
 pub mod clock;
 pub mod component;
 pub mod delivery;

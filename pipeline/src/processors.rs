@@ -18,6 +18,9 @@ mod resource;
 mod schema;
 mod streams;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod config;
 mod disk;
 mod folder;
 mod format;
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
 mod index;
@@ -19,12 +20,16 @@ mod ranges;
 mod reader;
 mod records;
 mod recover;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod rig;
 mod room;
 mod scan;
 mod segments;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod sim;
 mod state;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod upkeep;
 mod writer;
 

@@ -3,7 +3,7 @@
 //! Counted a batch, never a point. Attribute sets are built once, with the component.
 
 mod exporter;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod ledger;
 
 use opentelemetry::KeyValue;

@@ -17,7 +17,9 @@ pub use host_metrics::{HostBench, fuzz_files};
 #[doc(hidden)]
 pub use nvml::NvmlBench;
 #[doc(hidden)]
-pub use prometheus_remote_write::fuzz::{RemoteWriteBench, write_requests as fuzz_remote_write};
+pub use prometheus_remote_write::fuzz::{
+    RemoteWriteBench, requests as fuzz_remote_write, written_requests as fuzz_remote_written,
+};
 
 /// Every receiver there is.
 pub const RECEIVERS: &[ReceiverEntry] = &[

@@ -17,7 +17,7 @@ const DETAILS_SIZE_MAX: usize = 16 << 10;
 ///
 /// `RESOURCE_EXHAUSTED` without `RetryInfo` is retried where `retry_exhausted` says so: the specification would drop
 /// the batch, but it is also what a collector answers whose memory is full for now.
-pub(super) fn judge(status: &Status, retry_exhausted: bool) -> ExportError {
+pub(crate) fn judge(status: &Status, retry_exhausted: bool) -> ExportError {
     let reason = reason(status);
     let after = retry_delay(status);
     match status.code() {

@@ -102,6 +102,33 @@ pub(super) fn judge(
     }
 }
 
+/// Judges an answer to any request, as any exporter does: no more is refused than was sent, where that is told by number.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz_verdicts(answer: &Answer<'_>, check: impl Fn(&ExportError)) {
+    use crate::push::fuzz::check_reason;
+
+    let sent = Counts { samples: 5, histograms: 2, exemplars: 1 };
+    for (format, stores_the_rest) in
+        [(Format::V1, false), (Format::V1, true), (Format::V2, false), (Format::V2, true)]
+    {
+        let retried = RetryStatuses::of_remote_write();
+        let terms = Terms { too_large: TooLarge::Split, retried, stores_the_rest };
+        match judge(answer, (format, sent), &terms, SystemTime::UNIX_EPOCH) {
+            Verdict::Taken => assert!(answer.status.is_success()),
+            Verdict::PartlyTaken { refused, reason } => {
+                let is_told = format == Format::V2 && Written::read(answer.headers).is_there();
+                assert!(refused <= sent.samples + sent.histograms || !is_told);
+                check_reason(&reason);
+            }
+            Verdict::UnknownFormat { reason } => {
+                assert_eq!(format, Format::V2);
+                check_reason(&reason);
+            }
+            Verdict::Failed(error) => check(&error),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

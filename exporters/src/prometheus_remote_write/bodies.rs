@@ -32,3 +32,27 @@ impl RemoteWriteBodies {
         written.map(|(body, _)| body).unwrap_or_default()
     }
 }
+
+/// What a batch is in either version, 1.0 first: the body of a fuzz target.
+#[cfg(any(test, fuzzing))]
+pub fn fuzz_bodies(batch: &Batch) -> [Vec<u8>; 2] {
+    use std::sync::Arc;
+
+    use opentelemetry::metrics::MeterProvider;
+    use opentelemetry::metrics::noop::NoopMeterProvider;
+
+    ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"].map(|version| {
+        let context = Context {
+            id: "fuzz".to_owned(),
+            registry: Arc::new(pipeline::Registry::new(1)),
+            clock: pipeline::Clock::system(),
+            meter: NoopMeterProvider::new().meter("fuzz"),
+            net: Arc::default(),
+            mappings: Arc::default(),
+            storages: Arc::default(),
+        };
+        let settings = format!("{{endpoint: 'http://localhost/', protobuf_message: {version}}}");
+        let section = Section::from_yaml("exporters.fuzz", &settings).expect("YAML");
+        RemoteWriteBodies::new(&section, &context).expect("a valid section").write(batch)
+    })
+}

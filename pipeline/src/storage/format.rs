@@ -19,6 +19,9 @@ pub(super) const MARKER: [u8; 4] = [0xf1, b'R', b'E', b'C'];
 /// The head without the readers' keys.
 pub(super) const HEAD: usize = 40;
 
+/// No record has this number, or a larger one, before the end of days: what says so is damaged.
+pub(super) const SEQUENCE_MAX: Sequence = 1 << 62;
+
 /// More readers of one record than this are taken for damage.
 const READERS_MAX: usize = 1024;
 
@@ -107,8 +110,9 @@ impl Head {
         if crc32fast::hash(&head[8..]) != u32_at(head, 4) {
             return None;
         }
+        let sequence = Some(u64_at(head, 16)).filter(|sequence| *sequence < SEQUENCE_MAX)?;
         Some(Self {
-            sequence: u64_at(head, 16),
+            sequence,
             written_unix_nano: u64_at(head, 24),
             points: u32_at(head, 32),
             length: u32_at(head, 8),

@@ -1,14 +1,27 @@
-//! Body of a fuzz target: any bytes may be on the disk.
+//! Body of a fuzz target: any bytes may be on the disk, and any work may have led there.
 //!
 //! The target is one line that calls this; tests call it with random and with damaged files.
+
+mod folder;
+pub(super) mod model;
 
 use super::Sequence;
 use super::format::PRELUDE;
 use super::place;
 use super::scan::scan;
 
+/// Takes the bytes for work on a log where they begin with a zero, and else for files.
+pub fn storage(bytes: &[u8]) {
+    if let Some((0, steps)) = bytes.split_first() {
+        model::run(&model::steps(steps));
+    } else {
+        files(bytes);
+        folder::open(bytes);
+    }
+}
+
 /// Reads the bytes as a segment and as a reader's place.
-pub fn files(bytes: &[u8]) {
+pub(super) fn files(bytes: &[u8]) {
     segment(bytes, true);
     segment(bytes, false);
     place(bytes);

@@ -3,7 +3,9 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::Sequence;
-use super::format::{PLACE_MAGIC, PRELUDE, Prelude, VERSION, key, prelude, read_prelude, u64_at};
+use super::format::{
+    PLACE_MAGIC, PRELUDE, Prelude, SEQUENCE_MAX, VERSION, key, prelude, read_prelude, u64_at,
+};
 use super::ranges::Ranges;
 use super::scan::Newer;
 
@@ -54,7 +56,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Newer> {
     for entry in entries.chunks(ENTRY) {
         let (from, to) = if entry.len() == ENTRY { (u64_at(entry, 0), u64_at(entry, 8)) } else { (1, 0) };
         let is_whole =
-            from <= to && to < Sequence::MAX && crc32fast::hash(&entry[..16]).to_le_bytes() == entry[16..];
+            from <= to && to < SEQUENCE_MAX && crc32fast::hash(&entry[..16]).to_le_bytes() == entry[16..];
         if is_whole {
             ranges.push((from, to));
         } else {

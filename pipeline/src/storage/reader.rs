@@ -61,7 +61,7 @@ impl Reader {
     }
 
     /// The same, in the thread that calls.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn read_here(&self, from: Sequence, bytes_max: u64) -> Result<Vec<Record>, BoxError> {
         read(&self.log.shared, self.slot, from, bytes_max)
     }

@@ -13,7 +13,7 @@ use self::content::{Content, Files, LEN_MAX};
 use super::Sequence;
 use super::config::Config;
 use super::disk::Disk;
-use super::format::{PRELUDE, Prelude, SEGMENT_MAGIC, VERSION, read_prelude};
+use super::format::{PRELUDE, Prelude, SEGMENT_MAGIC, SEQUENCE_MAX, VERSION, read_prelude};
 use super::index::{Segment, Slot};
 use super::levels::Levels;
 use super::log::Time;
@@ -163,7 +163,7 @@ impl Recovery<'_> {
             let below = firsts.get(index + 1).copied();
             let name = Segment::file_name(*first);
             let content = self.read(&name)?;
-            let sequences = (*first).max(1)..below.unwrap_or(Sequence::MAX);
+            let sequences = (*first).max(1)..below.unwrap_or(SEQUENCE_MAX);
             // What cannot be read now may be records, and is not to be cut off.
             let is_last = below.is_none() && content.is_readable();
             let scan = scan(&content.bytes, sequences, is_last).map_err(|newer| self.newer(&name, &newer))?;
@@ -250,7 +250,7 @@ impl Recovery<'_> {
     /// them is used again, and none counts as settled that was not.
     fn note_unread(&mut self, first: Sequence, len: u64) {
         let next = self.firsts.range(first.saturating_add(1)..).next();
-        let last = first.saturating_add(len).min(next.map_or(Sequence::MAX - 1, |next| next - 1));
+        let last = first.saturating_add(len).min(next.map_or(SEQUENCE_MAX - 1, |next| next - 1));
         self.state.last = self.state.last.max(last);
         self.unread.push((first, last));
     }
@@ -358,5 +358,5 @@ impl Recovery<'_> {
 /// The first sequence of a segment with this name; `None` where it is none.
 fn first_of(name: &str) -> Option<Sequence> {
     let first = name.strip_suffix(".log")?.parse().ok()?;
-    (Segment::file_name(first) == name).then_some(first)
+    (first < SEQUENCE_MAX && Segment::file_name(first) == name).then_some(first)
 }

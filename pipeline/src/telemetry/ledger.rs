@@ -1,7 +1,9 @@
-//! Keeps what is counted: the meter of tests.
+//! Keeps what is counted: the meter of tests and fuzz targets.
+
+#![cfg_attr(not(test), expect(dead_code, reason = "fuzz targets use a part of what tests use"))]
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{
@@ -31,22 +33,28 @@ impl Ledger {
 
     /// What was counted under names that begin so.
     pub(crate) fn sum(&self, prefix: &str) -> u64 {
-        self.sums.lock().unwrap().iter().filter(|(key, _)| key.starts_with(prefix)).map(|(_, sum)| sum).sum()
+        self.sums
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .filter(|(key, _)| key.starts_with(prefix))
+            .map(|(_, sum)| sum)
+            .sum()
     }
 
     /// What was counted under names that begin so, each by itself.
     pub(crate) fn rows(&self, prefix: &str) -> BTreeMap<String, u64> {
-        let sums = self.sums.lock().unwrap();
+        let sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
         sums.iter().filter(|(key, _)| key.starts_with(prefix)).map(|(key, sum)| (key.clone(), *sum)).collect()
     }
 
     /// What the gauge shows now; `None` if nothing.
     pub(crate) fn gauge(&self, prefix: &str) -> Option<u64> {
         let seen = Sums::default();
-        for (name, callback) in &*self.gauges.lock().unwrap() {
+        for (name, callback) in &*self.gauges.lock().unwrap_or_else(PoisonError::into_inner) {
             callback(&Row { name: name.clone(), sums: seen.clone() });
         }
-        let seen = seen.lock().unwrap();
+        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.iter().find(|(key, _)| key.starts_with(prefix)).map(|(_, value)| *value)
     }
 }
@@ -54,7 +62,7 @@ impl Ledger {
 impl Row {
     fn add(&self, value: u64, attributes: &[KeyValue]) {
         let values: Vec<_> = attributes.iter().map(|pair| pair.value.to_string()).collect();
-        let mut sums = self.sums.lock().unwrap();
+        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
         let sum = sums.entry(format!("{}{{{}}}", self.name, values.join(","))).or_default();
         // What goes down is added as what wraps.
         *sum = sum.wrapping_add(value);
@@ -94,7 +102,7 @@ impl InstrumentProvider for Ledger {
     ) -> ObservableGauge<u64> {
         let name = builder.name.to_string();
         let callbacks = builder.callbacks.into_iter().map(|callback| (name.clone(), callback));
-        self.gauges.lock().unwrap().extend(callbacks);
+        self.gauges.lock().unwrap_or_else(PoisonError::into_inner).extend(callbacks);
         ObservableGauge::new()
     }
 }

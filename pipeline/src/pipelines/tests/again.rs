@@ -14,8 +14,8 @@ use crate::clock::Clock;
 use crate::component::{BoxError, BuiltExporter, Delivery, ExportError, Exporter, Receipt};
 use crate::notation::{parse, write_point};
 use crate::processors::PROCESSORS;
-use crate::storage::tests::disk::SimDisk;
-use crate::storage::tests::{Rig, config as small_segments};
+use crate::storage::rig::{Rig, config as small_segments};
+use crate::storage::sim::SimDisk;
 
 const STORAGE: &str = "file_storage/x";
 const INPUT_OUTPUT: i32 = 5;

@@ -62,6 +62,10 @@ impl Differ {
         }
         let Some(last) = last else {
             *last = Some(Last::of(point));
+            if is_negative(&point.value) {
+                report.dropped("negative");
+                return Outcome::Dropped;
+            }
             return Outcome::First;
         };
         if point.time_unix_nano <= last.time_unix_nano {
@@ -126,12 +130,12 @@ fn growth(point: &Point, last: &Last) -> Growth {
     let start = point.start_unix_nano;
     // A start that only moves a little is that of a source that is not sure of it.
     if start >= last.time_unix_nano && start > last.start_unix_nano {
-        return Growth::Restarted("start");
+        return restarted(point, "start");
     }
     match (&point.value, &last.value) {
         (Value::Histogram(now), Value::Histogram(before)) => {
             if now.count < before.count {
-                return Growth::Restarted("value");
+                return restarted(point, "value");
             }
             if !have_same_buckets(now, before) {
                 return Growth::Unknown("bounds_changed");
@@ -143,7 +147,11 @@ fn growth(point: &Point, last: &Last) -> Growth {
     }
     match grown(&point.value, &last.value) {
         Some(value) => Growth::Since(without_extremes(value)),
-        None if is_negative(&point.value) => Growth::Unknown("negative"),
-        None => Growth::Restarted("value"),
+        None => restarted(point, "value"),
     }
+}
+
+/// Nothing that only grows can be less than nothing.
+fn restarted(point: &Point, reason: &'static str) -> Growth {
+    if is_negative(&point.value) { Growth::Unknown("negative") } else { Growth::Restarted(reason) }
 }

@@ -124,6 +124,16 @@ async fn what_cannot_be_compared_is_dropped_and_does_no_harm() {
         counter a = 1 @100..140     -> delta counter a = 4 @130..140
         ",
     );
+    check(
+        NAME,
+        "initial_value: keep",
+        "
+        counter a = -5 @100..110    -> dropped negative
+        counter a = -3 @100..120    -> delta counter a = 2 @110..120
+        counter a = -0.5 @120..130  -> dropped negative
+        counter a = 1 @120..140     -> delta counter a = 1.5 @130..140
+        ",
+    );
 }
 
 #[tokio::test(start_paused = true)]

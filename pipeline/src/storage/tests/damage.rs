@@ -244,3 +244,39 @@ fn bytes_made_to_look_like_records_do_not_keep_the_log_from_opening() {
     // Without a bound this would take half a terabyte of checksums.
     assert_eq!(opened(&disk).len(), 0);
 }
+
+#[test]
+fn numbers_beyond_all_counting_are_damage_and_do_not_end_the_counting() {
+    let disk = disk();
+    let mut entry = Vec::new();
+    place::put(&mut entry, 11, Sequence::MAX - 1);
+    change(&disk, "readers/ana", |bytes| bytes.extend(&entry));
+    disk.put(&format!("{}.log", Sequence::MAX), prelude(SEGMENT_MAGIC, 1).to_vec());
+    let head = Head {
+        sequence: Sequence::MAX - 1,
+        written_unix_nano: 0,
+        points: 1,
+        length: 0,
+        checksum: 0,
+        keys: [format::key("ana")].into_iter().collect(),
+    };
+    change(&disk, NAME, |bytes| head.put(bytes));
+    assert_eq!(found(&disk), (1..10).collect::<Vec<_>>());
+    for next in [11, 12, 13] {
+        let rig = Rig::on(disk.clone(), config());
+        let ana = rig.reader("ana");
+        assert_eq!(rig.add(next, &[&ana]), Ok(next));
+        assert!(sequences(&ana).contains(&next));
+    }
+}
+
+#[test]
+fn whatever_is_in_the_folder_the_log_opens_and_what_is_whole_is_kept() {
+    for seed in 0..2000 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut bytes = vec![0; random.random_range(1..300)];
+        random.fill(&mut bytes[..]);
+        bytes[0] |= 1;
+        fuzz::storage(&bytes);
+    }
+}

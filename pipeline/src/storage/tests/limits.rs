@@ -3,6 +3,7 @@
 use tokio::sync::watch;
 
 use super::*;
+use crate::Batch;
 
 const LARGE: usize = 20_000;
 

@@ -1,16 +1,18 @@
 //! A disk in memory, that forgets what was not synced, has an end, and fails when told to.
 
+#![cfg_attr(not(test), expect(dead_code, reason = "fuzz targets use a part of what tests use"))]
+
 mod knobs;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::super::disk::{Data, Disk};
+use super::disk::{Data, Disk};
 
 /// A loss of power may leave any of these written or not.
 const SECTOR: usize = 512;
@@ -64,7 +66,7 @@ struct Handle(SimDisk, usize);
 
 impl SimDisk {
     fn sim(&self) -> MutexGuard<'_, Sim> {
-        self.0.0.lock().unwrap()
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn used(&self) -> u64 {
@@ -327,7 +329,7 @@ impl Data for Handle {
     fn sync(&self) -> io::Result<()> {
         let mut sim = self.0.sim();
         while sim.holds_syncs {
-            sim = self.0.0.1.wait(sim).unwrap();
+            sim = self.0.0.1.wait(sim).unwrap_or_else(PoisonError::into_inner);
         }
         sim.syncs += 1;
         sim.change()?;

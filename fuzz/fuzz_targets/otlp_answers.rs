@@ -1,4 +1,0 @@
-//! Answers to OTLP requests, in protobuf and in JSON.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| pipeline::otlp::fuzz::answers(data));
