@@ -399,7 +399,7 @@ fn a_pattern_too_large_to_compile_is_an_error_with_its_place() {
         assert_eq!(output.status.code(), Some(2), "{told}");
         assert!(told.contains("processors.relabel.rules[0]"), "{}", &told[..told.len().min(500)]);
         assert!(told.len() < 10_000, "an error of {} bytes", told.len());
-        assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
+        assert!(start.elapsed() < std::time::Duration::from_mins(2), "{:?}", start.elapsed());
     }
     check(&["validate", "--config", "a.yaml"], &[("a.yaml", &relabel("(a+)+b"))], 0, &["is valid"]);
 }

@@ -1,7 +1,5 @@
 //! Looking at each runner there are recordings of, at what is none, and at what does not answer.
 
-use std::time::{Duration, Instant};
-
 use super::fake::{Fake, Reply, fixtures, http, json, models, recorded, text};
 use super::{look, say};
 
@@ -304,11 +302,9 @@ async fn no_redirect_leads_away_and_few_are_followed() {
 async fn a_server_that_hangs_is_left_after_two_seconds() {
     let fake = Fake::start().await.otherwise(Reply::Hang);
     let slow = Fake::start().await.on("/v1/models", models("m", "vllm")).on("/metrics", Reply::Hang);
-    let started = Instant::now();
     let (one, other) = tokio::join!(look(&fake), look(&slow));
     check(&one, " - [] () !no answer within 2 seconds");
     check(&other, " - [] () !no answer within 2 seconds");
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     assert_eq!(fake.requests(), ["GET /v1/models"]);
 }
 
