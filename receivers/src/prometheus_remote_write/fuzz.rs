@@ -1,11 +1,11 @@
 //! Bodies of fuzz targets, and what benchmarks read with.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use pipeline::net::body::{self, Budget};
 use pipeline::{Batch, Point, Registry, otlp};
+use tokio::runtime::{Builder, Runtime};
 
 use super::decoder::Decoder;
 use super::message::Version;
@@ -13,12 +13,16 @@ use super::message::Version;
 /// What the snappy block of a request may hold, in bytes.
 const DECODED_BYTES_MAX: usize = 1 << 20;
 
+/// Long blocks are decompressed on a thread of it.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_current_thread().build().expect("a runtime can be made"));
+
 /// Reads bytes as the bodies of requests, in a snappy block and without one; the points of what could be read.
 pub fn requests(body: &[u8]) -> Vec<Batch> {
     let budget = Budget::new(4 * DECODED_BYTES_MAX);
-    let block = body::unsnap(Bytes::copy_from_slice(body), DECODED_BYTES_MAX, &budget).now_or_never();
+    let block = RUNTIME.block_on(body::unsnap(Bytes::copy_from_slice(body), DECODED_BYTES_MAX, &budget));
     let mut batches = write_requests(body);
-    if let Some(Ok(request)) = &block {
+    if let Ok(request) = &block {
         batches.extend(write_requests(request));
     }
     drop(block);
