@@ -38,10 +38,15 @@ pub(crate) type Writes = SmallVec<[Write; 1]>;
 
 /// A batch that is being written, or what waits for all that were before it.
 pub(crate) struct Write {
-    progress: Progress,
-    queues: Queues,
+    fate: Fate,
     /// Whether its sender waits for a disk that takes nothing.
     waits: bool,
+}
+
+/// What becomes of a batch, and who is to know.
+struct Fate {
+    progress: Progress,
+    queues: Queues,
 }
 
 enum Progress {
@@ -166,7 +171,7 @@ pub(crate) fn wait_for_others<'a>(permits: impl Iterator<Item = &'a Permit>, wri
 impl Write {
     fn new(log: &Log, append: Append, queues: Queues) -> Self {
         let waits = log.when_unwritable() == WhenUnwritable::Refuse;
-        Self { progress: Progress::First(append.written), queues, waits }
+        Self { fate: Fate { progress: Progress::First(append.written), queues }, waits }
     }
 
     /// Waits until the batch is as safe as the storage makes it. That may take as long as the disk takes nothing: the
@@ -175,17 +180,19 @@ impl Write {
     /// It is refused where it will never be written. Then it stays in the queues and is sent all the same, as long as
     /// there is memory for that.
     pub(crate) async fn finish(mut self) -> Result<(), Refused> {
-        self.first().await;
+        self.fate.first().await;
         if self.waits {
-            self.all().await;
+            self.fate.all().await;
         }
-        let Progress::Decided(Err(unwritable)) = &self.progress else { return Ok(()) };
+        let Progress::Decided(Err(unwritable)) = &self.fate.progress else { return Ok(()) };
         Err(Refused {
             retry_after: jittered(UNWRITABLE_RETRY_AFTER, RETRY_AFTER_JITTER),
             reason: unwritable.reason.clone(),
         })
     }
+}
 
+impl Fate {
     async fn first(&mut self) {
         let Progress::First(written) = &mut self.progress else { return };
         self.progress = match written.await {
@@ -210,29 +217,15 @@ impl Write {
 impl Drop for Write {
     fn drop(&mut self) {
         // The sender went away; the queues still have to know.
-        let progress = std::mem::replace(&mut self.progress, Progress::Decided(Ok(())));
+        let progress = std::mem::replace(&mut self.fate.progress, Progress::Decided(Ok(())));
         let is_decided = matches!(progress, Progress::Decided(_));
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        if !is_decided && !self.queues.is_empty() {
+        if !is_decided && !self.fate.queues.is_empty() {
             // Not a `Write`: a runtime that is ending drops it at once, and so here again and again.
-            runtime.spawn(follow(progress, std::mem::take(&mut self.queues)));
+            let mut fate = Fate { progress, queues: std::mem::take(&mut self.fate.queues) };
+            runtime.spawn(async move { fate.all().await });
         }
     }
-}
-
-async fn follow(progress: Progress, queues: Queues) {
-    let written = match progress {
-        Progress::First(written) => match written.await {
-            Ok(()) => return tell(&queues, &Ok(())),
-            Err(late) => {
-                hold(&queues, &late.unwritable);
-                late.written
-            }
-        },
-        Progress::Again(written) => written,
-        Progress::Decided(_) => return,
-    };
-    tell(&queues, &written.await);
 }
 
 /// The batch is not on disk yet, and may be sent before.
