@@ -200,7 +200,7 @@ impl PartReader<'_> {
         });
         let mut parts = Vec::with_capacity(entries.len());
         let mut add = |id, entry: &'static Entry<T>, part, warnings: &mut Vec<String>| {
-            parts.push(Part { id, entry, section: without_ignored(part, entry.ignored, warnings) });
+            parts.push(Part { id, entry, section: without_ignored(part, entry.ignored_paths(), warnings) });
         };
         for (id, part) in entries {
             let kind = id.split('/').next().unwrap_or_default().trim();
@@ -222,11 +222,15 @@ impl PartReader<'_> {
 }
 
 /// The section without the keys that have no meaning here, which are said.
-fn without_ignored(mut section: Section, keys: &[&str], warnings: &mut Vec<String>) -> Section {
+fn without_ignored(
+    mut section: Section,
+    keys: impl Iterator<Item = String>,
+    warnings: &mut Vec<String>,
+) -> Section {
     let mut found = Vec::new();
     for key in keys {
-        if let Some(rest) = section.without(key) {
-            found.push(section.problem(key, "has no effect here"));
+        if let Some(rest) = section.without(&key) {
+            found.push(section.problem(&key, "has no effect here"));
             section = rest;
         }
     }

@@ -43,7 +43,10 @@ use endpoint::Endpoint;
 pub(crate) const ENTRY: ExporterEntry = Entry {
     name: "otlp_grpc",
     aliases: &["otlp"],
-    ignored: &["balancer_name", "keepalive", "wait_for_ready", "read_buffer_size", "write_buffer_size"],
+    ignored: &[(
+        "",
+        &["balancer_name", "keepalive", "wait_for_ready", "read_buffer_size", "write_buffer_size"],
+    )],
     about: "Pushes metrics over OTLP/gRPC.",
     example: "endpoint: collector.example.com:4317\ncompression: zstd\n",
     effective: config::effective::<Config>,

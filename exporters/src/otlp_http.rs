@@ -23,6 +23,7 @@ use pipeline::component::{
 use pipeline::net::Body;
 use pipeline::net::auth;
 use pipeline::net::body::BodyError;
+use pipeline::net::client;
 use pipeline::otlp::PartialSuccess;
 use pipeline::{Batch, delivery};
 
@@ -39,22 +40,7 @@ use config::Config;
 pub(crate) const ENTRY: ExporterEntry = Entry {
     name: "otlp_http",
     aliases: &["otlphttp"],
-    ignored: &[
-        "traces_endpoint",
-        "logs_endpoint",
-        "profiles_endpoint",
-        "max_idle_conns",
-        "max_idle_conns_per_host",
-        "max_conns_per_host",
-        "idle_conn_timeout",
-        "disable_keep_alives",
-        "http2_read_idle_timeout",
-        "http2_ping_timeout",
-        "force_attempt_http2",
-        "read_buffer_size",
-        "write_buffer_size",
-        "cookies",
-    ],
+    ignored: &[("", &["traces_endpoint", "logs_endpoint", "profiles_endpoint"]), ("", client::IGNORED)],
     about: "Pushes metrics over OTLP/HTTP.",
     example: "endpoint: https://mimir.example.com/otlp\nheaders: {X-Scope-OrgID: tenant}\n",
     effective,

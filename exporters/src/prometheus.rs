@@ -37,7 +37,7 @@ use futures_util::future::BoxFuture;
 use pipeline::component::{
     BoxError, BuiltExporter, Context, Delivery, Entry, ExportError, Exporter, ExporterEntry, Receipt,
 };
-use pipeline::net::server::{Listen, Served};
+use pipeline::net::server::{self, Listen, Served};
 use pipeline::{Batch, Point};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -52,18 +52,7 @@ use telemetry::Telemetry;
 pub(crate) const ENTRY: ExporterEntry = Entry {
     name: "prometheus",
     aliases: &[],
-    ignored: &[
-        "cors",
-        "response_headers",
-        "compression_algorithms",
-        "max_request_body_size",
-        "include_metadata",
-        "read_timeout",
-        "read_header_timeout",
-        "write_timeout",
-        "idle_timeout",
-        "keep_alives_enabled",
-    ],
+    ignored: &[("", server::IGNORED), ("", server::IGNORED_WHERE_READ)],
     about: "Serves the last values for Prometheus to scrape.",
     example: "endpoint: 127.0.0.1:9464\nnamespace: node\nconst_labels: {site: lab}\n",
     effective: ::config::effective::<Config>,

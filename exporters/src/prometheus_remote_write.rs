@@ -40,6 +40,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use pipeline::component::{
     BoxError, BuiltExporter, Context, Delivery, Entry, ExportError, Exporter, ExporterEntry, Receipt,
 };
+use pipeline::net::client;
 use pipeline::{Batch, delivery};
 
 use crate::otlp_http::endpoint;
@@ -65,32 +66,10 @@ pub(crate) const ENTRY: ExporterEntry = Entry {
     name: "prometheus_remote_write",
     aliases: &["prometheusremotewrite"],
     ignored: &[
-        "compression_params",
-        "include_metadata_keys",
-        "export_created_metric",
-        "max_idle_conns",
-        "max_idle_conns_per_host",
-        "max_conns_per_host",
-        "idle_conn_timeout",
-        "disable_keep_alives",
-        "http2_read_idle_timeout",
-        "http2_ping_timeout",
-        "force_attempt_http2",
-        "read_buffer_size",
-        "write_buffer_size",
-        "cookies",
-        "http.compression_params",
-        "http.max_idle_conns",
-        "http.max_idle_conns_per_host",
-        "http.max_conns_per_host",
-        "http.idle_conn_timeout",
-        "http.disable_keep_alives",
-        "http.http2_read_idle_timeout",
-        "http.http2_ping_timeout",
-        "http.force_attempt_http2",
-        "http.read_buffer_size",
-        "http.write_buffer_size",
-        "http.cookies",
+        ("", &["compression_params", "include_metadata_keys", "export_created_metric"]),
+        ("", client::IGNORED),
+        ("http", &["compression_params"]),
+        ("http", client::IGNORED),
     ],
     about: "Pushes metrics with Prometheus Remote Write.",
     example: "endpoint: http://prometheus:9090/api/v1/write\nexternal_labels: {cluster: lab}\n",

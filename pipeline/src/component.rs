@@ -266,7 +266,8 @@ pub struct Entry<T> {
     pub aliases: &'static [&'static str],
     /// Keys (dotted) that an OpenTelemetry Collector has and that have no meaning here: they are taken out of the section
     /// before it is read, with a warning, so that its files can be used as they are. What they hold is not looked at.
-    pub ignored: &'static [&'static str],
+    /// Each list stands with the key (dotted) of what its keys are in, which is empty for the section itself.
+    pub ignored: &'static [(&'static str, &'static [&'static str])],
     /// One sentence for `inferometer components`.
     pub about: &'static str,
     /// A section that works, as YAML; a test parses it.
@@ -275,6 +276,17 @@ pub struct Entry<T> {
     pub effective: fn(&Section) -> Result<config::Value, Problems>,
     /// Reads the section and makes the component; opens nothing.
     pub build: fn(&Section, &Context) -> Result<T, Problems>,
+}
+
+impl<T> Entry<T> {
+    /// The keys of [`Entry::ignored`], each with what it is in.
+    pub fn ignored_paths(&self) -> impl Iterator<Item = String> {
+        let in_part = |part: &'static str, key: &'static str| match part {
+            "" => key.to_owned(),
+            _ => format!("{part}.{key}"),
+        };
+        self.ignored.iter().flat_map(move |(part, keys)| keys.iter().map(move |key| in_part(part, key)))
+    }
 }
 
 /// A line of `RECEIVERS`.

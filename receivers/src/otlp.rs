@@ -27,7 +27,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use pipeline::Output;
 use pipeline::component::{BoxError, Context, Receiver, ReceiverEntry, Running};
-use pipeline::net::server::{HttpService, Listen, Served};
+use pipeline::net::server::{self, HttpService, Listen, Served};
 use pipeline::telemetry::ReceiverMetrics;
 use tokio_util::sync::CancellationToken;
 
@@ -41,17 +41,17 @@ pub(crate) const ENTRY: ReceiverEntry = ReceiverEntry {
     name: "otlp",
     aliases: &[],
     ignored: &[
-        "protocols.grpc.max_concurrent_streams",
-        "protocols.grpc.read_buffer_size",
-        "protocols.grpc.write_buffer_size",
-        "protocols.grpc.keepalive",
-        "protocols.grpc.include_metadata",
-        "protocols.http.include_metadata",
-        "protocols.http.read_timeout",
-        "protocols.http.read_header_timeout",
-        "protocols.http.write_timeout",
-        "protocols.http.idle_timeout",
-        "protocols.http.keep_alives_enabled",
+        (
+            "protocols.grpc",
+            &[
+                "max_concurrent_streams",
+                "read_buffer_size",
+                "write_buffer_size",
+                "keepalive",
+                "include_metadata",
+            ],
+        ),
+        ("protocols.http", server::IGNORED),
     ],
     about: "Takes metrics pushed in OTLP, over gRPC and HTTP.",
     example: "\

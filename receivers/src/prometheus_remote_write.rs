@@ -33,7 +33,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use pipeline::Output;
 use pipeline::component::{BoxError, Context, Receiver, ReceiverEntry, Running};
-use pipeline::net::server::{HttpService, Listen, Served};
+use pipeline::net::server::{self, HttpService, Listen, Served};
 use tokio_util::sync::CancellationToken;
 
 use self::config::Config;
@@ -44,15 +44,7 @@ use crate::serving::serve;
 pub(crate) const ENTRY: ReceiverEntry = ReceiverEntry {
     name: "prometheus_remote_write",
     aliases: &["prometheusremotewrite"],
-    ignored: &[
-        "compression_algorithms",
-        "include_metadata",
-        "read_timeout",
-        "read_header_timeout",
-        "write_timeout",
-        "idle_timeout",
-        "keep_alives_enabled",
-    ],
+    ignored: &[("", &["compression_algorithms"]), ("", server::IGNORED)],
     about: "Takes what Prometheus and vmagent push in remote write 1.0 and 2.0.",
     example: "\
 endpoint: localhost:9090

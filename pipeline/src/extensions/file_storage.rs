@@ -15,7 +15,7 @@ use crate::storage::Config;
 pub(super) const ENTRY: Entry<Extension> = Entry {
     name: "file_storage",
     aliases: &["filestorage"],
-    ignored: &["compaction", "recreate"],
+    ignored: &[("", &["compaction", "recreate"])],
     about: "A folder for queues that outlive the process.",
     example: "\
 directory: /var/lib/inferometer/storage

@@ -11,25 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Extension;
 use crate::component::{Context, Entry};
-use crate::net::server::check_endpoint;
+use crate::net::server::{self, check_endpoint};
 use crate::net::server_tls;
 
 pub(super) const ENTRY: Entry<Extension> = Entry {
     name: "health_check",
     aliases: &["healthcheck"],
-    ignored: &[
-        "check_collector_pipeline",
-        "cors",
-        "response_headers",
-        "compression_algorithms",
-        "max_request_body_size",
-        "include_metadata",
-        "read_timeout",
-        "read_header_timeout",
-        "write_timeout",
-        "idle_timeout",
-        "keep_alives_enabled",
-    ],
+    ignored: &[("", &["check_collector_pipeline"]), ("", server::IGNORED), ("", server::IGNORED_WHERE_READ)],
     about: "Says over HTTP whether the collector is at work.",
     example: "endpoint: 127.0.0.1:13133\n",
     effective: config::effective::<Config>,

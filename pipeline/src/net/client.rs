@@ -26,6 +26,21 @@ use connector::Connector;
 /// What requests say they come from.
 pub const PRODUCT: &str = concat!("inferometer/", env!("CARGO_PKG_VERSION"));
 
+/// Keys of an OpenTelemetry Collector's HTTP clients that have no meaning here.
+pub const IGNORED: &[&str] = &[
+    "max_idle_conns",
+    "max_idle_conns_per_host",
+    "max_conns_per_host",
+    "idle_conn_timeout",
+    "disable_keep_alives",
+    "http2_read_idle_timeout",
+    "http2_ping_timeout",
+    "force_attempt_http2",
+    "read_buffer_size",
+    "write_buffer_size",
+    "cookies",
+];
+
 /// A response's head, and its trailers, may be this long; what is longer ends the request.
 const HEAD_SIZE_MAX: usize = 64 << 10;
 

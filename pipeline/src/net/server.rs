@@ -30,6 +30,20 @@ pub use address::{LocalAddress, check_endpoint};
 pub(crate) use listener::Listeners;
 use listener::{Listener, Route};
 
+/// Keys of an OpenTelemetry Collector's HTTP servers that have no meaning here.
+pub const IGNORED: &[&str] = &[
+    "include_metadata",
+    "read_timeout",
+    "read_header_timeout",
+    "write_timeout",
+    "idle_timeout",
+    "keep_alives_enabled",
+];
+
+/// Those that have none besides where nothing but a page is read.
+pub const IGNORED_WHERE_READ: &[&str] =
+    &["cors", "response_headers", "compression_algorithms", "max_request_body_size"];
+
 /// How long a stopped address waits for its connections to close before it is done with them.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
 

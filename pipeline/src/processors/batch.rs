@@ -15,7 +15,7 @@ use crate::delivery::{BatchConfig, BatchSizer};
 pub(super) const ENTRY: ProcessorEntry = Entry {
     name: "batch",
     aliases: &[],
-    ignored: &["metadata_keys", "metadata_cardinality_limit"],
+    ignored: &[("", &["metadata_keys", "metadata_cardinality_limit"])],
     about: "Says how the exporters of the pipeline merge batches, where they do not say so themselves.",
     example: "\
 timeout: 1s

@@ -25,13 +25,16 @@ use crate::quiet::Quiet;
 pub(super) const ENTRY: ProcessorEntry = Entry {
     name: "memory_limiter",
     aliases: &[],
-    ignored: &[
-        "ballast_size_mib",
-        "min_gc_interval_when_soft_limited",
-        "min_gc_interval_when_hard_limited",
-        "max_gc_interval_when_soft_limited",
-        "max_gc_interval_when_hard_limited",
-    ],
+    ignored: &[(
+        "",
+        &[
+            "ballast_size_mib",
+            "min_gc_interval_when_soft_limited",
+            "min_gc_interval_when_hard_limited",
+            "max_gc_interval_when_soft_limited",
+            "max_gc_interval_when_hard_limited",
+        ],
+    )],
     about: "Turns data away while the process holds more memory than it may.",
     example: "\
 check_interval: 1s
