@@ -106,10 +106,15 @@ async fn until(is_so: impl Fn() -> bool) {
         if is_so() {
             return;
         }
-        tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1))).await.unwrap();
+        pass(1).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("it never was so");
+}
+
+/// Lets so many milliseconds of real time pass, and all tasks go on meanwhile.
+async fn pass(millis: u64) {
+    tokio::task::spawn_blocking(move || std::thread::sleep(Duration::from_millis(millis))).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
