@@ -280,7 +280,7 @@ async fn what_finds_no_room_on_disk_is_in_no_queue() {
             Err(_) => refused += 1,
         }
         assert_eq!((held(&outboxes[0]), held(&outboxes[1])), (accepted, accepted));
-        tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(2))).await.unwrap();
+        pass(2).await;
     }
     assert!(accepted > 2000, "{accepted}");
     assert_eq!(ledger.sum("inferometer_exporter_unwritten_metric_points{x}"), 0);
