@@ -255,7 +255,8 @@ impl RemoteWrite {
         let Ok((body, counts)) = self.write(&plan, batch) else { return };
         match self.post_once(body, (plan.format, counts)).await {
             // The next request has it again.
-            Err(_) | Ok(Verdict::UnknownFormat { .. } | Verdict::Failed(ExportError::Retry { .. })) => {}
+            Err(_) | Ok(Verdict::UnknownFormat { .. }) => {}
+            Ok(Verdict::Failed(ExportError::Retry { .. } | ExportError::Denied { .. })) => {}
             // Where it is what was bad it is not told for a while, as if it had been taken.
             Ok(Verdict::Taken | Verdict::PartlyTaken { .. } | Verdict::Failed(_)) => _ = plan.mark_sent(),
         }
@@ -276,7 +277,7 @@ impl RemoteWrite {
         let (head, text) = self.post.explanation(response).await;
         let answer = Answer { status: head.status, headers: &head.headers, body: &text };
         let verdict = answer::judge(&answer, (format, counts), &self.terms, self.post.now());
-        if !matches!(verdict, Verdict::Failed(ExportError::Retry { .. })) {
+        if !matches!(verdict, Verdict::Failed(ExportError::Retry { .. } | ExportError::Denied { .. })) {
             self.attempts.settle(request);
         }
         Ok(verdict)

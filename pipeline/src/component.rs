@@ -214,6 +214,9 @@ pub enum ExportError {
     Retry { after: Option<Duration>, reason: String },
     /// Sending it again would not help: its points are lost, and counted.
     Drop { reason: String },
+    /// The other side refuses the credentials, which says nothing of the points: what is on disk waits there until they
+    /// are mended, and the rest is lost, and counted.
+    Denied { reason: String },
     /// The other side calls it bad, which may be because of a few of its points.
     Bad { reason: String },
     /// It is too large: send its halves.
@@ -224,6 +227,7 @@ impl fmt::Display for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::Retry { reason, .. }
         | Self::Drop { reason }
+        | Self::Denied { reason }
         | Self::Bad { reason }
         | Self::Split { reason }) = self;
         f.write_str(reason)

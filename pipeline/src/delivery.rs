@@ -9,6 +9,7 @@ mod bound;
 mod circuit;
 mod claim;
 mod config;
+mod denial;
 mod dispatch;
 mod ending;
 #[cfg(any(test, fuzzing))]
@@ -36,6 +37,7 @@ mod under_way;
 mod tests;
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -150,6 +152,7 @@ impl Outbox {
             timeout: config.timeout.0,
             circuit: Circuit::new(levels.clone()),
             suspicion: Suspicion::default(),
+            taken: AtomicU64::default(),
             metrics: ExporterMetrics::new(&context.meter, &context.id),
             levels,
             journal: Journal::new(&context.id),

@@ -33,6 +33,7 @@ pub(crate) fn judge(status: &Status, retry_exhausted: bool) -> ExportError {
             ExportError::Retry { after: after.and_then(believable), reason }
         }
         Code::InvalidArgument => ExportError::Bad { reason },
+        Code::Unauthenticated | Code::PermissionDenied => ExportError::Denied { reason },
         _ => ExportError::Drop { reason },
     }
 }
@@ -132,6 +133,9 @@ mod tests {
         check(Code::Unavailable, true, true);
         check(Code::DataLoss, true, true);
         check(Code::Unauthenticated, false, false);
+        for code in [Code::Unauthenticated, Code::PermissionDenied] {
+            assert!(matches!(judge(&Status::new(code, ""), false), ExportError::Denied { .. }), "{code:?}");
+        }
     }
 
     #[test]

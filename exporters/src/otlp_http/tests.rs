@@ -23,6 +23,7 @@ async fn outcome(reply: Reply, more: &str) -> String {
         Err(ExportError::Drop { reason }) => format!("drop: {reason}"),
         Err(ExportError::Bad { reason }) => format!("bad: {reason}"),
         Err(ExportError::Split { reason }) => format!("split: {reason}"),
+        Err(ExportError::Denied { reason }) => format!("denied: {reason}"),
     }
 }
 

@@ -159,6 +159,7 @@ mod tests {
             Verdict::Failed(ExportError::Bad { .. }) => String::from("bad"),
             Verdict::Failed(ExportError::Drop { reason }) => format!("drop {reason}"),
             Verdict::Failed(ExportError::Split { .. }) => String::from("split"),
+            Verdict::Failed(ExportError::Denied { .. }) => String::from("denied"),
         }
     }
 
@@ -180,7 +181,8 @@ mod tests {
             check(status, "retry None");
         }
         check(400, "bad");
-        check(401, "drop 401 Unauthorized: text");
+        check(401, "denied");
+        check(403, "denied");
         check(404, "drop 404 Not Found: text");
         check(408, "drop 408 Request Timeout: text");
         check(413, "drop 413 Payload Too Large: text");

@@ -74,6 +74,7 @@ impl Answer<'_> {
             500 if is_about_points(&text) => ExportError::Bad { reason },
             status if retried.contains(status) => ExportError::Retry { after: self.retry_after(now), reason },
             400 if !is_about_form(&text) => ExportError::Bad { reason },
+            401 | 403 | 407 => ExportError::Denied { reason },
             _ => ExportError::Drop { reason },
         }
     }
@@ -229,7 +230,10 @@ mod tests {
             let split = answer.judge(TooLarge::Split, &RetryStatuses::default(), now());
             assert!(matches!(split, ExportError::Split { .. }), "{body}");
         }
-        assert!(matches!(judge(401, &[], b""), ExportError::Drop { .. }));
+        for status in [401, 403, 407] {
+            assert!(matches!(judge(status, &[], b""), ExportError::Denied { .. }), "{status}");
+        }
+        assert!(matches!(judge(404, &[], b""), ExportError::Drop { .. }));
         assert!(matches!(judge(422, &[], b""), ExportError::Drop { .. }));
     }
 

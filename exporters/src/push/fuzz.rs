@@ -43,6 +43,7 @@ fn check(error: &ExportError) {
     let (ExportError::Retry { reason, .. }
     | ExportError::Bad { reason }
     | ExportError::Drop { reason }
+    | ExportError::Denied { reason }
     | ExportError::Split { reason }) = error;
     check_reason(reason);
     if let ExportError::Retry { after: Some(after), .. } = error {

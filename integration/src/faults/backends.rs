@@ -91,6 +91,28 @@ pub(super) const FAULTS: &[Fault] = &[
         ..NONE
     },
     Fault {
+        name: "denied-stored",
+        does: "HTTP backend answers 401, as to a token that has expired, and the queue is on disk",
+        setup: || Setup::stored(Kind::Http),
+        inject: |scene| Box::pin(scene.answer_for(Answer::Status(401, String::new()), 3.0, 30.0)),
+        ..NONE
+    },
+    Fault {
+        name: "denied-stored-grpc",
+        does: "gRPC backend answers UNAUTHENTICATED, and the queue is on disk",
+        setup: || Setup::stored(Kind::Grpc),
+        inject: |scene| Box::pin(scene.behave_for(Behaviour::Refuse(Code::Unauthenticated), 3.0, 30.0)),
+        ..NONE
+    },
+    Fault {
+        name: "denied",
+        does: "HTTP backend answers 401, and the queue is in memory, where nothing waits for better credentials",
+        loss: Loss::Counted(&["permanent"]),
+        setup: || Setup::new(Kind::Http),
+        inject: |scene| Box::pin(scene.answer_for(Answer::Status(401, String::new()), 1.0, 10.0)),
+        ..NONE
+    },
+    Fault {
         name: "poison-http",
         does: "HTTP backend answers 400 to requests with one of some bad points",
         loss: Loss::Poison,

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -14,6 +14,7 @@ use super::backoff::Backoff;
 use super::bisect::{Suspicion, Verdict};
 use super::circuit::{Circuit, Wait};
 use super::config::RetryConfig;
+use super::denial::Denials;
 use super::journal::{Cause, Journal};
 use super::parcel::{Parcel, divide};
 use super::queue::Queue;
@@ -45,6 +46,8 @@ pub(super) struct Dispatch {
     pub(super) timeout: Duration,
     pub(super) circuit: Circuit,
     pub(super) suspicion: Suspicion,
+    /// How many requests the other side took.
+    pub(super) taken: AtomicU64,
     pub(super) metrics: ExporterMetrics,
     pub(super) levels: Option<Arc<QueueLevels>>,
     pub(super) journal: Journal,
@@ -208,7 +211,7 @@ impl Dispatch {
         deadline: &mut Option<Instant>,
     ) -> Fate {
         let mut backoff = Backoff::new(&self.retry);
-        let (mut reason, mut late) = (String::new(), 0);
+        let (mut reason, mut late, mut denials) = (String::new(), 0, Denials::default());
         for attempt in 0_u64.. {
             let pass = tokio::select! {
                 biased;
@@ -223,8 +226,9 @@ impl Dispatch {
                 let elapsed_max = self.retry.elapsed_max(self.persists);
                 *deadline = elapsed_max.map(|max| Instant::now() + max);
             }
-            let began = Instant::now();
-            let outcome = self.attempt(batch).await;
+            let (began, taken) = (Instant::now(), self.taken.load(Ordering::Relaxed));
+            let outcome =
+                self.attempt(batch).await.map_err(|error| denials.judge(error, self.persists, taken));
             let is_late = !self.timeout.is_zero() && began.elapsed() >= self.timeout;
             let is_large = is_late && self.queue.too_slow(batch);
             late = if is_late { late + 1 } else { 0 };
@@ -324,6 +328,7 @@ impl Dispatch {
         }
         self.metrics.sent(sent);
         self.journal.works();
+        self.taken.fetch_add(1, Ordering::Relaxed);
         self.queue.settle_of(request.number(), Size { points, ..Size::default() }, sent);
         request.is_begun.store(true, Ordering::Relaxed);
     }
@@ -363,9 +368,7 @@ impl Fate {
             Ok(receipt) => Self::Delivered(receipt),
             Err(ExportError::Split { reason }) => Self::Split { reason },
             Err(ExportError::Bad { reason }) => Self::Bad { reason },
-            Err(ExportError::Drop { reason } | ExportError::Retry { reason, .. }) => {
-                Self::Dropped { cause: Cause::Permanent, reason }
-            }
+            Err(error) => Self::Dropped { cause: Cause::Permanent, reason: error.to_string() },
         }
     }
 }

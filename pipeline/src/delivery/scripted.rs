@@ -32,6 +32,10 @@ pub(crate) enum Act {
     AtMost(usize),
     /// Calls a request bad that has a value divisible by this.
     BadAt(i64),
+    /// Fails, as if it might pass, at a request that has a value divisible by this.
+    FailAt(i64),
+    /// Refuses the credentials of a request that has a value divisible by this.
+    DenyAt(i64),
     /// Takes it, and leaves so many out for want of a form, and so many for being late.
     LeaveOut(u64, u64),
     Hang,
@@ -110,7 +114,9 @@ impl Exporter for Scripted {
             let was_taken = match act {
                 Act::Take | Act::TakeAfter(_) | Act::Reject(_) | Act::LeaveOut(..) => true,
                 Act::AtMost(most) | Act::HangAbove(most) => batch.len() <= most,
-                Act::BadAt(divisor) => values.iter().all(|value| value % divisor != 0),
+                Act::BadAt(divisor) | Act::DenyAt(divisor) | Act::FailAt(divisor) => {
+                    values.iter().all(|value| value % divisor != 0)
+                }
                 _ => false,
             };
             self.requests.lock().unwrap().push(Request { at, values, was_taken });
@@ -127,6 +133,10 @@ impl Exporter for Scripted {
                 }
                 Act::BadAt(_) if !was_taken => return Err(ExportError::Bad { reason: reason() }),
                 Act::Drop => return Err(ExportError::Drop { reason: reason() }),
+                Act::FailAt(_) if !was_taken => {
+                    return Err(ExportError::Retry { after: None, reason: reason() });
+                }
+                Act::DenyAt(_) if !was_taken => return Err(ExportError::Denied { reason: reason() }),
                 Act::Hang => std::future::pending().await,
                 Act::HangAbove(_) if !was_taken => std::future::pending().await,
                 Act::TakeAfter(milliseconds) => {

@@ -110,7 +110,7 @@ async fn failures_are_told_apart() {
     assert!(matches!(fail(400, "").await, ExportError::Bad { reason } if reason == "400 Bad Request: why"));
     assert!(matches!(fail(429, "").await, ExportError::Retry { after: None, .. }));
     assert!(
-        matches!(fail(401, "").await, ExportError::Drop { reason } if reason.starts_with("401 Unauthorized: why"))
+        matches!(fail(401, "").await, ExportError::Denied { reason } if reason.starts_with("401 Unauthorized: why"))
     );
     let moved = fail(307, "Location: http://elsewhere/x?token=hunter2\r\n").await;
     assert!(
