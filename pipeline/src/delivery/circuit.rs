@@ -2,8 +2,10 @@
 //!
 //! One failure holds back only the batch it happened to. After some failures in a row, with no success between, the
 //! circuit opens: nothing is sent until the wait is over, and then one attempt at a time, each with the next longer
-//! wait behind it. The first answer that is not a failure closes it again, for all.
+//! wait behind it. The first answer that is not a failure closes it again, for all. Those that wait take turns: where it
+//! is a single batch that never gets through, the next attempt is another's.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +34,16 @@ struct State {
     /// In a row, in the order of the answers.
     failures: u32,
     open: Option<Open>,
+    /// Those that wait, by when they came.
+    waiting: BTreeSet<u64>,
+    came: u64,
+}
+
+/// A place among those that wait.
+#[derive(Debug)]
+struct Turn<'a> {
+    circuit: &'a Circuit,
+    number: u64,
 }
 
 #[derive(Debug)]
@@ -77,17 +89,18 @@ impl Circuit {
 
     /// Returns when an attempt may be made; `None` when it is clear that this will not be before `deadline`.
     pub(super) async fn pass(&self, deadline: Option<Instant>) -> Option<Pass<'_>> {
+        let turn = self.queue_up();
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
-            let wake_at = match self.ask() {
+            let wake_at = match self.ask(&turn) {
                 Ok(pass) => return Some(pass),
                 Err(wake_at) => wake_at,
             };
             if deadline.is_some_and(|deadline| wake_at.unwrap_or_else(Instant::now) > deadline) {
                 return None;
             }
-            // Where another one is under way, there is nothing to wait for but its end.
+            // Where another one is under way or comes first, there is nothing to wait for but its end.
             match wake_at.or(deadline) {
                 Some(instant) => tokio::select! {
                     () = tokio::time::sleep_until(instant) => {}
@@ -98,17 +111,27 @@ impl Circuit {
         }
     }
 
+    fn queue_up(&self) -> Turn<'_> {
+        let mut state = self.state();
+        state.came += 1;
+        let number = state.came;
+        state.waiting.insert(number);
+        Turn { circuit: self, number }
+    }
+
     /// A pass, or when to ask again, where that is known.
-    fn ask(&self) -> Result<Pass<'_>, Option<Instant>> {
+    fn ask(&self, turn: &Turn<'_>) -> Result<Pass<'_>, Option<Instant>> {
         let mut state = self.state();
         let now = Instant::now();
         if let Some(until) = state.held_until.filter(|until| *until > now) {
             return Err(Some(until));
         }
+        let is_first = state.waiting.first() == Some(&turn.number);
         match &mut state.open {
             None => Ok(Pass { circuit: self, is_probe: false }),
             Some(open) if open.is_probed => Err(None),
             Some(open) if open.probe_at > now => Err(Some(open.probe_at)),
+            Some(_) if !is_first => Err(None),
             Some(open) => {
                 open.is_probed = true;
                 Ok(Pass { circuit: self, is_probe: true })
@@ -175,6 +198,17 @@ impl Pass<'_> {
         };
         drop(state);
         wait
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.circuit.state();
+        state.waiting.remove(&self.number);
+        if state.open.is_some() {
+            drop(state);
+            self.circuit.changed.notify_waiters();
+        }
     }
 }
 

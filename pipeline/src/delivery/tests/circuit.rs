@@ -59,6 +59,23 @@ async fn a_single_failure_holds_up_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_batch_that_never_gets_through_holds_up_no_other() {
+    // Whatever else is sent, so that all attempts in a row may be of that one.
+    for pause in [1, 10, 100] {
+        let (exporter, ledger) = (Scripted::new([], Act::FailAt(7)), Ledger::default());
+        let outbox = start("x", &exporter, unbounded(), &ledger).await;
+        push(&outbox, 7..8).unwrap();
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        for value in 8..14 {
+            push(&outbox, value..value + 1).unwrap();
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+        }
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        assert_eq!(exporter.taken(), (8..14).collect::<Vec<_>>(), "{pause}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn seven_failures_in_ten_lose_nothing_and_stall_nothing_for_long() {
     let script = (0_u64..4000).map(|index| {
         let is_failure = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 & 0xff < 179;
