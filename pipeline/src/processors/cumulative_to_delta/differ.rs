@@ -128,8 +128,10 @@ impl Last {
 
 fn growth(point: &Point, last: &Last) -> Growth {
     let start = point.start_unix_nano;
-    // A start that only moves a little is that of a source that is not sure of it.
-    if start >= last.time_unix_nano && start > last.start_unix_nano {
+    // A start that only moves a little is that of a source that is not sure of it, and one that is the time says that
+    // nobody knows it.
+    let is_known = start < point.time_unix_nano;
+    if is_known && start >= last.time_unix_nano && start > last.start_unix_nano {
         return restarted(point, "start");
     }
     match (&point.value, &last.value) {

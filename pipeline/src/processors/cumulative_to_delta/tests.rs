@@ -77,6 +77,11 @@ async fn a_value_that_drops_or_a_new_start_is_a_reset() {
         counter c = 6 @101..120  -> delta counter c = 1 @110..120
         counter c = 7 @99..130   -> delta counter c = 1 @120..130
         counter c = 2 @125..140  -> delta counter c = 2 @130..140 & reset value
+        # One that is the time says that it is not known: the value tells.
+        counter f = 5000 @110..110  -> dropped first
+        counter f = 5010 @120..120  -> delta counter f = 10 @110..120
+        counter f = 5020 @120..130  -> delta counter f = 10 @120..130
+        counter f = 7 @140..140     -> delta counter f = 7 @140..140 & reset value
         # A start behind the time is none.
         counter c = 3 @200..150  -> delta counter c = 1 @140..150
         ",
