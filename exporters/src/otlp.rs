@@ -64,4 +64,12 @@ impl Requests {
         }
         Receipt { rejected, ..Receipt::default() }
     }
+
+    /// Tells that the answer to a batch that was taken cannot be read.
+    pub(crate) fn unread(&self, error: &str) {
+        if let Some(unsaid) = self.rejections.speak() {
+            let message = "a request was taken, but what else was answered cannot be read: points may have been refused";
+            warn!(exporter = self.id, error, unsaid, "{message}");
+        }
+    }
 }

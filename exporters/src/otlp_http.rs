@@ -22,7 +22,6 @@ use pipeline::component::{
 };
 use pipeline::net::Body;
 use pipeline::net::auth;
-use pipeline::net::body::BodyError;
 use pipeline::net::client;
 use pipeline::otlp::PartialSuccess;
 use pipeline::{Batch, delivery};
@@ -142,7 +141,7 @@ impl OtlpHttp {
             })?;
         let response = self.post.send(message, self.request_headers()).await?;
         if response.status().is_success() {
-            let partial_success = self.partial_success(response).await?;
+            let partial_success = self.partial_success(response).await;
             Ok(Receipt { unsupported, ..self.requests.receive(&batch, &partial_success) })
         } else {
             let receipt = self.failure(&batch, response).await?;
@@ -165,28 +164,31 @@ impl OtlpHttp {
         headers
     }
 
-    async fn partial_success(&self, response: Response<Body>) -> Result<PartialSuccess, ExportError> {
-        let (head, body) = response.into_parts();
-        let body = self.post.read(&head.headers, body).await.map_err(|error| match error {
-            BodyError::Broken(reason) => {
-                ExportError::Retry { after: None, reason: format!("answer broke off: {reason}") }
-            }
-            _ => ExportError::Drop { reason: format!("cannot read the answer: {error}") },
-        })?;
+    /// What a success says besides. The status says that the points were taken, so whatever cannot be read of the rest, they
+    /// are not sent again; some backends answer in words of their own.
+    async fn partial_success(&self, response: Response<Body>) -> PartialSuccess {
+        let (head, body) = self.post.explanation(response).await;
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let is_json = content_type.is_some_and(|text| text.to_ascii_lowercase().contains("json"));
+        let body = match body {
+            Ok(body) => body,
+            Err(error) => {
+                self.requests.unread(&error);
+                return PartialSuccess::default();
+            }
+        };
         let partial_success =
             if is_json { PartialSuccess::decode_json(&body) } else { PartialSuccess::decode(&body) };
-        // The status says that the points were taken; some backends answer in words of their own.
-        Ok(partial_success.unwrap_or_else(|error| {
+        partial_success.unwrap_or_else(|error| {
             tracing::debug!(exporter = self.requests.id, error = printable(&error.message), "answer ignored");
             PartialSuccess::default()
-        }))
+        })
     }
 
     /// What is left of a request that was not answered with a success.
     async fn failure(&self, batch: &Batch, response: Response<Body>) -> Result<Receipt, ExportError> {
         let (head, body) = self.post.explanation(response).await;
+        let body = body.unwrap_or_default();
         let answer = Answer { status: head.status, headers: &head.headers, body: &body };
         if self.config.preset.is_some_and(Preset::stores_the_rest)
             && let Some(refused) = answer.too_late()

@@ -275,6 +275,7 @@ impl RemoteWrite {
         }
         let response = self.post.send(body, headers).await?;
         let (head, text) = self.post.explanation(response).await;
+        let text = text.unwrap_or_default();
         let answer = Answer { status: head.status, headers: &head.headers, body: &text };
         let verdict = answer::judge(&answer, (format, counts), &self.terms, self.post.now());
         if !matches!(verdict, Verdict::Failed(ExportError::Retry { .. } | ExportError::Denied { .. })) {

@@ -50,6 +50,7 @@ impl Metadata {
         if head.status.is_success() {
             return Ok(());
         }
+        let text = text.unwrap_or_default();
         let answer = Answer { status: head.status, headers: &head.headers, body: &text };
         Err(ExportError::Drop { reason: answer.reason() })
     }

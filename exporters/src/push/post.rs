@@ -16,7 +16,7 @@ use pipeline::net::{Body, client_tls, full};
 
 use super::{broken, printable};
 
-/// The text of an answer that is no success is waited for this long; its status says enough.
+/// The text of an answer is waited for this long; its status says enough.
 const EXPLANATION_WAIT: Duration = Duration::from_secs(1);
 
 /// One destination.
@@ -66,11 +66,15 @@ impl Post {
         client.send(request).await.map_err(|error| broken(&error))
     }
 
-    /// What an answer says, as far as it can be read in a moment.
-    pub(crate) async fn explanation(&self, response: Response<Body>) -> (response::Parts, Bytes) {
+    /// What an answer says, if it can be read in a moment, or why it cannot.
+    pub(crate) async fn explanation(
+        &self,
+        response: Response<Body>,
+    ) -> (response::Parts, Result<Bytes, String>) {
         let (head, body) = response.into_parts();
         let body = tokio::time::timeout(EXPLANATION_WAIT, self.read(&head.headers, body)).await;
-        (head, body.ok().and_then(Result::ok).unwrap_or_default())
+        let body = body.unwrap_or_else(|_| Err(BodyError::Broken(String::from("it takes too long"))));
+        (head, body.map_err(|error| printable(&error.to_string())))
     }
 
     /// An answer's body, decompressed.
