@@ -55,6 +55,8 @@ pub(super) struct Decoded {
     pub(super) dropped_exemplars: u64,
     /// Exemplars of the batch that came with an earlier request.
     pub(super) waited_exemplars: u64,
+    /// Exemplars that came with an earlier request, and for which no sample ever did.
+    pub(super) vain_exemplars: u64,
     /// The markers of the batch that no sender would send again.
     pub(super) markers: Vec<Point>,
 }
@@ -168,7 +170,7 @@ impl Decoder {
         match read {
             Ok(()) => Ok(decoded),
             Err(error) => {
-                let lost_exemplars = decoded.waited_exemplars;
+                let lost_exemplars = decoded.waited_exemplars + decoded.vain_exemplars;
                 let lost_markers = memory.owe(decoded.markers);
                 Err(Broken { error, lost_exemplars, lost_markers })
             }

@@ -148,8 +148,8 @@ impl Shared {
 
     async fn store(self: &Arc<Self>, version: Version, request: Bytes) -> Result<Answer, Answer> {
         let mut unsent = self.decode(version, request).await?;
-        let Decoded { batch, written, failures, dropped_exemplars, .. } = &mut unsent.decoded;
-        let (written, dropped_exemplars) = (*written, *dropped_exemplars);
+        let Decoded { batch, written, failures, dropped_exemplars, vain_exemplars, .. } = &mut unsent.decoded;
+        let (written, dropped_exemplars) = (*written, *dropped_exemplars + *vain_exemplars);
         let (batch, failures) = (std::mem::take(batch), std::mem::take(failures));
         self.output.send(batch).await.map_err(Answer::later)?;
         unsent.sent();
@@ -208,7 +208,7 @@ impl Drop for Unsent {
             return;
         }
         let Shared { decoder, metrics, .. } = &*self.shared;
-        metrics.dropped_exemplars(self.decoded.waited_exemplars);
+        metrics.dropped_exemplars(self.decoded.waited_exemplars + self.decoded.vain_exemplars);
         metrics.refused(self.decoded.written.points());
         let markers = std::mem::take(&mut self.decoded.markers);
         metrics.failed(decoder.owe(markers));

@@ -360,7 +360,7 @@ gauge m = 1.0 @9000000 exemplar 0.5 @8000000 {{a=\"b\"}} trace 0x{trace}"
     // Of two that wait the later is kept, and the other counted.
     let decoder = decoder();
     decoded(&decoder, Version::V1, &apart);
-    assert_eq!(decoded(&decoder, Version::V1, &apart).dropped_exemplars, 1);
+    assert_eq!(decoded(&decoder, Version::V1, &apart).vain_exemplars, 1);
     let decoded = decoded(&decoder, Version::V1, &point);
     assert_eq!((decoded.waited_exemplars, decoded.dropped_exemplars), (1, 0));
 }
@@ -374,8 +374,11 @@ fn exemplars_that_wait_are_bounded_and_counted_when_forgotten() {
     let first = decoded(&decoder, Version::V1, &request);
     assert_eq!((first.written.exemplars, first.dropped_exemplars), (PENDING_MAX as u64, 5));
     (0..6).for_each(|_| decoder.sweep());
-    assert_eq!(decoded(&decoder, Version::V1, &[]).dropped_exemplars, PENDING_MAX as u64);
+    assert_eq!(decoded(&decoder, Version::V1, &[]).vain_exemplars, PENDING_MAX as u64);
     assert_eq!(decoded(&decoder, Version::V1, &request).dropped_exemplars, 5);
+    (0..6).for_each(|_| decoder.sweep());
+    let broken = decoder.decode(Version::V1, &[0xff]).unwrap_err();
+    assert_eq!(broken.lost_exemplars, PENDING_MAX as u64, "also where the request that would tell is lost");
 }
 
 #[test]

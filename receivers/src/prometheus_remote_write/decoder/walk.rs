@@ -77,8 +77,7 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn finish(mut self) -> Decoded {
-        let in_vain = self.memory.waiting.in_vain.swap(0, Ordering::Relaxed);
-        self.decoded.dropped_exemplars += in_vain;
+        self.decoded.vain_exemplars = self.memory.waiting.in_vain.swap(0, Ordering::Relaxed);
         if !self.first.is_empty() {
             self.first.append(std::mem::take(&mut self.decoded.batch));
             self.decoded.batch = self.first;
