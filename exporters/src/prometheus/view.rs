@@ -44,6 +44,8 @@ pub(crate) struct Family {
     pub(crate) help: Box<str>,
     pub(crate) unit: Box<str>,
     pub(crate) series: BTreeMap<Arc<str>, u32>,
+    /// A gauge of which no series says that it is one.
+    pub(crate) is_unknown: bool,
     /// Another family has its names.
     pub(crate) is_hidden: bool,
     pub(crate) form: Form,
@@ -159,8 +161,14 @@ impl View {
     }
 
     fn family_of(&mut self, identity: &Identity, help: &str) -> u32 {
-        let key = FamilyKey { name: identity.family.as_str().into(), metric_type: identity.metric_type };
+        // What says nothing of its type is written as gauges are, and one sender may know what another does not.
+        let is_unknown = identity.metric_type == MetricType::Unknown;
+        let metric_type = if is_unknown { MetricType::Gauge } else { identity.metric_type };
+        let key = FamilyKey { name: identity.family.as_str().into(), metric_type };
         if let Some(index) = self.order.get(&key) {
+            if let Some(family) = &mut self.families[*index as usize] {
+                family.is_unknown &= is_unknown;
+            }
             return *index;
         }
         self.generation += 1;
@@ -174,6 +182,7 @@ impl View {
             help: help.into(),
             unit: identity.unit.as_str().into(),
             series: BTreeMap::new(),
+            is_unknown,
             is_hidden: !self.claim(&key, index),
             form: Form::Untyped,
             generation: self.generation,

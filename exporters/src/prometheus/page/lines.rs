@@ -94,6 +94,7 @@ impl Lines {
             MetricType::Counter if lines.is_open_metrics && !is_typed => MetricType::Unknown,
             MetricType::Info if !lines.is_open_metrics || !is_typed => MetricType::Gauge,
             MetricType::StateSet if !lines.is_open_metrics => MetricType::Gauge,
+            MetricType::Gauge if family.is_unknown => MetricType::Unknown,
             metric_type => metric_type,
         };
         if lines.is_open_metrics {

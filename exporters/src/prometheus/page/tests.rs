@@ -132,6 +132,17 @@ fn hints_from_where_a_point_was_scraped_are_heeded() {
 }
 
 #[test]
+fn what_one_source_calls_a_gauge_and_another_does_not_is_one_family() {
+    let unknown = "about {prometheus.type=\"unknown\"}\ngauge u{x=1} = 1\n";
+    let known = "resource {service.name=\"n\"}\nabout\ngauge u{x=2} = 2\n";
+    let expected = "# TYPE u gauge\nu{job=\"n\",x=\"2\"} 2\nu{x=\"1\"} 1\n";
+    for points in [format!("{unknown}{known}"), format!("{known}resource {{}}\n{unknown}")] {
+        check_text(&points, expected);
+        check_open_metrics(&points, expected);
+    }
+}
+
+#[test]
 fn exemplars_are_in_open_metrics_on_counters_and_buckets() {
     let points = "counter c = 1 exemplar 0.5 @1500000000 trace 0x0102\ngauge g = 1 exemplar 0.5\n\
                   histogram h = count 2 sum 3 buckets 1:1 inf:1 exemplar 0.7 exemplar 2.5 {a=1}";
