@@ -214,8 +214,8 @@ pub enum ExportError {
     Retry { after: Option<Duration>, reason: String },
     /// Sending it again would not help: its points are lost, and counted.
     Drop { reason: String },
-    /// The other side refuses the credentials, which says nothing of the points: what is on disk waits there until they
-    /// are mended, and the rest is lost, and counted.
+    /// The other side wants nothing from us as things are set, for the credentials, the path or the form, which says nothing
+    /// of the points: what is on disk waits there until that is mended, and the rest is lost, and counted.
     Denied { reason: String },
     /// The other side calls it bad, which may be because of a few of its points.
     Bad { reason: String },

@@ -33,7 +33,9 @@ pub(crate) fn judge(status: &Status, retry_exhausted: bool) -> ExportError {
             ExportError::Retry { after: after.and_then(believable), reason }
         }
         Code::InvalidArgument => ExportError::Bad { reason },
-        Code::Unauthenticated | Code::PermissionDenied => ExportError::Denied { reason },
+        Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented => {
+            ExportError::Denied { reason }
+        }
         _ => ExportError::Drop { reason },
     }
 }
@@ -133,7 +135,7 @@ mod tests {
         check(Code::Unavailable, true, true);
         check(Code::DataLoss, true, true);
         check(Code::Unauthenticated, false, false);
-        for code in [Code::Unauthenticated, Code::PermissionDenied] {
+        for code in [Code::Unauthenticated, Code::PermissionDenied, Code::Unimplemented] {
             assert!(matches!(judge(&Status::new(code, ""), false), ExportError::Denied { .. }), "{code:?}");
         }
     }

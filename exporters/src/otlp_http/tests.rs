@@ -129,7 +129,7 @@ async fn a_redirect_is_not_followed() {
     let location = format!("location: {}/v1/metrics?token=t\r\n", other.url());
     let more = "headers: {Authorization: Bearer hunter2}";
     let reason = outcome(Reply::new(307, &location, ""), more).await;
-    assert_eq!(reason, "drop: 307 Temporary Redirect: redirects to `127.0.0.1`, which is not followed");
+    assert_eq!(reason, "denied: 307 Temporary Redirect: redirects to `127.0.0.1`, which is not followed");
     assert!(other.seen.lock().unwrap().is_empty());
 }
 

@@ -64,7 +64,8 @@ impl Answer<'_> {
     /// What becomes of the batch.
     ///
     /// A 400 may be the fault of a few points, and so may be what a backend says about points with a status that is
-    /// tried again otherwise: it would say so for ever.
+    /// tried again otherwise: it would say so for ever. What is about the credentials, the path or the form is not about
+    /// the points at all.
     pub(crate) fn judge(&self, too_large: TooLarge, retried: &RetryStatuses, now: SystemTime) -> ExportError {
         let text = self.text();
         let reason = self.reason_for(&text);
@@ -74,7 +75,7 @@ impl Answer<'_> {
             500 if is_about_points(&text) => ExportError::Bad { reason },
             status if retried.contains(status) => ExportError::Retry { after: self.retry_after(now), reason },
             400 if !is_about_form(&text) => ExportError::Bad { reason },
-            401 | 403 | 407 => ExportError::Denied { reason },
+            300..=399 | 400 | 401 | 403..=405 | 407 | 415 => ExportError::Denied { reason },
             _ => ExportError::Drop { reason },
         }
     }
@@ -219,7 +220,7 @@ mod tests {
         assert!(matches!(judge(400, &[], b"out of order sample"), ExportError::Bad { .. }));
         assert!(matches!(judge(400, &[], b""), ExportError::Bad { .. }));
         for body in ["unsupported compression: zstd", "unsupported content type: x", "no org id"] {
-            assert!(matches!(judge(400, &[], body.as_bytes()), ExportError::Drop { .. }), "{body}");
+            assert!(matches!(judge(400, &[], body.as_bytes()), ExportError::Denied { .. }), "{body}");
         }
         for body in
             ["too big data size exceeding -opentelemetry.maxRequestSize", "http: request body too large"]
@@ -230,10 +231,9 @@ mod tests {
             let split = answer.judge(TooLarge::Split, &RetryStatuses::default(), now());
             assert!(matches!(split, ExportError::Split { .. }), "{body}");
         }
-        for status in [401, 403, 407] {
+        for status in [301, 307, 401, 403, 404, 405, 407, 415] {
             assert!(matches!(judge(status, &[], b""), ExportError::Denied { .. }), "{status}");
         }
-        assert!(matches!(judge(404, &[], b""), ExportError::Drop { .. }));
         assert!(matches!(judge(422, &[], b""), ExportError::Drop { .. }));
     }
 

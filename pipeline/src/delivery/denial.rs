@@ -1,4 +1,4 @@
-//! What becomes of a batch with which the credentials are refused.
+//! What becomes of a batch that is turned away for the credentials, the path or the form.
 
 use crate::component::ExportError;
 
@@ -15,7 +15,7 @@ pub(super) struct Denials {
 }
 
 impl Denials {
-    /// What is safe on disk waits for other credentials; for what is not there is nothing to be done.
+    /// What is safe on disk waits for better settings; for what is not there is nothing to be done.
     ///
     /// `taken` is how many requests the other side had taken when the attempt began. A backend that takes others and goes
     /// on refusing this one, such as a gateway that does not like its content, would hold up its series for ever.

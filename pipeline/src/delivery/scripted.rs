@@ -34,7 +34,7 @@ pub(crate) enum Act {
     BadAt(i64),
     /// Fails, as if it might pass, at a request that has a value divisible by this.
     FailAt(i64),
-    /// Refuses the credentials of a request that has a value divisible by this.
+    /// Turns away a request that has a value divisible by this.
     DenyAt(i64),
     /// Takes it, and leaves so many out for want of a form, and so many for being late.
     LeaveOut(u64, u64),

@@ -114,7 +114,7 @@ async fn failures_are_told_apart() {
     );
     let moved = fail(307, "Location: http://elsewhere/x?token=hunter2\r\n").await;
     assert!(
-        matches!(moved, ExportError::Drop { reason } if reason.contains("`elsewhere`, which is not followed"))
+        matches!(moved, ExportError::Denied { reason } if reason.contains("`elsewhere`, which is not followed"))
     );
     let server = Scripted::start(Reply::Close).await;
     assert!(matches!(export(&server, "", 1).await, Err(ExportError::Retry { after: None, .. })));
