@@ -12,13 +12,14 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use pipeline::Registry;
 use pipeline::component::{BoxError, Context};
 use pipeline::net::Body;
 use pipeline::net::server::{HttpService, Listen, Served};
+use pipeline::telemetry::Meter;
 
 use crate::admin::Admin;
 use crate::process;
@@ -59,7 +60,7 @@ impl Telemetry {
     }
 
     pub(crate) fn meter(&self) -> Meter {
-        self.provider.meter("inferometer")
+        self.provider.meter("inferometer").into()
     }
 
     /// Serves the pull readers; returns what a person should be told.
