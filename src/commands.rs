@@ -92,7 +92,7 @@ pub(crate) fn checking_context() -> Context {
         id: String::new(),
         registry: Arc::new(Registry::new(1)),
         clock: Clock::system(),
-        meter: opentelemetry::metrics::MeterProvider::meter(&provider, "inferometer"),
+        meter: opentelemetry::metrics::MeterProvider::meter(&provider, "inferometer").into(),
         net: Arc::new(Net::default()),
         mappings: Arc::default(),
         storages: Arc::default(),

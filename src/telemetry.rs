@@ -1,6 +1,8 @@
 //! The collector's own metrics: SDK instruments, served by pull and pushed by OTLP.
 
 mod push;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,17 +14,25 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 use pipeline::Registry;
 use pipeline::component::{BoxError, Context};
 use pipeline::net::Body;
 use pipeline::net::server::{HttpService, Listen, Served};
+use pipeline::telemetry::Meter;
 
 use crate::admin::Admin;
 use crate::process;
 use crate::service::{MetricsConfig, MetricsLevel, PullPrometheusConfig, TelemetryConfig, host_and_port};
+
+/// How many series an instrument may have; those above it are added up in one, `otel_metric_overflow="true"`.
+///
+/// The SDK makes room for all of them when it makes the instrument, a second time for each further reader: 17 KiB for so
+/// many, 135 KiB for the 2000 that it would allow by itself. The most are needed by what the GPU driver does not answer: a
+/// series for each of some sixty calls and each error.
+const SERIES_MAX: usize = 400;
 
 /// The collector's own metrics while it runs.
 pub(crate) struct Telemetry {
@@ -43,7 +53,7 @@ pub(crate) struct ReloadState {
 impl Telemetry {
     /// Sets the readers up; serves nothing yet. Must be called inside the runtime.
     pub(crate) fn new(config: &TelemetryConfig) -> Result<Self, BoxError> {
-        let mut builder = SdkMeterProvider::builder().with_resource(resource(config));
+        let mut builder = SdkMeterProvider::builder().with_resource(resource(config)).with_view(bounded);
         let mut pulls = Vec::new();
         if config.metrics.level != MetricsLevel::None {
             for pull in pull_readers(&config.metrics) {
@@ -59,7 +69,7 @@ impl Telemetry {
     }
 
     pub(crate) fn meter(&self) -> Meter {
-        self.provider.meter("inferometer")
+        self.provider.meter("inferometer").into()
     }
 
     /// Serves the pull readers; returns what a person should be told.
@@ -127,6 +137,11 @@ fn respond(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
     let content_type = http::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response
+}
+
+/// Every instrument is what it is by itself, with a bound on its series.
+fn bounded(_: &Instrument) -> Option<Stream> {
+    Stream::builder().with_cardinality_limit(SERIES_MAX).build().ok()
 }
 
 /// The pull readers of the file, the older `address` form among them.

@@ -36,7 +36,7 @@ fn fixture() -> &'static Fixture {
             id: "prometheus".to_owned(),
             registry: Arc::new(Registry::new(SERIES)),
             clock: Clock::system(),
-            meter: NoopMeterProvider::new().meter("bench"),
+            meter: NoopMeterProvider::new().meter("bench").into(),
             net: Arc::default(),
             mappings: Arc::default(),
             storages: Arc::default(),

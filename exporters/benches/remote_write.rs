@@ -28,7 +28,7 @@ fn bodies(registry: &Arc<Registry>, version: &str) -> RemoteWriteBodies {
         id: "prometheus_remote_write".to_owned(),
         registry: registry.clone(),
         clock: Clock::system(),
-        meter: NoopMeterProvider::new().meter("bench"),
+        meter: NoopMeterProvider::new().meter("bench").into(),
         net: Arc::default(),
         mappings: Arc::default(),
         storages: Arc::default(),

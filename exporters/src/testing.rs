@@ -25,7 +25,7 @@ pub(crate) fn context(entry: &ExporterEntry) -> Context {
         id: entry.name.to_owned(),
         registry: Arc::new(Registry::new(1000)),
         clock: Clock::system(),
-        meter: opentelemetry::global::meter("test"),
+        meter: opentelemetry::global::meter("test").into(),
         net: Arc::new(Net::new(authenticators)),
         mappings: Arc::default(),
         storages: Arc::default(),

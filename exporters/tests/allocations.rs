@@ -57,7 +57,7 @@ async fn a_point_is_taken_and_served_without_an_allocation() {
         id: "prometheus".to_owned(),
         registry: Arc::new(Registry::new(2 * SERIES)),
         clock: Clock::system(),
-        meter: NoopMeterProvider::new().meter("test"),
+        meter: NoopMeterProvider::new().meter("test").into(),
         net: Arc::default(),
         mappings: Arc::default(),
         storages: Arc::default(),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use integration::{Backend, Behaviour, Collector, Load, Target, wait_until};
+use integration::{Backend, Behaviour, Collector, Load, Target, find_sample, wait_until};
 use tokio::time::sleep;
 use tonic::Code;
 
@@ -250,14 +250,18 @@ async fn what_a_removed_exporter_showed_vanishes_when_it_has_ended() {
     let target = Target::start("scraped 1\n").await;
     let both = config(&backend, &target, "x");
     let collector = Collector::start(&both).await;
+    let gauges = ["otelcol_exporter_queue_capacity", "otelcol_exporter_prometheus_series"];
     let shown = || async {
-        let labels = ["exporter=\"otlp_grpc\""];
-        collector.own_sample("otelcol_exporter_queue_capacity", &labels).await.is_some()
+        let page = collector.own_page().await;
+        gauges.map(|gauge| find_sample(&page, gauge, &[]).is_some())
     };
-    assert!(shown().await);
-    collector.reload(&both.replace("exporters: [prometheus, otlp_grpc]", "exporters: [prometheus]")).await;
-    let has_gone = || async { !shown().await };
-    wait_until("the removed exporter's gauges to vanish", has_gone, || collector.log()).await;
+    assert_eq!(shown().await, [true, true]);
+    for (left, expected) in [("prometheus", [false, true]), ("otlp_grpc", [true, false])] {
+        let exporters = format!("exporters: [{left}]");
+        collector.reload(&both.replace("exporters: [prometheus, otlp_grpc]", &exporters)).await;
+        let has_gone = || async { shown().await == expected };
+        wait_until("the removed exporter's gauges to vanish", has_gone, || collector.log()).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,7 +68,7 @@ fn context(registry: &Arc<Registry>) -> Context {
         id: "bench".to_owned(),
         registry: registry.clone(),
         clock: Clock::system(),
-        meter: NoopMeterProvider::new().meter("bench"),
+        meter: NoopMeterProvider::new().meter("bench").into(),
         net: Arc::new(Net::new(HashMap::new())),
         mappings: Arc::default(),
         storages: Arc::default(),

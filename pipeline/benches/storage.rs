@@ -56,7 +56,7 @@ fn open(folder: &TempDir, fsync: Fsync) -> Arc<Log> {
     let directory = folder.path().to_str().expect("the path is text").to_owned();
     let config = Config { directory, fsync, max_size: ByteSize::mib(2048), ..Config::default() };
     let storages = Storages::default().with(HashMap::from([(String::from("file_storage"), config)]));
-    let meter = NoopMeterProvider::new().meter("bench");
+    let meter = NoopMeterProvider::new().meter("bench").into();
     runtime().block_on(storages.open("file_storage", &meter, &Clock::system())).expect(GOOD)
 }
 

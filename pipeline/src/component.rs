@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use config::{Problems, Section};
 use futures_util::future::BoxFuture;
-use opentelemetry::metrics::Meter;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::Batch;
@@ -20,6 +19,7 @@ use crate::registry::{Full, Registry};
 use crate::series::Series;
 use crate::storage::Storages;
 use crate::succession::Term;
+use crate::telemetry::Meter;
 
 /// An error that only travels to whoever prints it.
 pub type BoxError = Box<dyn Error + Send + Sync>;

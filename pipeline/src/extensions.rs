@@ -42,7 +42,7 @@ mod tests {
             id: name.to_owned(),
             registry: Arc::new(Registry::new(1)),
             clock: Clock::system(),
-            meter: NoopMeterProvider::new().meter("test"),
+            meter: NoopMeterProvider::new().meter("test").into(),
             net: Arc::new(Net::default()),
             mappings: Arc::default(),
             storages: Arc::default(),

@@ -42,13 +42,13 @@ use std::{fmt, fs};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use opentelemetry::metrics::Meter;
 use tracing::warn;
 
 use self::log::Time;
 use crate::clock::Clock;
 use crate::component::BoxError;
 use crate::errors::chain;
+use crate::telemetry::Meter;
 
 pub use answer::Late;
 pub use config::{Config, Fsync, Mode, Unclaimed, WhenFull, WhenUnwritable};

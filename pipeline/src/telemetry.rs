@@ -5,11 +5,13 @@
 mod exporter;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod ledger;
+mod meter;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Meter};
+use opentelemetry::metrics::Counter;
 
 pub use self::exporter::{ExporterMetrics, InFlight, QueueLevels};
+pub use self::meter::{Gauge, Meter, Observed};
 
 /// What a receiver took and what it could not hand on.
 #[derive(Debug, Clone)]

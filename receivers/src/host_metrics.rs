@@ -251,7 +251,7 @@ impl HostBench {
             id: "host".to_owned(),
             registry: Arc::new(Registry::new(1_000_000)),
             clock: Clock::starting_at(0),
-            meter: opentelemetry::global::meter("bench"),
+            meter: opentelemetry::global::meter("bench").into(),
             net: Arc::default(),
             mappings: Arc::default(),
             storages: Arc::default(),

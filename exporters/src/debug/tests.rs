@@ -18,7 +18,7 @@ fn context() -> Context {
         id: "debug".to_owned(),
         registry: Arc::new(Registry::new(10)),
         clock: Clock::system(),
-        meter: NoopMeterProvider::new().meter("test"),
+        meter: NoopMeterProvider::new().meter("test").into(),
         net: Arc::default(),
         mappings: Arc::default(),
         storages: Arc::default(),

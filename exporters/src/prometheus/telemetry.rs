@@ -1,7 +1,12 @@
 //! The exporter's own counters: what it holds, what it left out and why, how often it was asked.
 
+use std::slice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Meter};
+use opentelemetry::metrics::Counter;
+use pipeline::telemetry::{Gauge, Meter, Observed};
 use pipeline::{Attributes, Scope, Series, ValueRef, errors};
 use tracing::warn;
 
@@ -101,48 +106,64 @@ impl Drops {
 /// The instruments.
 #[derive(Debug, Clone)]
 pub(crate) struct Telemetry {
-    series: Gauge<u64>,
+    held: Arc<Held>,
     dropped: Counter<u64>,
     scrapes: Counter<u64>,
+}
+
+/// How many series the store holds.
+#[derive(Debug)]
+struct Held {
+    series: AtomicU64,
     exporter: KeyValue,
 }
 
 impl Telemetry {
     pub(crate) fn new(meter: &Meter, id: &str) -> Self {
-        let name = |name: &str| format!("otelcol_exporter_prometheus_{name}");
+        let held =
+            Arc::new(Held { series: AtomicU64::new(0), exporter: KeyValue::new("exporter", id.to_owned()) });
+        meter.observe(&held);
         Self {
-            series: meter
-                .u64_gauge(name("series"))
-                .with_description("Series held for the pull endpoint.")
-                .with_unit("{series}")
-                .build(),
+            held,
             dropped: meter
-                .u64_counter(name("dropped_points"))
+                .u64_counter("otelcol_exporter_prometheus_dropped_points")
                 .with_description("Points that are not on the pull endpoint, by reason.")
                 .with_unit("{datapoints}")
                 .build(),
             scrapes: meter
-                .u64_counter(name("scrapes"))
+                .u64_counter("otelcol_exporter_prometheus_scrapes")
                 .with_description("Requests answered by the pull endpoint.")
                 .with_unit("{requests}")
                 .build(),
-            exporter: KeyValue::new("exporter", id.to_owned()),
         }
     }
 
     /// Reports what the store holds and what it has left out.
     pub(crate) fn report(&self, series: usize, drops: &mut Drops) {
-        self.series.record(series as u64, std::slice::from_ref(&self.exporter));
+        self.held.series.store(series as u64, Ordering::Relaxed);
         if drops.total() > 0 {
             for ((_, reason), count) in REASONS.into_iter().zip(drops.take()).filter(|(_, count)| *count > 0)
             {
-                self.dropped.add(count, &[self.exporter.clone(), KeyValue::new("reason", reason)]);
+                self.dropped.add(count, &[self.held.exporter.clone(), KeyValue::new("reason", reason)]);
             }
         }
     }
 
     pub(crate) fn scraped(&self) {
-        self.scrapes.add(1, std::slice::from_ref(&self.exporter));
+        self.scrapes.add(1, self.held.attributes());
+    }
+}
+
+impl Observed for Held {
+    const GAUGES: &'static [Gauge<Self>] = &[Gauge {
+        name: "otelcol_exporter_prometheus_series",
+        unit: "{series}",
+        about: "Series held for the pull endpoint.",
+        read: |held| Some(held.series.load(Ordering::Relaxed)),
+    }];
+
+    fn attributes(&self) -> &[KeyValue] {
+        slice::from_ref(&self.exporter)
     }
 }
 

@@ -14,7 +14,7 @@ fn context() -> Context {
         id: "prometheus".to_owned(),
         registry: Arc::new(Registry::new(100_000)),
         clock: Clock::starting_at(1_700_000_000_000_000_000),
-        meter: NoopMeterProvider::new().meter("test"),
+        meter: NoopMeterProvider::new().meter("test").into(),
         net: Arc::default(),
         mappings: Arc::default(),
         storages: Arc::default(),

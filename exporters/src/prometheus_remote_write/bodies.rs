@@ -46,7 +46,7 @@ pub fn fuzz_bodies(batch: &Batch) -> [Vec<u8>; 2] {
             id: "fuzz".to_owned(),
             registry: Arc::new(pipeline::Registry::new(1)),
             clock: pipeline::Clock::system(),
-            meter: NoopMeterProvider::new().meter("fuzz"),
+            meter: NoopMeterProvider::new().meter("fuzz").into(),
             net: Arc::default(),
             mappings: Arc::default(),
             storages: Arc::default(),

@@ -52,13 +52,12 @@ impl BatchProcessor for Mapped {
 mod tests {
     use std::collections::BTreeMap;
 
-    use opentelemetry::metrics::Meter;
-
     use super::*;
     use crate::clock::Clock;
     use crate::mapping::load;
     use crate::notation;
     use crate::registry::Registry;
+    use crate::telemetry::Meter;
     use crate::telemetry::ledger::Ledger;
 
     fn context(meter: Meter) -> Context {

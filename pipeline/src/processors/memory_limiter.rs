@@ -99,7 +99,7 @@ impl MemoryLimiter {
             said_unknown: Quiet::new(PAUSE),
             metrics: Metrics::new(&context.meter, &context.id),
         });
-        metrics::observe(&context.meter, &limiter);
+        context.meter.observe(&limiter);
         limiter
     }
 

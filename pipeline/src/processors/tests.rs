@@ -19,7 +19,7 @@ fn context() -> Context {
         id: "test".to_owned(),
         registry: Arc::new(Registry::new(100)),
         clock: Clock::starting_at(0),
-        meter: opentelemetry::global::meter("test"),
+        meter: opentelemetry::global::meter("test").into(),
         net: Arc::new(Net::default()),
         mappings: Arc::default(),
         storages: Arc::default(),

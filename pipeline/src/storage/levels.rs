@@ -1,12 +1,12 @@
 //! The log's own telemetry.
 
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, Meter};
+use opentelemetry::metrics::{Counter, Histogram};
 
 use super::log::Shared;
+use crate::telemetry::{Gauge, Meter, Observed};
 
 /// In seconds, from what a cache in a disk takes to what a slow disk takes.
 const SYNC_BOUNDS: [f64; 9] = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0];
@@ -71,42 +71,40 @@ impl Levels {
     }
 }
 
-/// Shows how full the log is, for as long as it is open.
-pub(super) fn observe(shared: &Arc<Shared>, meter: &Meter) {
-    // The meter keeps the callbacks for ever, so they must not keep the log.
-    let observed = |read: fn(&Shared) -> u64| {
-        let shared: Weak<Shared> = Arc::downgrade(shared);
-        move |observer: &dyn AsyncInstrument<u64>| {
-            if let Some(shared) = shared.upgrade() {
-                observer.observe(read(&shared), &shared.levels.attributes);
-            }
-        }
-    };
-    meter
-        .u64_observable_gauge("inferometer_storage_size_bytes")
-        .with_description("What the files of records take on disk.")
-        .with_unit("By")
-        .with_callback(observed(|shared| shared.state().bytes()))
-        .build();
-    meter
-        .u64_observable_gauge("inferometer_storage_size_max_bytes")
-        .with_description("What they may take, as `max_size` says.")
-        .with_unit("By")
-        .with_callback(observed(|shared| shared.state().config.max_size.0))
-        .build();
-    meter
-        .u64_observable_gauge("inferometer_storage_segments")
-        .with_description("Files of records.")
-        .with_unit("{files}")
-        .with_callback(observed(|shared| shared.state().segments.len() as u64))
-        .build();
-    meter
-        .u64_observable_gauge("inferometer_storage_oldest_record_age_seconds")
-        .with_description("How long ago the oldest record was written that some exporter has yet to send.")
-        .with_unit("s")
-        .with_callback(observed(|shared| {
-            let oldest = shared.state().oldest_written();
-            oldest.map_or(0, |written| u64::from(shared.time.unix_seconds().saturating_sub(written)))
-        }))
-        .build();
+/// Shown for as long as the log is open.
+impl Observed for Shared {
+    const GAUGES: &'static [Gauge<Self>] = &[
+        Gauge {
+            name: "inferometer_storage_size_bytes",
+            unit: "By",
+            about: "What the files of records take on disk.",
+            read: |shared| Some(shared.state().bytes()),
+        },
+        Gauge {
+            name: "inferometer_storage_size_max_bytes",
+            unit: "By",
+            about: "What they may take, as `max_size` says.",
+            read: |shared| Some(shared.state().config.max_size.0),
+        },
+        Gauge {
+            name: "inferometer_storage_segments",
+            unit: "{files}",
+            about: "Files of records.",
+            read: |shared| Some(shared.state().segments.len() as u64),
+        },
+        Gauge {
+            name: "inferometer_storage_oldest_record_age_seconds",
+            unit: "s",
+            about: "How long ago the oldest record was written that some exporter has yet to send.",
+            read: |shared| {
+                let oldest = shared.state().oldest_written();
+                let age = |written| u64::from(shared.time.unix_seconds().saturating_sub(written));
+                Some(oldest.map_or(0, age))
+            },
+        },
+    ];
+
+    fn attributes(&self) -> &[KeyValue] {
+        &self.levels.attributes
+    }
 }

@@ -5,7 +5,6 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use opentelemetry::metrics::Meter;
 use tokio::sync::oneshot;
 use tracing::warn;
 
@@ -13,7 +12,7 @@ use super::answer::Answer;
 use super::config::{Config, WhenUnwritable};
 use super::disk::Disk;
 use super::format::head_len;
-use super::levels::{Levels, observe};
+use super::levels::Levels;
 use super::state::{Command, Pending, State};
 use super::writer::Writer;
 use super::{Append, Backlog, Kept, Reader, Sequence, Unwritable, recover};
@@ -22,6 +21,7 @@ use crate::clock::Clock;
 use crate::component::BoxError;
 use crate::otlp::encoded_len;
 use crate::quiet::Quiet;
+use crate::telemetry::Meter;
 
 /// How long closing waits for the disk: nobody was answered for what is not written by then.
 const CLOSE_MAX: Duration = Duration::from_secs(3);
@@ -104,7 +104,7 @@ impl Log {
             state: Mutex::new(state),
             wake: Condvar::new(),
         });
-        observe(&shared, meter);
+        meter.observe(&shared);
         let mut writer = Writer::new(shared.clone());
         writer.begin();
         let (at_work, ended) = mpsc::channel::<()>();

@@ -55,7 +55,7 @@ impl Rig {
         let clock = Clock::from_fn(move || wall_clock.load(Ordering::SeqCst) * 1_000_000_000);
         let time =
             Time::new(clock, Arc::new(move || Duration::from_secs(steady_clock.load(Ordering::SeqCst))));
-        let meter = NoopMeterProvider::new().meter("test");
+        let meter = NoopMeterProvider::new().meter("test").into();
         let log = Arc::new(Log::open("file_storage", config, Arc::new(disk.clone()), time, &meter)?);
         Ok(Self { log, disk, steady, wall })
     }

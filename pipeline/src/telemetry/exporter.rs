@@ -1,13 +1,13 @@
 //! What became of an exporter's points, and how full its queue is.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{AsyncInstrument, Counter, Meter};
+use opentelemetry::metrics::Counter;
 use tokio::time::Instant;
 
-use super::counter;
+use super::{Gauge, Meter, Observed, counter};
 
 /// What became of an exporter's points.
 #[derive(Debug, Clone)]
@@ -32,42 +32,12 @@ pub struct QueueLevels {
     capacity: u64,
     in_flight: AtomicU64,
     circuit_is_open: AtomicBool,
+    attributes: [KeyValue; 2],
 }
 
 /// A request under way, counted until this is dropped.
 #[derive(Debug)]
 pub struct InFlight(Arc<QueueLevels>);
-
-/// A gauge: its name, what it tells, and how it is read.
-type Gauge = (&'static str, &'static str, fn(&QueueLevels) -> u64);
-
-const GAUGES: [Gauge; 7] = [
-    ("otelcol_exporter_queue_size", "What the queue holds, requests under way included.", |levels| {
-        levels.size.load(Ordering::Relaxed)
-    }),
-    ("otelcol_exporter_queue_capacity", "What the queue can hold.", |levels| levels.capacity),
-    ("otelcol_exporter_in_flight_requests", "Requests under way.", |levels| {
-        levels.in_flight.load(Ordering::Relaxed)
-    }),
-    ("inferometer_exporter_queue_points", "Points the queue holds, those under way included.", |levels| {
-        levels.points.load(Ordering::Relaxed)
-    }),
-    (
-        "inferometer_exporter_queue_bytes",
-        "About how many bytes of OTLP the queue holds, those under way included.",
-        |levels| levels.bytes.load(Ordering::Relaxed),
-    ),
-    (
-        "inferometer_exporter_queue_oldest_age_seconds",
-        "For how long the oldest batch in the queue or under way has been there; 0 where there is none.",
-        QueueLevels::oldest_age_seconds,
-    ),
-    (
-        "inferometer_exporter_circuit_open",
-        "Whether sending is held back after failures in a row: 1 if so, with one attempt at a time.",
-        |levels| u64::from(levels.circuit_is_open.load(Ordering::Relaxed)),
-    ),
-];
 
 impl ExporterMetrics {
     pub fn new(meter: &Meter, id: &str) -> Self {
@@ -134,19 +104,9 @@ impl QueueLevels {
             capacity,
             in_flight: AtomicU64::new(0),
             circuit_is_open: AtomicBool::new(false),
+            attributes: [KeyValue::new("exporter", id.to_owned()), KeyValue::new("data_type", "metrics")],
         });
-        for (name, about, read) in GAUGES {
-            // The meter keeps the callbacks for ever, so they must not keep the levels.
-            let levels: Weak<Self> = Arc::downgrade(&levels);
-            let attributes =
-                [KeyValue::new("exporter", id.to_owned()), KeyValue::new("data_type", "metrics")];
-            let callback = move |observer: &dyn AsyncInstrument<u64>| {
-                if let Some(levels) = levels.upgrade() {
-                    observer.observe(read(&levels), &attributes);
-                }
-            };
-            meter.u64_observable_gauge(name).with_description(about).with_callback(callback).build();
-        }
+        meter.observe(&levels);
         levels
     }
 
@@ -172,6 +132,57 @@ impl QueueLevels {
     fn oldest_age_seconds(&self) -> u64 {
         let oldest = *self.oldest.lock().unwrap_or_else(PoisonError::into_inner);
         oldest.map_or(0, |oldest| oldest.elapsed().as_secs())
+    }
+}
+
+impl Observed for QueueLevels {
+    const GAUGES: &'static [Gauge<Self>] = &[
+        Gauge {
+            name: "otelcol_exporter_queue_size",
+            unit: "",
+            about: "What the queue holds, requests under way included.",
+            read: |levels| Some(levels.size.load(Ordering::Relaxed)),
+        },
+        Gauge {
+            name: "otelcol_exporter_queue_capacity",
+            unit: "",
+            about: "What the queue can hold.",
+            read: |levels| Some(levels.capacity),
+        },
+        Gauge {
+            name: "otelcol_exporter_in_flight_requests",
+            unit: "",
+            about: "Requests under way.",
+            read: |levels| Some(levels.in_flight.load(Ordering::Relaxed)),
+        },
+        Gauge {
+            name: "inferometer_exporter_queue_points",
+            unit: "",
+            about: "Points the queue holds, those under way included.",
+            read: |levels| Some(levels.points.load(Ordering::Relaxed)),
+        },
+        Gauge {
+            name: "inferometer_exporter_queue_bytes",
+            unit: "",
+            about: "About how many bytes of OTLP the queue holds, those under way included.",
+            read: |levels| Some(levels.bytes.load(Ordering::Relaxed)),
+        },
+        Gauge {
+            name: "inferometer_exporter_queue_oldest_age_seconds",
+            unit: "",
+            about: "For how long the oldest batch in the queue or under way has been there; 0 where there is none.",
+            read: |levels| Some(levels.oldest_age_seconds()),
+        },
+        Gauge {
+            name: "inferometer_exporter_circuit_open",
+            unit: "",
+            about: "Whether sending is held back after failures in a row: 1 if so, with one attempt at a time.",
+            read: |levels| Some(u64::from(levels.circuit_is_open.load(Ordering::Relaxed))),
+        },
+    ];
+
+    fn attributes(&self) -> &[KeyValue] {
+        &self.attributes
     }
 }
 

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{
-    AsyncInstrument, AsyncInstrumentBuilder, Callback, Counter, InstrumentBuilder, InstrumentProvider, Meter,
+    self, AsyncInstrument, AsyncInstrumentBuilder, Callback, Counter, InstrumentBuilder, InstrumentProvider,
     ObservableGauge, SyncInstrument, UpDownCounter,
 };
+
+use super::Meter;
 
 type Gauges = Arc<Mutex<Vec<(String, Callback<u64>)>>>;
 type Sums = Arc<Mutex<BTreeMap<String, u64>>>;
@@ -28,7 +30,7 @@ struct Row {
 
 impl Ledger {
     pub(crate) fn meter(&self) -> Meter {
-        Meter::new(Arc::new(self.clone()))
+        metrics::Meter::new(Arc::new(self.clone())).into()
     }
 
     /// What was counted under names that begin so.
@@ -48,6 +50,11 @@ impl Ledger {
         sums.iter().filter(|(key, _)| key.starts_with(prefix)).map(|(key, sum)| (key.clone(), *sum)).collect()
     }
 
+    /// How many callbacks the meter keeps.
+    pub(crate) fn callbacks(&self) -> usize {
+        self.gauges.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// What the gauge shows now; `None` if nothing.
     pub(crate) fn gauge(&self, prefix: &str) -> Option<u64> {
         let seen = Sums::default();
@@ -60,12 +67,16 @@ impl Ledger {
 }
 
 impl Row {
-    fn add(&self, value: u64, attributes: &[KeyValue]) {
+    fn change(&self, attributes: &[KeyValue], change: impl FnOnce(u64) -> u64) {
         let values: Vec<_> = attributes.iter().map(|pair| pair.value.to_string()).collect();
         let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
         let sum = sums.entry(format!("{}{{{}}}", self.name, values.join(","))).or_default();
+        *sum = change(*sum);
+    }
+
+    fn add(&self, value: u64, attributes: &[KeyValue]) {
         // What goes down is added as what wraps.
-        *sum = sum.wrapping_add(value);
+        self.change(attributes, |sum| sum.wrapping_add(value));
     }
 }
 
@@ -83,7 +94,7 @@ impl SyncInstrument<i64> for Row {
 
 impl AsyncInstrument<u64> for Row {
     fn observe(&self, value: u64, attributes: &[KeyValue]) {
-        self.add(value, attributes);
+        self.change(attributes, |_| value);
     }
 }
 

@@ -28,7 +28,7 @@ fn context() -> Context {
         id: "host_metrics".to_owned(),
         registry: Arc::new(Registry::new(10_000)),
         clock: Clock::starting_at(TIME),
-        meter: opentelemetry::global::meter("test"),
+        meter: opentelemetry::global::meter("test").into(),
         net: Arc::new(Net::default()),
         mappings: Arc::default(),
         storages: Arc::default(),

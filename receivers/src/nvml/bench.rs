@@ -40,7 +40,7 @@ impl NvmlBench {
             id: "nvml".to_owned(),
             registry: Arc::new(Registry::new(1_000_000)),
             clock: Clock::system(),
-            meter: opentelemetry::global::meter("bench"),
+            meter: opentelemetry::global::meter("bench").into(),
             net: Arc::default(),
             mappings: Arc::default(),
             storages: Arc::default(),

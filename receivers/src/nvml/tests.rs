@@ -53,7 +53,7 @@ fn context(registry: &Arc<Registry>) -> Context {
         id: "nvml".to_owned(),
         registry: registry.clone(),
         clock: Clock::system(),
-        meter: NoopMeterProvider::new().meter("test"),
+        meter: NoopMeterProvider::new().meter("test").into(),
         net: Arc::new(Net::default()),
         mappings: Arc::new(mapping::Live::default()),
         storages: Arc::default(),

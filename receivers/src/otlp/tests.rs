@@ -53,7 +53,7 @@ fn context() -> Context {
         id: String::from("otlp"),
         registry: Arc::new(Registry::new(100_000)),
         clock: Clock::system(),
-        meter: NoopMeterProvider::new().meter("test"),
+        meter: NoopMeterProvider::new().meter("test").into(),
         net: Arc::new(Net::new(authenticators)),
         mappings: Arc::default(),
         storages: Arc::default(),

@@ -1,5 +1,7 @@
 //! What people who come from the OpenTelemetry Collector watch of this processor, under its names.
 
+use std::slice;
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -7,27 +9,29 @@ use opentelemetry::metrics::{Counter, UpDownCounter};
 
 use crate::component::Context;
 use crate::processors::streams::Report;
+use crate::telemetry::{Gauge, Observed};
 
 pub(super) struct Telemetry {
     datapoints: Counter<u64>,
     tracked: UpDownCounter<i64>,
     tracked_shown: i64,
-    processor: KeyValue,
+    limits: Arc<Limits>,
     came_of_batch: u64,
+}
+
+/// What is configured, shown for as long as the processor lives.
+struct Limits {
+    streams_max: u64,
+    stale_max: Duration,
+    processor: KeyValue,
 }
 
 impl Telemetry {
     pub(super) fn new(context: &Context, max_streams: usize, max_stale: Duration) -> Self {
         let meter = &context.meter;
         let processor = KeyValue::new("processor", context.id.clone());
-        let limits = [
-            ("otelcol_deltatocumulative_streams_limit", "{stream}", max_streams as u64),
-            ("otelcol_deltatocumulative_streams_max_stale", "s", max_stale.as_secs()),
-        ];
-        for (name, unit, limit) in limits {
-            let gauge = meter.u64_gauge(name).with_unit(unit).with_description("As configured.").build();
-            gauge.record(limit, std::slice::from_ref(&processor));
-        }
+        let limits = Arc::new(Limits { streams_max: max_streams as u64, stale_max: max_stale, processor });
+        meter.observe(&limits);
         Self {
             datapoints: meter
                 .u64_counter("otelcol_deltatocumulative_datapoints")
@@ -40,7 +44,7 @@ impl Telemetry {
                 .with_unit("{stream}")
                 .build(),
             tracked_shown: 0,
-            processor,
+            limits,
             came_of_batch: 0,
         }
     }
@@ -54,17 +58,18 @@ impl Telemetry {
         let mut fine = std::mem::take(&mut self.came_of_batch);
         for (reason, points) in report.dropped_of_batch() {
             fine = fine.saturating_sub(points);
-            self.datapoints.add(points, &[self.processor.clone(), KeyValue::new("error", error(reason))]);
+            self.datapoints
+                .add(points, &[self.limits.processor.clone(), KeyValue::new("error", error(reason))]);
         }
         if fine > 0 {
-            self.datapoints.add(fine, std::slice::from_ref(&self.processor));
+            self.datapoints.add(fine, self.limits.attributes());
         }
         self.show(tracked as i64);
     }
 
     fn show(&mut self, tracked: i64) {
         if tracked != self.tracked_shown {
-            self.tracked.add(tracked - self.tracked_shown, std::slice::from_ref(&self.processor));
+            self.tracked.add(tracked - self.tracked_shown, self.limits.attributes());
             self.tracked_shown = tracked;
         }
     }
@@ -73,6 +78,27 @@ impl Telemetry {
 impl Drop for Telemetry {
     fn drop(&mut self) {
         self.show(0);
+    }
+}
+
+impl Observed for Limits {
+    const GAUGES: &'static [Gauge<Self>] = &[
+        Gauge {
+            name: "otelcol_deltatocumulative_streams_limit",
+            unit: "{stream}",
+            about: "As configured.",
+            read: |limits| Some(limits.streams_max),
+        },
+        Gauge {
+            name: "otelcol_deltatocumulative_streams_max_stale",
+            unit: "s",
+            about: "As configured.",
+            read: |limits| Some(limits.stale_max.as_secs()),
+        },
+    ];
+
+    fn attributes(&self) -> &[KeyValue] {
+        slice::from_ref(&self.processor)
     }
 }
 

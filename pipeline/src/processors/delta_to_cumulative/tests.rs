@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use crate::processors::golden::{Bench, check, check_refused, wait};
+use crate::telemetry::ledger::Ledger;
 
 const NAME: &str = "delta_to_cumulative";
 
@@ -310,6 +311,11 @@ async fn the_collectors_own_names_tell_of_it() {
             "otelcol_deltatocumulative_streams_tracked{test} 1",
         ]
     );
+    let limits = |ledger: &Ledger| {
+        ["limit", "max_stale"]
+            .map(|limit| ledger.gauge(&format!("otelcol_deltatocumulative_streams_{limit}{{test}}")))
+    };
+    assert_eq!(limits(&bench.ledger), [Some(1), Some(300)]);
     assert_eq!(bench.streams(), 1);
     wait(std::time::Duration::from_mins(6));
     bench.processor.sweep();
@@ -319,6 +325,7 @@ async fn the_collectors_own_names_tell_of_it() {
     drop(bench);
     assert_eq!(ledger.sum("otelcol_deltatocumulative_streams_tracked"), 0);
     assert_eq!(ledger.sum("inferometer_processor_streams{"), 0);
+    assert_eq!(limits(&ledger), [None, None]);
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! What a limiter counts and shows.
 
-use std::sync::{Arc, Weak};
-
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{AsyncInstrument, Counter, Meter};
+use opentelemetry::metrics::Counter;
 
 use super::MemoryLimiter;
-use crate::telemetry::ProcessorMetrics;
+use crate::telemetry::{Gauge, Meter, Observed, ProcessorMetrics};
 
 /// What came through and what was kept out.
 pub(super) struct Metrics {
@@ -46,29 +44,23 @@ impl Metrics {
     }
 }
 
-/// Shows the limit, and what it is compared with, for as long as the limiter lives.
-pub(super) fn observe(meter: &Meter, limiter: &Arc<MemoryLimiter>) {
-    let observed = |read: fn(&MemoryLimiter) -> Option<u64>| {
-        // The meter keeps the callbacks for ever, so they must not keep the limiter.
-        let limiter: Weak<MemoryLimiter> = Arc::downgrade(limiter);
-        move |observer: &dyn AsyncInstrument<u64>| {
-            if let Some(limiter) = limiter.upgrade()
-                && let Some(bytes) = read(&limiter)
-            {
-                observer.observe(bytes, std::slice::from_ref(&limiter.metrics.processor));
-            }
-        }
-    };
-    meter
-        .u64_observable_gauge("inferometer_process_memory_limit_bytes")
-        .with_unit("By")
-        .with_description("Memory above which data is turned away.")
-        .with_callback(observed(|limiter| Some(limiter.limits.taken_bytes)))
-        .build();
-    meter
-        .u64_observable_gauge("inferometer_process_memory_used_bytes")
-        .with_unit("By")
-        .with_description("Memory in use that the kernel cannot take back.")
-        .with_callback(observed(|limiter| (limiter.measure)()))
-        .build();
+impl Observed for MemoryLimiter {
+    const GAUGES: &'static [Gauge<Self>] = &[
+        Gauge {
+            name: "inferometer_process_memory_limit_bytes",
+            unit: "By",
+            about: "Memory above which data is turned away.",
+            read: |limiter| Some(limiter.limits.taken_bytes),
+        },
+        Gauge {
+            name: "inferometer_process_memory_used_bytes",
+            unit: "By",
+            about: "Memory in use that the kernel cannot take back.",
+            read: |limiter| (limiter.measure)(),
+        },
+    ];
+
+    fn attributes(&self) -> &[KeyValue] {
+        std::slice::from_ref(&self.metrics.processor)
+    }
 }

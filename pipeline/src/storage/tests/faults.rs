@@ -267,7 +267,7 @@ fn an_interval_between_syncs_is_kept_that_is_shorter_than_that_between_other_wor
         Clock::from_fn(|| START * 1_000_000_000),
         Arc::new(move || Duration::from_millis(steady.load(Ordering::SeqCst))),
     );
-    let meter = NoopMeterProvider::new().meter("test");
+    let meter = NoopMeterProvider::new().meter("test").into();
     let log = Arc::new(Log::open("file_storage", config, Arc::new(disk.clone()), time, &meter).unwrap());
     let ana = log.reader("ana").unwrap().0;
     for now in [300, 600, 900] {

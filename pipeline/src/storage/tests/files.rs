@@ -19,7 +19,7 @@ fn storages(config: Config) -> Storages {
 }
 
 async fn open(storages: &Storages) -> Result<Arc<Log>, BoxError> {
-    let meter = NoopMeterProvider::new().meter("test");
+    let meter = NoopMeterProvider::new().meter("test").into();
     storages.open("file_storage", &meter, &Clock::system()).await
 }
 
@@ -208,7 +208,7 @@ fn a_folder_is_the_same_however_it_is_written() {
 async fn a_storage_that_no_exporter_uses_is_opened_where_it_holds_something() {
     let folder = folder();
     let storages = storages(at(folder.path()));
-    let meter = NoopMeterProvider::new().meter("test");
+    let meter = NoopMeterProvider::new().meter("test").into();
     let clock = Clock::system();
     assert_eq!(storages.open_left(&meter, &clock).await.len(), 0);
     let log = open(&storages).await.unwrap();

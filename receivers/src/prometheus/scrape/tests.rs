@@ -156,7 +156,7 @@ fn context() -> Context {
         id: "prometheus".to_owned(),
         registry: Arc::new(Registry::new(100_000)),
         clock: Clock::starting_at(NOW),
-        meter: global::meter("test"),
+        meter: global::meter("test").into(),
         net: Arc::new(Net::default()),
         mappings: Arc::default(),
         storages: Arc::default(),

@@ -24,7 +24,7 @@ fn shared(output: Output) -> Arc<Shared> {
         decoder: Arc::new(Decoder::new(Arc::new(Registry::new(100_000)))),
         output,
         budget: Budget::default(),
-        metrics: ReceiverMetrics::new(&NoopMeterProvider::new().meter("test"), "test", "http"),
+        metrics: ReceiverMetrics::new(&NoopMeterProvider::new().meter("test").into(), "test", "http"),
         body_bytes_max: 1 << 20,
         decoded_bytes_max: 1 << 20,
         extras: Extras::new(&std::collections::BTreeMap::default(), None).unwrap(),

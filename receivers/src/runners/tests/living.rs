@@ -27,7 +27,7 @@ fn context() -> Context {
         id: "runners".to_owned(),
         registry: Arc::new(Registry::new(100_000)),
         clock: Clock::system(),
-        meter: global::meter("test"),
+        meter: global::meter("test").into(),
         net: Arc::new(Net::default()),
         mappings: Arc::default(),
         storages: Arc::default(),
