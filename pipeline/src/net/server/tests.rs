@@ -16,6 +16,8 @@ use crate::net::auth::{Authenticator, Bearer, Source};
 use crate::net::client::{ClientConfig, HttpClient, Protocol};
 use crate::net::client_tls;
 
+mod takeover;
+
 /// Answers with a fixed word.
 struct Word(&'static str);
 
@@ -135,25 +137,6 @@ async fn without_a_path_all_others_are_served() {
     let _exact = serve(&net, listen(&tcp(&rest).to_string(), "/exact", "exact"), "exact").await;
     assert_eq!(get(tcp(&rest), "/exact").await, ok("exact"));
     assert_eq!(get(tcp(&rest), "/any").await, ok("rest"));
-}
-
-#[tokio::test]
-async fn the_same_owner_takes_over_without_a_gap() {
-    let net = Net::default();
-    let old = serve(&net, listen("127.0.0.1:0", "/metrics", "owner"), "old").await;
-    let address = tcp(&old);
-    let mut kept = client(address).await;
-    assert_eq!(ask(&mut kept, "/metrics").await, ok("old"));
-    let new = serve(&net, listen("127.0.0.1:0", "/metrics", "owner"), "new").await;
-    assert_eq!(tcp(&new), address);
-    assert_eq!(ask(&mut kept, "/metrics").await, ok("new"));
-    old.stop().await;
-    assert_eq!(ask(&mut kept, "/metrics").await, ok("new"));
-    assert_eq!(get(address, "/metrics").await, ok("new"));
-    new.stop().await;
-    assert!(TcpStream::connect(address).await.is_err());
-    let again = serve(&net, listen(&address.to_string(), "/metrics", "owner"), "again").await;
-    assert_eq!(get(tcp(&again), "/metrics").await, ok("again"));
 }
 
 #[tokio::test]
@@ -331,30 +314,49 @@ async fn a_stop_does_not_wait_for_those_who_only_wait() {
     }
 }
 
-#[tokio::test]
-async fn over_tls_both_versions_are_spoken() {
-    let folder = tempfile::tempdir().unwrap();
+/// A certificate for `localhost` that vouches for itself.
+fn self_signed(folder: &std::path::Path) -> server_tls::Config {
     let issued = rcgen::generate_simple_self_signed([String::from("localhost")]).unwrap();
     let write = |name: &str, text: String| {
-        let path = folder.path().join(name);
+        let path = folder.join(name);
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     };
-    let cert_file = write("cert.pem", issued.cert.pem());
-    let key_file = write("key.pem", issued.signing_key.serialize_pem());
-    let tls = server_tls::Config { cert_file: cert_file.clone(), key_file, ..server_tls::Config::default() };
+    server_tls::Config {
+        cert_file: write("cert.pem", issued.cert.pem()),
+        key_file: write("key.pem", issued.signing_key.serialize_pem()),
+        ..server_tls::Config::default()
+    }
+}
+
+/// What a client that trusts the certificate gets from `/`, and in which version.
+async fn get_trusting(
+    cert_file: &str,
+    address: SocketAddr,
+    protocol: Protocol,
+) -> Option<(http::Version, String)> {
+    let tls = client_tls::Config { ca_file: cert_file.to_owned(), ..client_tls::Config::default() };
+    let client = HttpClient::new(&ClientConfig { tls, protocol, ..ClientConfig::default() }).unwrap();
+    let url = format!("https://localhost:{}/", address.port());
+    let response = client.send(Request::get(url).body(full("")).unwrap()).await.ok()?;
+    let version = response.version();
+    let text = response.into_body().collect().await.unwrap().to_bytes();
+    Some((version, String::from_utf8(text.to_vec()).unwrap()))
+}
+
+#[tokio::test]
+async fn over_tls_both_versions_are_spoken() {
+    let folder = tempfile::tempdir().unwrap();
+    let tls = self_signed(folder.path());
+    let cert_file = tls.cert_file.clone();
     let net = Net::default();
     let guarded = Listen { tls: Some(tls), ..listen("127.0.0.1:0", "/", "owner") };
     let served = serve(&net, guarded.clone(), "private").await;
     for (protocol, version) in
         [(Protocol::Http1, http::Version::HTTP_11), (Protocol::Auto, http::Version::HTTP_2)]
     {
-        let tls = client_tls::Config { ca_file: cert_file.clone(), ..client_tls::Config::default() };
-        let client = HttpClient::new(&ClientConfig { tls, protocol, ..ClientConfig::default() }).unwrap();
-        let url = format!("https://localhost:{}/", tcp(&served).port());
-        let response = client.send(Request::get(url).body(full("")).unwrap()).await.unwrap();
-        assert_eq!(response.version(), version);
-        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "private");
+        let got = get_trusting(&cert_file, tcp(&served), protocol).await;
+        assert_eq!(got, Some((version, String::from("private"))));
     }
     let plain = Listen { path: String::from("/plain"), ..listen(&tcp(&served).to_string(), "", "other") };
     let error = net.serve(plain, Arc::new(Word(""))).await.unwrap_err();
