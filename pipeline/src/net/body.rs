@@ -22,9 +22,6 @@ pub use snappy::unsnap;
 /// How long a sender may take for a whole request body.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// How long a body that is of no use is read on.
-const DISCARD_TIME_MAX: Duration = Duration::from_secs(10);
-
 /// What a buffer starts with, and what compressed input may have over the limit.
 const SLACK_BYTES: usize = 64 * 1024;
 
@@ -116,12 +113,6 @@ pub async fn decompress(
     budget: &Budget,
 ) -> Result<Bytes, BodyError> {
     read(Full::new(bytes), encoding, Buffer::new(limit, Some(budget.claim()))).await
-}
-
-/// Reads on for a while and keeps nothing, so that the sender comes to reading the answer.
-pub async fn discard<B: Body + Send + Unpin>(mut body: B) {
-    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
-    let _ = tokio::time::timeout(DISCARD_TIME_MAX, reading).await;
 }
 
 async fn read<B>(body: B, encoding: Encoding, mut buffer: Buffer) -> Result<Bytes, BodyError>

@@ -8,6 +8,7 @@ mod listener;
 #[cfg(test)]
 mod tests;
 mod unix;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,14 +3,10 @@
 //! Slow and silent clients hold connections, which are few; each state has a time after which the
 //! connection is closed. Bodies have a time of their own, see [`BODY_TIME_MAX`](crate::net::body::BODY_TIME_MAX).
 
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Version;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 /// How long a client may take from its first byte to the end of the headers, and to its first byte.
@@ -37,8 +33,8 @@ struct State {
     requests: usize,
     phase: Phase,
     since: Instant,
-    /// Frames come at any time and say nothing about requests.
-    is_multiplexed: bool,
+    /// Of the requests; none before the first.
+    version: Option<Version>,
     write_blocked_since: Option<Instant>,
 }
 
@@ -55,19 +51,13 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct UnderWay(Arc<Activity>);
 
-/// A stream whose reads and writes are noticed.
-pub(super) struct Watched<S> {
-    stream: S,
-    activity: Arc<Activity>,
-}
-
 impl Activity {
     pub(super) fn new() -> Self {
         let state = State {
             requests: 0,
             phase: Phase::Head,
             since: Instant::now(),
-            is_multiplexed: false,
+            version: None,
             write_blocked_since: None,
         };
         Self { state: Mutex::new(state) }
@@ -76,12 +66,17 @@ impl Activity {
     pub(super) fn begin(self: &Arc<Self>, version: Version) -> UnderWay {
         let mut state = self.lock();
         state.requests += 1;
-        state.is_multiplexed = version == Version::HTTP_2;
+        state.version = Some(version);
         UnderWay(self.clone())
     }
 
     pub(super) fn is_busy(&self) -> bool {
         self.lock().requests > 0
+    }
+
+    /// The version of the requests, once there was one.
+    pub(super) fn version(&self) -> Option<Version> {
+        self.lock().version
     }
 
     pub(super) fn is_expired(&self) -> bool {
@@ -105,15 +100,17 @@ impl Activity {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_read(&self) {
+    pub(super) fn has_read(&self) {
         let mut state = self.lock();
-        if state.requests == 0 && state.phase == Phase::Idle && !state.is_multiplexed {
+        // Frames come at any time and say nothing about requests.
+        let is_multiplexed = state.version == Some(Version::HTTP_2);
+        if state.requests == 0 && state.phase == Phase::Idle && !is_multiplexed {
             state.phase = Phase::Head;
             state.since = Instant::now();
         }
     }
 
-    fn has_written(&self, is_blocked: bool) {
+    pub(super) fn has_written(&self, is_blocked: bool) {
         let mut state = self.lock();
         if !is_blocked {
             state.write_blocked_since = None;
@@ -143,62 +140,5 @@ impl Drop for UnderWay {
         state.requests -= 1;
         state.phase = Phase::Idle;
         state.since = Instant::now();
-    }
-}
-
-impl<S> Watched<S> {
-    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let result = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.activity.has_read();
-        }
-        result
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.activity.has_written(result.is_pending());
-        result
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.activity.has_written(result.is_pending());
-        result
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_flush(context);
-        self.activity.has_written(result.is_pending());
-        result
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

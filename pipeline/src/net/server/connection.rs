@@ -21,9 +21,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, error};
 
-use super::activity::{Activity, HEAD_TIME_MAX, UnderWay, Watched};
+use super::activity::{Activity, HEAD_TIME_MAX, UnderWay};
 use super::listener::Listener;
 use super::text;
+use super::watched::Watched;
 use crate::component::BoxError;
 use crate::net::client::PRODUCT;
 use crate::net::{Body, empty};

@@ -16,6 +16,7 @@ use crate::net::auth::{Authenticator, Bearer, Source};
 use crate::net::client::{ClientConfig, HttpClient, Protocol};
 use crate::net::client_tls;
 
+mod early;
 mod takeover;
 
 /// Answers with a fixed word.
