@@ -307,7 +307,7 @@ fn who_announces_much_and_sends_little_keeps_nobody_out() {
         let stalled = futures_util::future::join_all((0..20).map(|_| {
             let own = budget.of_request();
             async move {
-                let body = Stalled(Some(Bytes::from_static(&[7; SENT_BYTES])));
+                let body = Stalled(Some(Bytes::from(vec![7; SENT_BYTES])));
                 receive(body, Encoding::Identity, 64 << 20, &own).await
             }
         }));
