@@ -3,6 +3,7 @@
 //! Slow and silent clients hold connections, which are few; each state has a time after which the
 //! connection is closed. Bodies have a time of their own, see [`BODY_TIME_MAX`](crate::net::body::BODY_TIME_MAX).
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ pub(super) const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 /// minute would otherwise find it closed just when they write.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(65);
 
-/// How long a client may take none of an answer that is ready.
+/// How long a client may take none of an answer that is ready; in HTTP/2, of any of them.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// How often a connection is looked at.
@@ -30,7 +31,9 @@ pub(super) struct Activity {
 
 #[derive(Debug)]
 struct State {
-    requests: usize,
+    /// Those under way, by a number of their own.
+    requests: HashMap<u64, Turn>,
+    next: u64,
     phase: Phase,
     since: Instant,
     /// Of the requests; none before the first.
@@ -47,14 +50,27 @@ enum Phase {
     Idle,
 }
 
+/// Who is to go on with a request under way.
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    /// Whoever reads the request and makes the answer.
+    Ours,
+    /// The client, which has not taken what is ready since then.
+    Theirs(Instant),
+}
+
 /// A request under way; ended when dropped.
 #[derive(Debug)]
-pub(super) struct UnderWay(Arc<Activity>);
+pub(super) struct UnderWay {
+    activity: Arc<Activity>,
+    number: u64,
+}
 
 impl Activity {
     pub(super) fn new() -> Self {
         let state = State {
-            requests: 0,
+            requests: HashMap::new(),
+            next: 0,
             phase: Phase::Head,
             since: Instant::now(),
             version: None,
@@ -65,13 +81,15 @@ impl Activity {
 
     pub(super) fn begin(self: &Arc<Self>, version: Version) -> UnderWay {
         let mut state = self.lock();
-        state.requests += 1;
+        let number = state.next;
+        state.next += 1;
+        state.requests.insert(number, Turn::Ours);
         state.version = Some(version);
-        UnderWay(self.clone())
+        UnderWay { activity: self.clone(), number }
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.lock().requests > 0
+        !self.lock().requests.is_empty()
     }
 
     /// The version of the requests, once there was one.
@@ -104,7 +122,7 @@ impl Activity {
         let mut state = self.lock();
         // Frames come at any time and say nothing about requests.
         let is_multiplexed = state.version == Some(Version::HTTP_2);
-        if state.requests == 0 && state.phase == Phase::Idle && !is_multiplexed {
+        if state.requests.is_empty() && state.phase == Phase::Idle && !is_multiplexed {
             state.phase = Phase::Head;
             state.since = Instant::now();
         }
@@ -122,22 +140,42 @@ impl Activity {
 
 impl State {
     fn deadline(&self) -> Option<Instant> {
-        let blocked = self.write_blocked_since.map(|since| since + WRITE_TIME_MAX);
-        let waiting = (self.requests == 0).then(|| match self.phase {
+        let is_multiplexed = self.version == Some(Version::HTTP_2);
+        let since_blocked = self.write_blocked_since;
+        // In HTTP/2 each answer has a window of its own, and nothing is written where that is closed.
+        let since_offered = self.requests.values().filter_map(|turn| match turn {
+            Turn::Theirs(since) if is_multiplexed => Some(*since),
+            _ => None,
+        });
+        let blocked = since_offered.chain(since_blocked).min().map(|since| since + WRITE_TIME_MAX);
+        let waiting = self.requests.is_empty().then(|| match self.phase {
             Phase::Head => self.since + HEAD_TIME_MAX,
             Phase::Idle => self.since + IDLE_TIME_MAX,
         });
-        match (blocked, waiting) {
-            (Some(blocked), Some(waiting)) => Some(blocked.min(waiting)),
-            (blocked, waiting) => blocked.or(waiting),
-        }
+        blocked.into_iter().chain(waiting).min()
+    }
+}
+
+impl UnderWay {
+    /// The client may take the answer, or more of it, from now on.
+    pub(super) fn offers(&self) {
+        self.turn(Turn::Theirs(Instant::now()));
+    }
+
+    /// More of the answer is to be made first.
+    pub(super) fn makes(&self) {
+        self.turn(Turn::Ours);
+    }
+
+    fn turn(&self, turn: Turn) {
+        self.activity.lock().requests.insert(self.number, turn);
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.requests -= 1;
+        let mut state = self.activity.lock();
+        state.requests.remove(&self.number);
         state.phase = Phase::Idle;
         state.since = Instant::now();
     }

@@ -18,6 +18,7 @@ use crate::net::client_tls;
 
 mod early;
 mod takeover;
+mod windows;
 
 /// Answers with a fixed word.
 struct Word(&'static str);
