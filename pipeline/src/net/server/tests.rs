@@ -17,8 +17,8 @@ use crate::net::client::{ClientConfig, HttpClient, Protocol};
 use crate::net::client_tls;
 
 mod early;
+mod http2_clients;
 mod takeover;
-mod windows;
 
 /// Answers with a fixed word.
 struct Word(&'static str);
@@ -198,19 +198,6 @@ async fn localhost_is_both_loopback_addresses() {
 }
 
 #[tokio::test]
-async fn http2_is_spoken_from_the_first_byte() {
-    let net = Net::default();
-    let served = serve(&net, listen("127.0.0.1:0", "/", "owner"), "two").await;
-    let stream = TcpStream::connect(tcp(&served)).await.unwrap();
-    let (mut client, connection) =
-        http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    let request = Request::get("http://test/").body(full("")).unwrap();
-    let response = client.send_request(request).await.unwrap();
-    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "two");
-}
-
-#[tokio::test]
 async fn a_panic_is_one_failed_request() {
     let net = Net::default();
     let served = net.serve(listen("127.0.0.1:0", "/", "owner"), Arc::new(Clumsy::default())).await.unwrap();
@@ -363,48 +350,6 @@ async fn over_tls_both_versions_are_spoken() {
     let plain = Listen { path: String::from("/plain"), ..listen(&tcp(&served).to_string(), "", "other") };
     let error = net.serve(plain, Arc::new(Word(""))).await.unwrap_err();
     assert!(error.to_string().contains("`owner` listens there with other `tls` settings"), "{error}");
-}
-
-/// One HTTP/2 frame.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = (payload.len() as u32).to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-#[tokio::test]
-async fn who_opens_streams_to_reset_them_is_sent_away() {
-    const HEADERS: u8 = 1;
-    const RESET: u8 = 3;
-    const SETTINGS: u8 = 4;
-    const GOAWAY: u8 = 7;
-    let net = Net::default();
-    let served = serve(&net, listen("127.0.0.1:0", "/", "owner"), "word").await;
-    let (mut reader, mut writer) = TcpStream::connect(tcp(&served)).await.unwrap().into_split();
-    let flood = tokio::spawn(async move {
-        let _ = writer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-        let _ = writer.write_all(&frame(SETTINGS, 0, 0, b"")).await;
-        for stream in (1..200_000).step_by(2) {
-            // GET / over http, all from HPACK's static table.
-            let pair =
-                [frame(HEADERS, 5, stream, &[0x82, 0x84, 0x86]), frame(RESET, 0, stream, &[0, 0, 0, 8])];
-            if writer.write_all(&pair.concat()).await.is_err() {
-                return stream;
-            }
-        }
-        u32::MAX
-    });
-    let mut kinds = Vec::new();
-    let mut head = [0; 9];
-    while reader.read_exact(&mut head).await.is_ok() {
-        kinds.push(head[3]);
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        if reader.read_exact(&mut vec![0; length]).await.is_err() {
-            break;
-        }
-    }
-    assert!(kinds.contains(&GOAWAY), "{} frames", kinds.len());
-    assert!(flood.await.unwrap() < u32::MAX);
-    assert_eq!(get(tcp(&served), "/").await, ok("word"));
 }
 
 /// Runs in a process of its own, because the limit is the process's.

@@ -1,4 +1,4 @@
-//! Clients of HTTP/2 that take nothing of an answer, and say so by a window that stays closed.
+//! Clients of HTTP/2, and those that take nothing of an answer and say so by a window that stays closed.
 
 use bytes::Bytes;
 use http_body::Frame;
@@ -48,6 +48,19 @@ async fn time_to_end(connection: JoinHandle<()>) -> Option<u64> {
     Some(begin.elapsed().as_secs())
 }
 
+#[tokio::test]
+async fn http2_is_spoken_from_the_first_byte() {
+    let net = Net::default();
+    let served = serve(&net, listen("127.0.0.1:0", "/", "owner"), "two").await;
+    let stream = TcpStream::connect(tcp(&served)).await.unwrap();
+    let (mut client, connection) =
+        http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get("http://test/").body(full("")).unwrap();
+    let response = client.send_request(request).await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "two");
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_opens_no_window_is_closed() {
     let net = Net::default();
@@ -93,4 +106,46 @@ async fn an_answer_that_takes_long_to_make_is_waited_for() {
     let (mut client, _connection) = connect(tcp(&served), 1 << 16).await;
     let response = get_from(&mut client).await.unwrap();
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes().len(), 3 * PIECE_BYTES);
+}
+
+/// One HTTP/2 frame.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+#[tokio::test]
+async fn who_opens_streams_to_reset_them_is_sent_away() {
+    const HEADERS: u8 = 1;
+    const RESET: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const GOAWAY: u8 = 7;
+    let net = Net::default();
+    let served = serve(&net, listen("127.0.0.1:0", "/", "owner"), "word").await;
+    let (mut reader, mut writer) = TcpStream::connect(tcp(&served)).await.unwrap().into_split();
+    let flood = tokio::spawn(async move {
+        let _ = writer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        let _ = writer.write_all(&frame(SETTINGS, 0, 0, b"")).await;
+        for stream in (1..200_000).step_by(2) {
+            // GET / over http, all from HPACK's static table.
+            let pair =
+                [frame(HEADERS, 5, stream, &[0x82, 0x84, 0x86]), frame(RESET, 0, stream, &[0, 0, 0, 8])];
+            if writer.write_all(&pair.concat()).await.is_err() {
+                return stream;
+            }
+        }
+        u32::MAX
+    });
+    let mut kinds = Vec::new();
+    let mut head = [0; 9];
+    while reader.read_exact(&mut head).await.is_ok() {
+        kinds.push(head[3]);
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        if reader.read_exact(&mut vec![0; length]).await.is_err() {
+            break;
+        }
+    }
+    assert!(kinds.contains(&GOAWAY), "{} frames", kinds.len());
+    assert!(flood.await.unwrap() < u32::MAX);
+    assert_eq!(get(tcp(&served), "/").await, ok("word"));
 }
