@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use integration::{Backend, Behaviour, Collector, Load, Target, find_sample, wait_until};
+use integration::{Backend, Behaviour, Collector, Load, Target, find_sample, get, request, wait_until};
 use tokio::time::sleep;
 use tonic::Code;
 
@@ -282,5 +282,64 @@ async fn a_reload_that_hangs_does_not_keep_the_collector_from_stopping() {
     let mut collector = Collector::start(&plain).await;
     collector.reload(&stored).await;
     collector.wait_for_log("reloading").await;
+    assert!(collector.stop().await.success(), "{}", collector.log());
+}
+
+/// Asks for a reload that fails, for the `turn`th time.
+async fn reload_in_vain(collector: &Collector, config: &str, turn: usize) {
+    collector.reload(config).await;
+    let failed = || async { collector.log().matches("reload failed").count() == turn };
+    wait_until("the reload to fail", failed, || collector.log()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_fails_closes_nothing_that_goes_on() {
+    let backend = Backend::start(Behaviour::Accept).await;
+    let target = Target::start("scraped 1\n").await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap();
+    let good = config(&backend, &target, "x")
+        .replace(
+            "grpc: {endpoint: '127.0.0.1:0'}",
+            "grpc: {endpoint: '127.0.0.1:0'}, http: {endpoint: '127.0.0.1:0'}",
+        )
+        .replace("  otlp_grpc:", "  prometheus/other: {endpoint: '127.0.0.1:0'}\n  otlp_grpc:")
+        .replace("exporters: [prometheus,", "exporters: [prometheus, prometheus/other,")
+        .replace(
+            "service:\n",
+            "extensions: {health_check: {endpoint: '127.0.0.1:0'}}\nservice:\n  extensions: [health_check]\n",
+        );
+    let mut collector = Collector::start(&good).await;
+    let (http, health) = (collector.address("HTTP on http://"), collector.address("health at "));
+    let goes_on = async || {
+        let ledger = load(&collector, 5).run().await;
+        assert_eq!((ledger.acknowledged, ledger.pushed_back), (500, 0), "{}", collector.log());
+        let headers = ["Content-Type: application/json"];
+        let pushed = request(&http, "POST /v1/metrics HTTP/1.1", &headers, b"{}").await;
+        assert_eq!(pushed.status, 200, "{}", pushed.text());
+        assert_eq!(get(&health, "/").await.status, 200);
+        collector.wait_for_sample("scraped", &["added=\"x\""], 1.0).await;
+    };
+    goes_on().await;
+    // The receiver has taken its port for gRPC over when it finds the other one taken.
+    let no_receiver =
+        good.replace("http: {endpoint: '127.0.0.1:0'}", &format!("http: {{endpoint: '{taken}'}}"));
+    // An exporter and the extension have taken theirs over when another exporter does not start.
+    let no_exporter = good
+        .replace("other: {endpoint: '127.0.0.1:0'}", &format!("other: {{endpoint: '{taken}'}}"))
+        .replace(
+            "prometheus: {endpoint: '127.0.0.1:0'}",
+            "prometheus: {endpoint: '127.0.0.1:0', namespace: n}",
+        )
+        .replace("health_check: {", "health_check: {response_body: {healthy: fine}, ");
+    for (index, bad) in [&no_receiver, &no_exporter].into_iter().enumerate() {
+        assert_ne!(*bad, good);
+        reload_in_vain(&collector, bad, index + 1).await;
+        goes_on().await;
+    }
+    // What goes on is what was there before, so going back changes nothing.
+    collector.reload(&good).await;
+    collector.wait_for_log("reloaded").await;
+    goes_on().await;
     assert!(collector.stop().await.success(), "{}", collector.log());
 }

@@ -22,9 +22,6 @@ pub use snappy::unsnap;
 /// How long a sender may take for a whole request body.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// How long a body that is of no use is read on.
-const DISCARD_TIME_MAX: Duration = Duration::from_secs(10);
-
 /// What a buffer starts with, and what compressed input may have over the limit.
 const SLACK_BYTES: usize = 64 * 1024;
 
@@ -118,12 +115,6 @@ pub async fn decompress(
     read(Full::new(bytes), encoding, Buffer::new(limit, Some(budget.claim()))).await
 }
 
-/// Reads on for a while and keeps nothing, so that the sender comes to reading the answer.
-pub async fn discard<B: Body + Send + Unpin>(mut body: B) {
-    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
-    let _ = tokio::time::timeout(DISCARD_TIME_MAX, reading).await;
-}
-
 async fn read<B>(body: B, encoding: Encoding, mut buffer: Buffer) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes> + Send,
@@ -131,11 +122,8 @@ where
 {
     let mut body = pin!(body);
     let mut decompressor = Decompressor::new(encoding)?;
-    if encoding == Encoding::Identity {
-        if body.size_hint().lower() > buffer.limit as u64 {
-            return Err(BodyError::TooLarge { limit: buffer.limit });
-        }
-        buffer.expected = body.size_hint().exact().unwrap_or(0) as usize;
+    if encoding == Encoding::Identity && body.size_hint().lower() > buffer.limit as u64 {
+        return Err(BodyError::TooLarge { limit: buffer.limit });
     }
     // Compressed input has a bound too: a stream can go on for ever without producing anything.
     let input_max = buffer.limit.saturating_add(buffer.limit / 8).saturating_add(SLACK_BYTES);
@@ -161,7 +149,8 @@ where
 
 /// Output that grows, counted, up to one byte past the limit.
 ///
-/// It grows by parts, which are put together at the end: a buffer that grows by being moved would hold
+/// It grows with what has come, to twice of that at most, whatever the sender announces: who announces much and
+/// sends little would keep others out. It grows by parts, which are put together at the end: a buffer that grows by being moved would hold
 /// nearly twice of what counts, and what grows past the limit is never put together.
 struct Buffer {
     full: Vec<Vec<u8>>,
@@ -169,8 +158,6 @@ struct Buffer {
     /// The part that is being filled.
     bytes: Vec<u8>,
     limit: usize,
-    /// What the sender announced, so that the buffer need not grow step by step; not trusted beyond that.
-    expected: usize,
     claim: Option<Claim>,
 }
 
@@ -182,7 +169,7 @@ struct Held {
 
 impl Buffer {
     fn new(limit: usize, claim: Option<Claim>) -> Self {
-        Self { full: Vec::new(), full_bytes: 0, bytes: Vec::new(), limit, expected: 0, claim }
+        Self { full: Vec::new(), full_bytes: 0, bytes: Vec::new(), limit, claim }
     }
 
     fn len(&self) -> usize {
@@ -199,20 +186,12 @@ impl Buffer {
         if len > self.limit {
             return Err(BodyError::TooLarge { limit: self.limit });
         }
-        let bytes_max = self.limit.saturating_add(1);
-        if self.full.is_empty() && self.expected > len && len >= SLACK_BYTES {
-            // Whoever announces much has sent some of it: memory is set aside for all of it.
-            let capacity = self.expected.min(bytes_max);
-            self.raise(capacity).await?;
-            self.bytes.reserve_exact(capacity - len);
-        } else {
-            let part = len.clamp(SLACK_BYTES, PART_BYTES_MAX).min(bytes_max - len);
-            self.raise(len + part).await?;
-            let filled = std::mem::replace(&mut self.bytes, Vec::with_capacity(part));
-            if !filled.is_empty() {
-                self.full_bytes += filled.len();
-                self.full.push(filled);
-            }
+        let part = len.clamp(SLACK_BYTES, PART_BYTES_MAX).min(self.limit.saturating_add(1) - len);
+        self.raise(len + part).await?;
+        let filled = std::mem::replace(&mut self.bytes, Vec::with_capacity(part));
+        if !filled.is_empty() {
+            self.full_bytes += filled.len();
+            self.full.push(filled);
         }
         // Decompressing much takes long: let others run in between.
         tokio::task::yield_now().await;

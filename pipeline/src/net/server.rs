@@ -8,6 +8,7 @@ mod listener;
 #[cfg(test)]
 mod tests;
 mod unix;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +71,7 @@ pub struct Listen {
     /// The id of the authenticator that requests must satisfy.
     pub authenticator: Option<String>,
     /// The component that listens. The same owner may serve its path anew while the old service still
-    /// runs: the new one takes over at once, without a gap.
+    /// runs: the new one takes over at once, without a gap, and the old one goes on if the new one ends first.
     pub owner: String,
     /// The key of the configuration that changes the address, for errors.
     pub key: String,
@@ -113,8 +114,8 @@ impl Net {
                 "listening beyond this machine without authentication"
             );
         }
-        let route = Arc::new(Route::new(&listen, service, authenticator));
-        let listener = self.listeners.open(&address, &listen, tls, route.clone())?;
+        let route = Arc::new(Route::new(&listen, service, authenticator, tls));
+        let listener = self.listeners.open(&address, &listen, route.clone())?;
         let address = listener.address().clone();
         Ok(Served { address, route, listener, listeners: self.listeners.clone() })
     }

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use pipeline::component::BoxError;
 use pipeline::net::auth::Denied;
-use pipeline::net::body::{self, BodyError, Encoding};
+use pipeline::net::body::{self, Encoding};
 use pipeline::net::server::{HttpService, Incoming, unauthorized};
 use pipeline::net::{Body, full};
 use pipeline::otlp::{PartialSuccess, Status};
@@ -105,7 +105,7 @@ impl Shared {
     async fn export(
         &self,
         parts: &Parts,
-        mut body: Incoming,
+        body: Incoming,
         format: Option<Format>,
     ) -> Result<PartialSuccess, Failure> {
         self.check_target(parts)?;
@@ -114,24 +114,12 @@ impl Shared {
             Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, status(Code::InvalidArgument, message))
         })?;
         let encoding = self.encoding(&parts.headers)?;
-        if let Err(status) = self.intake.ready(&self.metrics) {
-            // Many clients send all before they read, and take a closed connection for a reason to send it all
-            // again at once.
-            tokio::spawn(body::discard(body));
-            return Err(Failure::from(status));
-        }
-        let received =
-            body::receive(&mut body, encoding, self.body_bytes_max, &self.intake.budget().of_request()).await;
-        let body = match received {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                if let BodyError::TooLarge { .. } = error {
-                    tokio::spawn(body::discard(body));
-                }
-                return Err(Failure::from(unreadable(&error)));
-            }
-        };
-        self.intake.take(body, format, &self.metrics).await.map_err(Failure::from)
+        self.intake.ready(&self.metrics)?;
+        let budget = self.intake.budget().of_request();
+        let body = body::receive(body, encoding, self.body_bytes_max, &budget)
+            .await
+            .map_err(|error| unreadable(&error))?;
+        Ok(self.intake.take(body, format, &self.metrics).await?)
     }
 
     fn check_target(&self, parts: &Parts) -> Result<(), Failure> {

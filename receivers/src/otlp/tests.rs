@@ -96,11 +96,7 @@ impl Fixture {
     }
 
     fn refuse(&self) {
-        let refused = Refused {
-            retry_after: Duration::from_millis(2500),
-            reason: String::from("the queue of `otlp_http/mimir` is full"),
-        };
-        self.sink.refuse(Some(refused));
+        self.sink.refuse(Some(refusal()));
     }
 
     async fn post(&self, path: &str, headers: &str, body: &[u8]) -> Answer {
@@ -114,10 +110,10 @@ impl Fixture {
             "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
-        // The answer may come before all of the body has been taken.
-        let _ = stream.write_all(body).await;
+        // All of it is sent before the answer is read, as many clients do, also where that comes early.
+        stream.write_all(body).await.unwrap();
         let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
+        stream.read_to_end(&mut answer).await.unwrap();
         let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
         let head = String::from_utf8(answer[..end].to_vec()).unwrap().to_ascii_lowercase();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -127,6 +123,13 @@ impl Fixture {
     async fn stop(self) {
         self.stop.cancel();
         self.work.await.unwrap();
+    }
+}
+
+fn refusal() -> Refused {
+    Refused {
+        retry_after: Duration::from_millis(2500),
+        reason: String::from("the queue of `otlp_http/mimir` is full"),
     }
 }
 
@@ -366,10 +369,22 @@ async fn too_large_is_for_good() {
 }
 
 #[tokio::test]
-async fn a_sender_of_too_much_can_read_the_answer() {
+async fn who_sends_all_before_reading_has_the_answer() {
     let fixture = Fixture::small().await;
-    let answer = fixture.post("/v1/metrics", PROTOBUF, &vec![0; 64 << 20]).await;
-    assert_eq!(answer.status, 413);
+    let body = vec![0; 64 << 20];
+    let gzip = format!("{PROTOBUF}content-encoding: gzip\r\n");
+    for (path, headers, status) in [
+        ("/v1/metrics", PROTOBUF, 413),
+        ("/v1/metrics", &gzip, 400),
+        ("/v1/metrics", "", 415),
+        ("/v1/traces", PROTOBUF, 404),
+    ] {
+        assert_eq!(fixture.post(path, headers, &body).await.status, status);
+    }
+    fixture.sink.shut(Some(refusal()));
+    let answer = fixture.post("/v1/metrics", PROTOBUF, &body).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.head.contains("retry-after: 3"), "{}", answer.head);
     fixture.stop().await;
 }
 

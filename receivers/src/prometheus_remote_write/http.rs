@@ -119,27 +119,17 @@ impl HttpService for WriteService {
 }
 
 impl Shared {
-    async fn write(self: &Arc<Self>, parts: &Parts, mut body: Incoming) -> Result<Answer, Answer> {
+    async fn write(self: &Arc<Self>, parts: &Parts, body: Incoming) -> Result<Answer, Answer> {
         let version = version_of(parts)?;
         // Whoever is to come back later need not send the body now.
         if let Err(refused) = self.output.ready() {
             self.metrics.refused_request();
-            tokio::spawn(body::discard(body));
             return Err(Answer::later(refused));
         }
         let budget = self.budget.of_request();
-        let received = body::receive(&mut body, Encoding::Identity, self.body_bytes_max, &budget).await;
-        let block = match received {
-            Ok(block) => block,
-            Err(error) => {
-                if let BodyError::TooLarge { .. } = error {
-                    // Many clients send all before they read, and take a closed connection for a reason to
-                    // send it all again.
-                    tokio::spawn(body::discard(body));
-                }
-                return Err(Answer::unreadable(&error));
-            }
-        };
+        let block = body::receive(body, Encoding::Identity, self.body_bytes_max, &budget)
+            .await
+            .map_err(|error| Answer::unreadable(&error))?;
         let request = body::unsnap(block, self.decoded_bytes_max, &budget)
             .await
             .map_err(|error| Answer::unreadable(&error))?;

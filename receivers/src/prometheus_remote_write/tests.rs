@@ -81,10 +81,10 @@ impl Fixture {
             "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
-        // The answer may come before all of the body has been taken.
-        let _ = stream.write_all(body).await;
+        // All of it is sent before the answer is read, as many clients do, also where that comes early.
+        stream.write_all(body).await.unwrap();
         let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
+        stream.read_to_end(&mut answer).await.unwrap();
         let answer = String::from_utf8(answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -235,6 +235,24 @@ async fn a_body_is_not_read_where_nothing_would_be_taken() {
     assert!(answer.head.contains("retry-after: 3"), "{}", answer.head);
     fixture.sink.shut(None);
     assert_eq!(fixture.post(V1, &one_sample()).await.status, 204);
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn who_sends_all_before_reading_has_the_answer() {
+    let fixture = Fixture::start("max_request_body_size: 1MiB").await;
+    let body = vec![0; 64 << 20];
+    for (path, headers, status) in [
+        ("/api/v1/write", V1, 413),
+        ("/api/v1/write", "content-type: text/plain\r\n", 415),
+        ("/other", V1, 404),
+    ] {
+        assert_eq!(fixture.ask("POST", path, headers, &body).await.status, status);
+    }
+    fixture.sink.shut(Some(refusal()));
+    let answer = fixture.post(V1, &body).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.head.contains("retry-after: 3"), "{}", answer.head);
     fixture.stop().await;
 }
 

@@ -283,6 +283,48 @@ fn a_body_that_does_not_come_is_given_up() {
 }
 
 #[test]
+fn who_announces_much_and_sends_little_keeps_nobody_out() {
+    /// Announces 64 MiB, sends a little more than the first part, and then nothing.
+    struct Stalled(Option<Bytes>);
+    impl Body for Stalled {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            self.0.take().map_or(Poll::Pending, |bytes| Poll::Ready(Some(Ok(Frame::data(bytes)))))
+        }
+
+        fn size_hint(&self) -> http_body::SizeHint {
+            http_body::SizeHint::with_exact(64 << 20)
+        }
+    }
+    const SENT_BYTES: usize = 70_000;
+    let budget = Budget::default();
+    wait(async {
+        let stalled = futures_util::future::join_all((0..20).map(|_| {
+            let own = budget.of_request();
+            async move {
+                let body = Stalled(Some(Bytes::from(vec![7; SENT_BYTES])));
+                receive(body, Encoding::Identity, 64 << 20, &own).await
+            }
+        }));
+        let honest = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            assert!(budget.held() <= 20 * 2 * SENT_BYTES, "{}", budget.held());
+            let body = vec![7; 1 << 20];
+            receive(pieces(&body, 4096), Encoding::Identity, 64 << 20, &budget.of_request()).await
+        };
+        let (stalled, honest) = futures_util::join!(stalled, honest);
+        assert_eq!(honest.unwrap().len(), 1 << 20);
+        assert!(stalled.iter().all(|read| matches!(read, Err(BodyError::Slow))), "{stalled:?}");
+        assert_eq!(budget.held(), 0);
+    });
+}
+
+#[test]
 fn encodings_are_known_in_any_case() {
     assert_eq!(Encoding::parse(" GZip "), Some(Encoding::Gzip));
     assert_eq!(Encoding::parse("identity"), Some(Encoding::Identity));

@@ -3,14 +3,11 @@
 //! Slow and silent clients hold connections, which are few; each state has a time after which the
 //! connection is closed. Bodies have a time of their own, see [`BODY_TIME_MAX`](crate::net::body::BODY_TIME_MAX).
 
-use std::io;
-use std::pin::Pin;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Version;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 /// How long a client may take from its first byte to the end of the headers, and to its first byte.
@@ -20,7 +17,7 @@ pub(super) const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 /// minute would otherwise find it closed just when they write.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(65);
 
-/// How long a client may take none of an answer that is ready.
+/// How long a client may take none of an answer that is ready; in HTTP/2, of any of them.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// How often a connection is looked at.
@@ -34,11 +31,13 @@ pub(super) struct Activity {
 
 #[derive(Debug)]
 struct State {
-    requests: usize,
+    /// Those under way, by a number of their own.
+    requests: HashMap<u64, Turn>,
+    next: u64,
     phase: Phase,
     since: Instant,
-    /// Frames come at any time and say nothing about requests.
-    is_multiplexed: bool,
+    /// Of the requests; none before the first.
+    version: Option<Version>,
     write_blocked_since: Option<Instant>,
 }
 
@@ -51,23 +50,30 @@ enum Phase {
     Idle,
 }
 
+/// Who is to go on with a request under way.
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    /// Whoever reads the request and makes the answer.
+    Ours,
+    /// The client, which has not taken what is ready since then.
+    Theirs(Instant),
+}
+
 /// A request under way; ended when dropped.
 #[derive(Debug)]
-pub(super) struct UnderWay(Arc<Activity>);
-
-/// A stream whose reads and writes are noticed.
-pub(super) struct Watched<S> {
-    stream: S,
+pub(super) struct UnderWay {
     activity: Arc<Activity>,
+    number: u64,
 }
 
 impl Activity {
     pub(super) fn new() -> Self {
         let state = State {
-            requests: 0,
+            requests: HashMap::new(),
+            next: 0,
             phase: Phase::Head,
             since: Instant::now(),
-            is_multiplexed: false,
+            version: None,
             write_blocked_since: None,
         };
         Self { state: Mutex::new(state) }
@@ -75,13 +81,20 @@ impl Activity {
 
     pub(super) fn begin(self: &Arc<Self>, version: Version) -> UnderWay {
         let mut state = self.lock();
-        state.requests += 1;
-        state.is_multiplexed = version == Version::HTTP_2;
-        UnderWay(self.clone())
+        let number = state.next;
+        state.next += 1;
+        state.requests.insert(number, Turn::Ours);
+        state.version = Some(version);
+        UnderWay { activity: self.clone(), number }
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.lock().requests > 0
+        !self.lock().requests.is_empty()
+    }
+
+    /// The version of the requests, once there was one.
+    pub(super) fn version(&self) -> Option<Version> {
+        self.lock().version
     }
 
     pub(super) fn is_expired(&self) -> bool {
@@ -105,15 +118,17 @@ impl Activity {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_read(&self) {
+    pub(super) fn has_read(&self) {
         let mut state = self.lock();
-        if state.requests == 0 && state.phase == Phase::Idle && !state.is_multiplexed {
+        // Frames come at any time and say nothing about requests.
+        let is_multiplexed = state.version == Some(Version::HTTP_2);
+        if state.requests.is_empty() && state.phase == Phase::Idle && !is_multiplexed {
             state.phase = Phase::Head;
             state.since = Instant::now();
         }
     }
 
-    fn has_written(&self, is_blocked: bool) {
+    pub(super) fn has_written(&self, is_blocked: bool) {
         let mut state = self.lock();
         if !is_blocked {
             state.write_blocked_since = None;
@@ -125,80 +140,43 @@ impl Activity {
 
 impl State {
     fn deadline(&self) -> Option<Instant> {
-        let blocked = self.write_blocked_since.map(|since| since + WRITE_TIME_MAX);
-        let waiting = (self.requests == 0).then(|| match self.phase {
+        let is_multiplexed = self.version == Some(Version::HTTP_2);
+        let since_blocked = self.write_blocked_since;
+        // In HTTP/2 each answer has a window of its own, and nothing is written where that is closed.
+        let since_offered = self.requests.values().filter_map(|turn| match turn {
+            Turn::Theirs(since) if is_multiplexed => Some(*since),
+            _ => None,
+        });
+        let blocked = since_offered.chain(since_blocked).min().map(|since| since + WRITE_TIME_MAX);
+        let waiting = self.requests.is_empty().then(|| match self.phase {
             Phase::Head => self.since + HEAD_TIME_MAX,
             Phase::Idle => self.since + IDLE_TIME_MAX,
         });
-        match (blocked, waiting) {
-            (Some(blocked), Some(waiting)) => Some(blocked.min(waiting)),
-            (blocked, waiting) => blocked.or(waiting),
-        }
+        blocked.into_iter().chain(waiting).min()
+    }
+}
+
+impl UnderWay {
+    /// The client may take the answer, or more of it, from now on.
+    pub(super) fn offers(&self) {
+        self.turn(Turn::Theirs(Instant::now()));
+    }
+
+    /// More of the answer is to be made first.
+    pub(super) fn makes(&self) {
+        self.turn(Turn::Ours);
+    }
+
+    fn turn(&self, turn: Turn) {
+        self.activity.lock().requests.insert(self.number, turn);
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.requests -= 1;
+        let mut state = self.activity.lock();
+        state.requests.remove(&self.number);
         state.phase = Phase::Idle;
         state.since = Instant::now();
-    }
-}
-
-impl<S> Watched<S> {
-    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let result = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.activity.has_read();
-        }
-        result
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.activity.has_written(result.is_pending());
-        result
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.activity.has_written(result.is_pending());
-        result
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_flush(context);
-        self.activity.has_written(result.is_pending());
-        result
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

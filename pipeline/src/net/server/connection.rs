@@ -21,9 +21,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, error};
 
-use super::activity::{Activity, HEAD_TIME_MAX, UnderWay, Watched};
+use super::activity::{Activity, HEAD_TIME_MAX, UnderWay};
 use super::listener::Listener;
 use super::text;
+use super::watched::Watched;
 use crate::component::BoxError;
 use crate::net::client::PRODUCT;
 use crate::net::{Body, empty};
@@ -38,7 +39,7 @@ const FAREWELL_TIME_MAX: Duration = Duration::from_secs(1);
 struct Tracked {
     body: Body,
     _token: TaskTrackerToken,
-    _under_way: UnderWay,
+    under_way: UnderWay,
 }
 
 pub(super) async fn serve<S>(listener: Arc<Listener>, stream: S)
@@ -137,7 +138,8 @@ async fn answer(
         })
     };
     response.headers_mut().entry(SERVER).or_insert(HeaderValue::from_static(PRODUCT));
-    Ok(response.map(|body| Tracked { body, _token: token, _under_way: under_way }.boxed_unsync()))
+    under_way.offers();
+    Ok(response.map(|body| Tracked { body, _token: token, under_way }.boxed_unsync()))
 }
 
 fn not_found(listener: &Listener, request: &Request<Incoming>) -> Response<Body> {
@@ -172,7 +174,13 @@ impl http_body::Body for Tracked {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        // Asked for only where the client takes more.
+        match frame {
+            Poll::Ready(_) => self.under_way.offers(),
+            Poll::Pending => self.under_way.makes(),
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -18,7 +18,7 @@ use super::bound::{Bound, Socket};
 use super::unix::SocketFile;
 use super::{HttpService, Listen, connection};
 use crate::net::auth::Authenticator;
-use crate::net::server_tls::Acceptor;
+use crate::net::server_tls::{self, Acceptor};
 
 /// Connections an address has at most; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 4096;
@@ -39,7 +39,8 @@ pub(super) struct Listener {
     file: Option<SocketFile>,
     /// Port 0 was asked for, by this owner and key.
     any_port_of: Option<(String, String)>,
-    /// Changed only by who holds the lock of [`Listeners`].
+    /// In the order they came: of those with the same path the last one answers, and the one before it again
+    /// if that is withdrawn first. Changed only by who holds the lock of [`Listeners`].
     routes: ArcSwap<Vec<Arc<Route>>>,
     tls: ArcSwapOption<Acceptor>,
     stop: CancellationToken,
@@ -54,6 +55,7 @@ pub(super) struct Route {
     owner: String,
     pub(super) service: Arc<dyn HttpService>,
     pub(super) authenticator: Option<Arc<Authenticator>>,
+    tls: Option<Arc<Acceptor>>,
     requests: TaskTracker,
 }
 
@@ -63,34 +65,38 @@ impl Listeners {
         &self,
         address: &Address,
         listen: &Listen,
-        tls: Option<Arc<Acceptor>>,
         route: Arc<Route>,
     ) -> Result<Arc<Listener>, String> {
         let mut open = self.lock();
         if let Some(listener) = open.iter().find(|listener| listener.is_at(address, listen)) {
-            let routes = listener.routes_with(route, tls.as_deref()).map_err(|reason| {
+            listener.add(route).map_err(|reason| {
                 format!("cannot serve on {}: {reason}; change `{}`", listen.endpoint, listen.key)
             })?;
-            listener.tls.store(tls);
-            listener.routes.store(Arc::new(routes));
             return Ok(listener.clone());
         }
         let bound = Bound::open(address).map_err(|reason| {
             let (endpoint, key) = (&listen.endpoint, &listen.key);
             format!("cannot listen on {endpoint}: {reason}; change `{key}` or stop what listens there")
         })?;
-        let listener = Listener::start(bound, listen, tls, route);
+        let listener = Listener::start(bound, listen, route);
         open.push(listener.clone());
         Ok(listener)
     }
 
-    /// Takes the route away, unless another has taken over; true when that closed the address.
+    /// Takes the route away; true when that closed the address.
+    ///
+    /// What it had taken over from goes on, with its TLS, if that is still there.
     pub(super) fn withdraw(&self, listener: &Arc<Listener>, route: &Arc<Route>) -> bool {
         let mut open = self.lock();
         route.requests.close();
         let mut routes = Vec::clone(&listener.routes.load());
         routes.retain(|other| !Arc::ptr_eq(other, route));
         let is_last = routes.is_empty();
+        if let Some(last) = routes.last()
+            && config_of(listener.tls.load().as_ref()) != config_of(last.tls.as_ref())
+        {
+            listener.tls.store(last.tls.clone());
+        }
         listener.routes.store(Arc::new(routes));
         if is_last {
             open.retain(|other| !Arc::ptr_eq(other, listener));
@@ -114,14 +120,14 @@ impl Listeners {
 }
 
 impl Listener {
-    fn start(bound: Bound, listen: &Listen, tls: Option<Arc<Acceptor>>, route: Arc<Route>) -> Arc<Self> {
+    fn start(bound: Bound, listen: &Listen, route: Arc<Route>) -> Arc<Self> {
         let any_port = bound.file.is_none() && listen.endpoint.ends_with(":0");
         let listener = Arc::new(Self {
             addresses: bound.addresses,
             file: bound.file,
             any_port_of: any_port.then(|| (listen.owner.clone(), listen.key.clone())),
+            tls: ArcSwapOption::new(route.tls.clone()),
             routes: ArcSwap::from_pointee(vec![route]),
-            tls: ArcSwapOption::new(tls),
             stop: CancellationToken::new(),
             accepting: TaskTracker::new(),
             connections: TaskTracker::new(),
@@ -150,31 +156,31 @@ impl Listener {
         self.any_port_of.as_ref().is_some_and(is_same)
     }
 
-    /// The routes once this one is added, or what stands in its way.
-    fn routes_with(&self, route: Arc<Route>, tls: Option<&Acceptor>) -> Result<Vec<Arc<Route>>, String> {
+    /// Adds a route, or says what stands in its way.
+    fn add(&self, route: Arc<Route>) -> Result<(), String> {
         let mut routes = Vec::clone(&self.routes.load());
-        if let Some(other) = routes.iter().find(|other| other.owner != route.owner)
-            && self.tls.load().as_ref().map(|tls| tls.config()) != tls.map(Acceptor::config)
+        let other = |other: &&Arc<Route>| other.owner != route.owner;
+        if let Some(other) = routes.iter().find(other)
+            && config_of(self.tls.load().as_ref()) != config_of(route.tls.as_ref())
         {
             return Err(format!("`{}` listens there with other `tls` settings", other.owner));
         }
-        match routes.iter().position(|other| other.path == route.path) {
-            Some(index) if routes[index].owner != route.owner => {
-                let path = if route.path.is_empty() { "every path" } else { &route.path };
-                return Err(format!("`{}` serves {path} there already", routes[index].owner));
-            }
-            Some(index) => routes[index] = route,
-            None => routes.push(route),
+        if let Some(other) = routes.iter().filter(other).find(|other| other.path == route.path) {
+            let path = if route.path.is_empty() { "every path" } else { &route.path };
+            return Err(format!("`{}` serves {path} there already", other.owner));
         }
-        Ok(routes)
+        self.tls.store(route.tls.clone());
+        routes.push(route);
+        self.routes.store(Arc::new(routes));
+        Ok(())
     }
 
     /// Finds who answers at the path, and counts a request as under way there.
     pub(super) fn route(&self, path: &str) -> Option<(Arc<Route>, TaskTrackerToken)> {
         loop {
             let routes = self.routes.load();
-            let exact = routes.iter().find(|route| route.path == path);
-            let route = exact.or_else(|| routes.iter().find(|route| route.path.is_empty()))?;
+            let last = |path: &str| routes.iter().rfind(|route| route.path == path);
+            let route = last(path).or_else(|| last(""))?;
             let token = route.requests.token();
             // One that was withdrawn just now may have stopped waiting for requests already.
             if !route.requests.is_closed() || Arc::ptr_eq(&routes, &self.routes.load()) {
@@ -185,7 +191,13 @@ impl Listener {
 
     /// The paths that are served, for whoever asked for another.
     pub(super) fn paths(&self) -> Vec<String> {
-        self.routes.load().iter().map(|route| route.path.clone()).collect()
+        let mut paths: Vec<String> = Vec::new();
+        for route in self.routes.load().iter() {
+            if !paths.contains(&route.path) {
+                paths.push(route.path.clone());
+            }
+        }
+        paths
     }
 
     pub(super) fn stopped(&self) -> &CancellationToken {
@@ -261,12 +273,14 @@ impl Route {
         listen: &Listen,
         service: Arc<dyn HttpService>,
         authenticator: Option<Arc<Authenticator>>,
+        tls: Option<Arc<Acceptor>>,
     ) -> Self {
         Self {
             path: listen.path.clone(),
             owner: listen.owner.clone(),
             service,
             authenticator,
+            tls,
             requests: TaskTracker::new(),
         }
     }
@@ -276,6 +290,10 @@ impl Route {
         self.requests.close();
         self.requests.wait().await;
     }
+}
+
+fn config_of(tls: Option<&Arc<Acceptor>>) -> Option<&server_tls::Config> {
+    tls.map(|tls| tls.config())
 }
 
 /// The connection that was to be accepted is gone; the next may be fine.

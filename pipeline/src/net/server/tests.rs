@@ -16,6 +16,10 @@ use crate::net::auth::{Authenticator, Bearer, Source};
 use crate::net::client::{ClientConfig, HttpClient, Protocol};
 use crate::net::client_tls;
 
+mod early;
+mod http2_clients;
+mod takeover;
+
 /// Answers with a fixed word.
 struct Word(&'static str);
 
@@ -138,25 +142,6 @@ async fn without_a_path_all_others_are_served() {
 }
 
 #[tokio::test]
-async fn the_same_owner_takes_over_without_a_gap() {
-    let net = Net::default();
-    let old = serve(&net, listen("127.0.0.1:0", "/metrics", "owner"), "old").await;
-    let address = tcp(&old);
-    let mut kept = client(address).await;
-    assert_eq!(ask(&mut kept, "/metrics").await, ok("old"));
-    let new = serve(&net, listen("127.0.0.1:0", "/metrics", "owner"), "new").await;
-    assert_eq!(tcp(&new), address);
-    assert_eq!(ask(&mut kept, "/metrics").await, ok("new"));
-    old.stop().await;
-    assert_eq!(ask(&mut kept, "/metrics").await, ok("new"));
-    assert_eq!(get(address, "/metrics").await, ok("new"));
-    new.stop().await;
-    assert!(TcpStream::connect(address).await.is_err());
-    let again = serve(&net, listen(&address.to_string(), "/metrics", "owner"), "again").await;
-    assert_eq!(get(tcp(&again), "/metrics").await, ok("again"));
-}
-
-#[tokio::test]
 async fn a_request_under_way_is_answered_before_the_stop() {
     let net = Net::default();
     let patient = Arc::new(Patient::default());
@@ -210,19 +195,6 @@ async fn localhost_is_both_loopback_addresses() {
     if TcpListener::bind("[::1]:0").await.is_ok() {
         assert_eq!(get(six, "/").await, ok("here"));
     }
-}
-
-#[tokio::test]
-async fn http2_is_spoken_from_the_first_byte() {
-    let net = Net::default();
-    let served = serve(&net, listen("127.0.0.1:0", "/", "owner"), "two").await;
-    let stream = TcpStream::connect(tcp(&served)).await.unwrap();
-    let (mut client, connection) =
-        http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    let request = Request::get("http://test/").body(full("")).unwrap();
-    let response = client.send_request(request).await.unwrap();
-    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "two");
 }
 
 #[tokio::test]
@@ -331,76 +303,53 @@ async fn a_stop_does_not_wait_for_those_who_only_wait() {
     }
 }
 
-#[tokio::test]
-async fn over_tls_both_versions_are_spoken() {
-    let folder = tempfile::tempdir().unwrap();
+/// A certificate for `localhost` that vouches for itself.
+fn self_signed(folder: &std::path::Path) -> server_tls::Config {
     let issued = rcgen::generate_simple_self_signed([String::from("localhost")]).unwrap();
     let write = |name: &str, text: String| {
-        let path = folder.path().join(name);
+        let path = folder.join(name);
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     };
-    let cert_file = write("cert.pem", issued.cert.pem());
-    let key_file = write("key.pem", issued.signing_key.serialize_pem());
-    let tls = server_tls::Config { cert_file: cert_file.clone(), key_file, ..server_tls::Config::default() };
+    server_tls::Config {
+        cert_file: write("cert.pem", issued.cert.pem()),
+        key_file: write("key.pem", issued.signing_key.serialize_pem()),
+        ..server_tls::Config::default()
+    }
+}
+
+/// What a client that trusts the certificate gets from `/`, and in which version.
+async fn get_trusting(
+    cert_file: &str,
+    address: SocketAddr,
+    protocol: Protocol,
+) -> Option<(http::Version, String)> {
+    let tls = client_tls::Config { ca_file: cert_file.to_owned(), ..client_tls::Config::default() };
+    let client = HttpClient::new(&ClientConfig { tls, protocol, ..ClientConfig::default() }).unwrap();
+    let url = format!("https://localhost:{}/", address.port());
+    let response = client.send(Request::get(url).body(full("")).unwrap()).await.ok()?;
+    let version = response.version();
+    let text = response.into_body().collect().await.unwrap().to_bytes();
+    Some((version, String::from_utf8(text.to_vec()).unwrap()))
+}
+
+#[tokio::test]
+async fn over_tls_both_versions_are_spoken() {
+    let folder = tempfile::tempdir().unwrap();
+    let tls = self_signed(folder.path());
+    let cert_file = tls.cert_file.clone();
     let net = Net::default();
     let guarded = Listen { tls: Some(tls), ..listen("127.0.0.1:0", "/", "owner") };
     let served = serve(&net, guarded.clone(), "private").await;
     for (protocol, version) in
         [(Protocol::Http1, http::Version::HTTP_11), (Protocol::Auto, http::Version::HTTP_2)]
     {
-        let tls = client_tls::Config { ca_file: cert_file.clone(), ..client_tls::Config::default() };
-        let client = HttpClient::new(&ClientConfig { tls, protocol, ..ClientConfig::default() }).unwrap();
-        let url = format!("https://localhost:{}/", tcp(&served).port());
-        let response = client.send(Request::get(url).body(full("")).unwrap()).await.unwrap();
-        assert_eq!(response.version(), version);
-        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "private");
+        let got = get_trusting(&cert_file, tcp(&served), protocol).await;
+        assert_eq!(got, Some((version, String::from("private"))));
     }
     let plain = Listen { path: String::from("/plain"), ..listen(&tcp(&served).to_string(), "", "other") };
     let error = net.serve(plain, Arc::new(Word(""))).await.unwrap_err();
     assert!(error.to_string().contains("`owner` listens there with other `tls` settings"), "{error}");
-}
-
-/// One HTTP/2 frame.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = (payload.len() as u32).to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-#[tokio::test]
-async fn who_opens_streams_to_reset_them_is_sent_away() {
-    const HEADERS: u8 = 1;
-    const RESET: u8 = 3;
-    const SETTINGS: u8 = 4;
-    const GOAWAY: u8 = 7;
-    let net = Net::default();
-    let served = serve(&net, listen("127.0.0.1:0", "/", "owner"), "word").await;
-    let (mut reader, mut writer) = TcpStream::connect(tcp(&served)).await.unwrap().into_split();
-    let flood = tokio::spawn(async move {
-        let _ = writer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-        let _ = writer.write_all(&frame(SETTINGS, 0, 0, b"")).await;
-        for stream in (1..200_000).step_by(2) {
-            // GET / over http, all from HPACK's static table.
-            let pair =
-                [frame(HEADERS, 5, stream, &[0x82, 0x84, 0x86]), frame(RESET, 0, stream, &[0, 0, 0, 8])];
-            if writer.write_all(&pair.concat()).await.is_err() {
-                return stream;
-            }
-        }
-        u32::MAX
-    });
-    let mut kinds = Vec::new();
-    let mut head = [0; 9];
-    while reader.read_exact(&mut head).await.is_ok() {
-        kinds.push(head[3]);
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        if reader.read_exact(&mut vec![0; length]).await.is_err() {
-            break;
-        }
-    }
-    assert!(kinds.contains(&GOAWAY), "{} frames", kinds.len());
-    assert!(flood.await.unwrap() < u32::MAX);
-    assert_eq!(get(tcp(&served), "/").await, ok("word"));
 }
 
 /// Runs in a process of its own, because the limit is the process's.
