@@ -109,7 +109,10 @@ pub(crate) fn validate(validate: &Validate) -> ExitCode {
             for warning in &plan.warnings {
                 eprintln!("warning: {warning}");
             }
-            println!("configuration is valid");
+            match validate.source.config.as_slice() {
+                [] => println!("configuration is valid: the built-in default, as no `--config` is given"),
+                _ => println!("configuration is valid"),
+            }
             ExitCode::SUCCESS
         }
         Err(refused) => {
@@ -177,6 +180,7 @@ pub(crate) fn components(name: Option<&str>) -> ExitCode {
 fn list(listed: &[components::Listed]) -> String {
     let mut text = String::new();
     let mut section = "";
+    let width = listed.iter().map(|component| component.name.len()).max().unwrap_or_default();
     for component in listed {
         if component.section != section {
             section = component.section;
@@ -187,7 +191,7 @@ fn list(listed: &[components::Listed]) -> String {
             [] => String::new(),
             aliases => format!(" Older name: {}.", aliases.join(", ")),
         };
-        let _ = writeln!(text, "  {:<18} {}{older}", component.name, component.about);
+        let _ = writeln!(text, "  {:<width$} {}{older}", component.name, component.about);
     }
     text
 }

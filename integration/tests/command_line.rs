@@ -40,7 +40,7 @@ service:
 #[test]
 fn a_good_file_is_valid() {
     check(&["validate", "--config", "a.yaml"], &[("a.yaml", GOOD)], 0, &["configuration is valid"]);
-    check(&["validate"], &[], 0, &["configuration is valid"]);
+    check(&["validate"], &[], 0, &["configuration is valid: the built-in default"]);
 }
 
 #[test]
