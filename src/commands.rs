@@ -109,7 +109,10 @@ pub(crate) fn validate(validate: &Validate) -> ExitCode {
             for warning in &plan.warnings {
                 eprintln!("warning: {warning}");
             }
-            println!("configuration is valid");
+            match validate.source.config.as_slice() {
+                [] => println!("configuration is valid: the built-in default, as no `--config` is given"),
+                _ => println!("configuration is valid"),
+            }
             ExitCode::SUCCESS
         }
         Err(refused) => {
@@ -177,6 +180,7 @@ pub(crate) fn components(name: Option<&str>) -> ExitCode {
 fn list(listed: &[components::Listed]) -> String {
     let mut text = String::new();
     let mut section = "";
+    let width = listed.iter().map(|component| component.name.len()).max().unwrap_or_default();
     for component in listed {
         if component.section != section {
             section = component.section;
@@ -187,24 +191,34 @@ fn list(listed: &[components::Listed]) -> String {
             [] => String::new(),
             aliases => format!(" Older name: {}.", aliases.join(", ")),
         };
-        let _ = writeln!(text, "  {:<18} {}{older}", component.name, component.about);
+        let _ = writeln!(text, "  {:<width$} {}{older}", component.name, component.about);
     }
     text
 }
 
-/// A component with its example, and every key with the value it has there.
+/// A component with its example, every key with the value it has there, and those that have none.
 fn describe(component: &components::Listed) -> String {
-    let path = format!("{}.{}", component.section, component.name);
-    let keys = Section::from_yaml(&path, component.example)
-        .and_then(|section| (component.effective)(&section))
-        .map_or_else(|problems| problems.to_string(), |value| config::render_yaml(&value));
-    format!(
-        "# {} `{}`: {}\n\n# An example:\n{}\n\n# Every key, with the value it has in the example:\n{keys}\n",
-        component.section.trim_end_matches('s'),
-        component.name,
-        component.about,
-        component.example.trim(),
-    )
+    let components::Listed { section, name, about, example, .. } = component;
+    let read = Section::from_yaml(&format!("{section}.{name}"), example)
+        .and_then(|section| (component.effective)(&section));
+    let (keys, absent) = match read {
+        Ok(value) => (config::render_yaml(&config::without_absent(value.clone())), config::absent(&value)),
+        Err(problems) => (problems.to_string(), Vec::new()),
+    };
+    let mut text = format!(
+        "# {} `{name}`: {about}\n\n# An example:\n{}\n\n# Every key that has a value, as it is in the example:\n{keys}",
+        section.trim_end_matches('s'),
+        example.trim(),
+    );
+    if !absent.is_empty() {
+        let absent = absent.join(", ");
+        let _ = write!(
+            text,
+            "\n# Keys that have none until they are given; docs/{section}/{name}.md says what holds then:\n# {absent}\n"
+        );
+    }
+    text.push('\n');
+    text
 }
 
 /// Prints to standard output; a reader that went away is no error.

@@ -106,12 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_schemas_work() {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas/README.md");
-        let page = std::fs::read_to_string(path).unwrap();
-        assert!(examples(&page).next().is_some());
-        for example in examples(&page) {
-            assert_eq!(problems(example), Vec::<String>::new(), "{example}");
+    fn the_examples_of_the_other_pages_work() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        for path in ["README.md", "docs/delivery.md", "docs/telemetry.md", "docs/schemas/README.md"] {
+            let page = std::fs::read_to_string(root.join(path)).unwrap();
+            assert!(examples(&page).next().is_some(), "{path}");
+            for example in examples(&page) {
+                assert_eq!(problems(example), Vec::<String>::new(), "{path}: {example}");
+            }
         }
     }
 

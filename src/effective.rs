@@ -23,7 +23,7 @@ pub(crate) fn render(plan: &Plan) -> Result<String, Problems> {
         ("telemetry", value(&plan.service.telemetry)?),
     ]);
     sections.insert("service", Value::from(service));
-    Ok(config::render_yaml(&Value::from(sections)))
+    Ok(config::render_yaml(&config::without_absent(Value::from(sections))))
 }
 
 fn insert<'a>(sections: &mut BTreeMap<&'a str, Value>, name: &'a str, parts: BTreeMap<String, Value>) {

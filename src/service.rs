@@ -79,7 +79,7 @@ impl Config {
         let section = document.section("service.telemetry");
         let telemetry: TelemetryConfig = keep(&section, &mut problems);
         let problems = problems.and(telemetry.problems(&section));
-        let warnings = TelemetryConfig::warnings(&section);
+        let warnings = telemetry.warnings(&section);
         (Self { extensions, pipelines, telemetry, limits, warnings }, problems)
     }
 }

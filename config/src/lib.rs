@@ -28,5 +28,5 @@ pub use figment::value::Value;
 pub use nearest::{instead, nearest};
 pub use problem::{Location, Problem, Problems};
 pub use render::render_yaml;
-pub use section::{Section, effective};
+pub use section::{Section, absent, effective, without_absent};
 pub use values::{ByteSize, Duration, Secret};

@@ -192,14 +192,15 @@ impl fmt::Debug for Section {
 }
 
 /// Reads a section as `T` and writes it back: every default filled in, every secret hidden.
+///
+/// A key that has no value unless one is given has an empty one; see [`without_absent`].
 pub fn effective<T: DeserializeOwned + Serialize>(section: &Section) -> Result<Value, Problems> {
     let config: T = section.read()?;
-    let value = Value::serialize(config).map_err(|error| section.problem("", error.to_string()))?;
-    Ok(without_absent(value))
+    Ok(Value::serialize(config).map_err(|error| section.problem("", error.to_string()))?)
 }
 
 /// Leaves out options that are not set: a key without a value would be read as one with defaults.
-fn without_absent(value: Value) -> Value {
+pub fn without_absent(value: Value) -> Value {
     match value {
         Value::Dict(tag, dict) => {
             let present = dict.into_iter().filter(|(_, value)| !matches!(value, Value::Empty(..)));
@@ -208,6 +209,18 @@ fn without_absent(value: Value) -> Value {
         Value::Array(tag, values) => Value::Array(tag, values.into_iter().map(without_absent).collect()),
         other => other,
     }
+}
+
+/// The options that are not set, as dotted paths; those in lists are left out.
+pub fn absent(value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for (key, value) in value.as_dict().into_iter().flatten() {
+        match value {
+            Value::Empty(..) => found.push(key.clone()),
+            value => found.extend(absent(value).iter().map(|below| format!("{key}.{below}"))),
+        }
+    }
+    found
 }
 
 #[cfg(test)]

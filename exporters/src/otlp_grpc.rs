@@ -49,7 +49,7 @@ pub(crate) const ENTRY: ExporterEntry = Entry {
     )],
     about: "Pushes metrics over OTLP/gRPC.",
     example: "endpoint: collector.example.com:4317\ncompression: zstd\n",
-    effective: config::effective::<Config>,
+    effective: |section| Ok(delivery::complete(config::effective::<Config>(section)?)),
     build,
 };
 

@@ -56,7 +56,7 @@ struct OtlpHttp {
 
 fn effective(section: &Section) -> Result<Value, Problems> {
     let section = Preset::under(section, Way::OtlpHttp)?;
-    let value = ::config::effective::<Config>(&section)?;
+    let value = delivery::complete(::config::effective::<Config>(&section)?);
     let preset = section.read::<Config>()?.preset;
     Ok(Preset::complete(preset, value, Way::OtlpHttp))
 }

@@ -120,7 +120,7 @@ struct RemoteWrite {
 
 fn effective(section: &Section) -> Result<Value, Problems> {
     let section = Preset::under(section, Way::RemoteWrite)?;
-    let value = ::config::effective::<Config>(&section)?;
+    let value = delivery::complete(::config::effective::<Config>(&section)?);
     let preset = section.read::<Config>()?.preset;
     Ok(Preset::complete(preset, value, Way::RemoteWrite))
 }

@@ -44,7 +44,11 @@ impl TooLarge {
 
 /// A request that could not be sent, or got no answer: the next one may.
 pub(crate) fn broken(error: &BoxError) -> ExportError {
-    ExportError::Retry { after: None, reason: chain(&**error) }
+    let mut reason = chain(&**error);
+    if let Some(advice) = advice::advice(&reason) {
+        reason.push_str(&format!(" ({advice})"));
+    }
+    ExportError::Retry { after: None, reason }
 }
 
 /// What the other side said, as it may stand in a log.
@@ -61,6 +65,17 @@ pub(crate) fn has_credentials(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_help_is_told_of_a_connection_that_is_none() {
+        let reason = |text: &str| match broken(&text.into()) {
+            ExportError::Retry { after: None, reason } => reason,
+            other => panic!("{other:?}"),
+        };
+        let tls = reason("TLS handshake failed: received corrupt message of type InvalidContentType");
+        assert!(tls.ends_with("`tls.insecure: true`)"), "{tls}");
+        assert_eq!(reason("Connection refused"), "Connection refused");
+    }
 
     #[test]
     fn credentials_in_a_url_are_seen() {

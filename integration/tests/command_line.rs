@@ -40,7 +40,7 @@ service:
 #[test]
 fn a_good_file_is_valid() {
     check(&["validate", "--config", "a.yaml"], &[("a.yaml", GOOD)], 0, &["configuration is valid"]);
-    check(&["validate"], &[], 0, &["configuration is valid"]);
+    check(&["validate"], &[], 0, &["configuration is valid: the built-in default"]);
 }
 
 #[test]
@@ -379,7 +379,15 @@ fn flags_go_over_files() {
 #[test]
 fn components_are_listed_and_shown() {
     check(&["components"], &[], 0, &["receivers:", "otlp", "host_metrics", "prometheus", "relabel", "debug"]);
-    check(&["components", "otlp_http"], &[], 0, &["endpoint", "retry_on_failure"]);
+    let keys =
+        ["endpoint", "max_elapsed_time: 5m", "auth, compression_params.level, preset, sending_queue.batch"];
+    check(&["components", "otlp_http"], &[], 0, &keys);
+    check(
+        &["components", "prometheus_remote_write"],
+        &[],
+        0,
+        &[" retry_statuses,", " translation_strategy", "cors"],
+    );
     check(&["components", "otlp_htp"], &[], 2, &["did you mean `otlp_http`?"]);
 }
 

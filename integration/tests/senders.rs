@@ -222,3 +222,50 @@ async fn an_endless_accept_header_is_refused_and_an_odd_one_answered() {
         assert!(matches!(status, 200 | 400), "{odd}: {status}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_rejected_are_counted_by_reason_and_told_once_a_minute() {
+    let text = with_pipeline(&[], &[]).replace(
+        "http: {endpoint: '127.0.0.1:0'}",
+        "http: {endpoint: '127.0.0.1:0', max_request_body_size: 1KiB, auth: {authenticator: bearer_token_auth}}",
+    );
+    let config = format!("extensions: {{bearer_token_auth: {{token: secret-of-senders}}}}\n{text}")
+        .replace("service:\n", "service:\n  extensions: [bearer_token_auth]\n");
+    let collector = Collector::start(&config).await;
+    let (http, grpc) = (collector.address("HTTP on http://"), collector.address("gRPC on "));
+    let token = "Authorization: Bearer secret-of-senders";
+    let large = " ".repeat(2000);
+    for (line, headers, body, status) in [
+        (POST, &[JSON, "Authorization: Bearer guessed"][..], ONE_POINT, 401),
+        (POST, &[JSON], ONE_POINT, 401),
+        (POST, &[JSON, token], "{", 400),
+        (POST, &[JSON, token], "[", 400),
+        (POST, &[JSON, token], "}", 400),
+        (POST, &[JSON, token], &large, 413),
+        ("POST /v1/traces HTTP/1.1", &[JSON, token], "{}", 404),
+    ] {
+        assert_eq!(request(&http, line, headers, body.as_bytes()).await.status, status, "{body}");
+    }
+    let export = "POST /opentelemetry.proto.collector.metrics.v1.MetricsService/Export HTTP/1.1";
+    request(&grpc, export, &["Content-Type: application/grpc"], &[0, 0, 0, 0, 9, 1]).await;
+    request(&grpc, POST, &[JSON], ONE_POINT.as_bytes()).await;
+    for (transport, reason, count) in [
+        ("http", "unauthorized", 2.0),
+        ("http", "invalid", 3.0),
+        ("http", "too_large", 1.0),
+        ("http", "unsupported", 1.0),
+        ("grpc", "invalid", 1.0),
+        ("grpc", "unsupported", 1.0),
+    ] {
+        let labels = [format!("transport=\"{transport}\""), format!("reason=\"{reason}\"")];
+        let labels = [labels[0].as_str(), labels[1].as_str()];
+        let counted = collector.own_sample("inferometer_receiver_rejected_requests", &labels).await;
+        assert_eq!(counted, Some(count), "{transport} {reason}");
+        let log = collector.log();
+        let lines = log.lines().filter(|line| {
+            line.contains("a request was rejected") && labels.iter().all(|label| line.contains(label))
+        });
+        assert_eq!(lines.count(), 1, "{transport} {reason}: {log}");
+    }
+    assert!(!collector.log().contains("secret-of-senders") && !collector.log().contains("guessed"));
+}

@@ -276,7 +276,7 @@ pub struct Entry<T> {
     pub about: &'static str,
     /// A section that works, as YAML; a test parses it.
     pub example: &'static str,
-    /// The section with every default filled in and every secret hidden.
+    /// The section with every default filled in and every secret hidden; empty is what has no value unless one is given.
     pub effective: fn(&Section) -> Result<config::Value, Problems>,
     /// Reads the section and makes the component; opens nothing.
     pub build: fn(&Section, &Context) -> Result<T, Problems>,

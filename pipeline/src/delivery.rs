@@ -44,7 +44,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use self::config::{BatchConfig, BatchSizer, QueueConfig, RetryConfig, Sizer};
+pub use self::config::{BatchConfig, BatchSizer, QueueConfig, RetryConfig, Sizer, complete};
 pub(crate) use self::dispatch::message_of;
 pub use self::ending::Drained;
 pub(crate) use self::load::Load;

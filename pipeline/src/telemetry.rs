@@ -22,6 +22,7 @@ pub struct ReceiverMetrics {
     duplicate_keys: Counter<u64>,
     dropped_exemplars: Counter<u64>,
     refused_requests: Counter<u64>,
+    rejected_requests: Counter<u64>,
     attributes: [KeyValue; 2],
 }
 
@@ -91,6 +92,11 @@ impl ReceiverMetrics {
                 )
                 .with_unit("{requests}")
                 .build(),
+            rejected_requests: meter
+                .u64_counter("inferometer_receiver_rejected_requests")
+                .with_description("Requests that were wrong and rejected for good, by reason.")
+                .with_unit("{requests}")
+                .build(),
             attributes: [KeyValue::new("receiver", id.to_owned()), KeyValue::new("transport", transport)],
         }
     }
@@ -113,6 +119,15 @@ impl ReceiverMetrics {
     /// Counts a request that was not read, so that nobody knows what it held.
     pub fn refused_request(&self) {
         self.refused_requests.add(1, &self.attributes);
+    }
+
+    /// Counts a request of which nothing is taken, whoever sends it again.
+    ///
+    /// `reason` is one of a few fixed words: `unauthorized`, `invalid`, `too_large`, `unsupported`.
+    pub fn rejected_request(&self, reason: &'static str) {
+        let [receiver, transport] = &self.attributes;
+        self.rejected_requests
+            .add(1, &[receiver.clone(), transport.clone(), KeyValue::new("reason", reason)]);
     }
 
     pub fn duplicate_keys(&self, attributes: u64) {

@@ -7,6 +7,7 @@ mod otlp;
 pub mod prometheus;
 mod prometheus_remote_write;
 mod recorder;
+mod rejections;
 pub mod runners;
 mod serving;
 

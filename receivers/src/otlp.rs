@@ -35,6 +35,7 @@ use self::config::{Config, GrpcConfig, HttpConfig};
 use self::grpc::GrpcService;
 use self::http::OtlpHttpService;
 use self::intake::Intake;
+use crate::rejections::Rejections;
 use crate::serving::serve;
 
 pub(crate) const ENTRY: ReceiverEntry = ReceiverEntry {
@@ -116,7 +117,7 @@ impl Receiver for OtlpReceiver {
 
 impl OtlpReceiver {
     async fn serve_grpc(&self, config: &GrpcConfig, intake: &Arc<Intake>) -> Result<Served, BoxError> {
-        let service = GrpcService::new(intake.clone(), self.metrics("grpc"), config.message_bytes_max());
+        let service = GrpcService::new(intake.clone(), self.counted("grpc"), config.message_bytes_max());
         let listen = Listen {
             endpoint: config.endpoint.clone(),
             tls: config.tls.clone(),
@@ -127,7 +128,7 @@ impl OtlpReceiver {
     }
 
     async fn serve_http(&self, config: &HttpConfig, intake: &Arc<Intake>) -> Result<Served, BoxError> {
-        let service = OtlpHttpService::new(intake.clone(), self.metrics("http"), config)?;
+        let service = OtlpHttpService::new(intake.clone(), self.counted("http"), config)?;
         let listen = Listen {
             endpoint: config.endpoint.clone(),
             tls: config.tls.clone(),
@@ -146,7 +147,8 @@ impl OtlpReceiver {
         }
     }
 
-    fn metrics(&self, transport: &'static str) -> ReceiverMetrics {
-        ReceiverMetrics::new(&self.context.meter, &self.context.id, transport)
+    fn counted(&self, transport: &'static str) -> (ReceiverMetrics, Rejections) {
+        let metrics = ReceiverMetrics::new(&self.context.meter, &self.context.id, transport);
+        (metrics.clone(), Rejections::new(&self.context.id, transport, metrics))
     }
 }

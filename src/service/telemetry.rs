@@ -1,5 +1,9 @@
 //! `service.telemetry`: the collector's own logs and metrics.
 
+#[cfg(test)]
+mod tests;
+mod values;
+
 use std::collections::BTreeMap;
 
 use config::{Duration, Problem, Section};
@@ -23,6 +27,7 @@ pub(crate) struct TelemetryConfig {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct LogsConfig {
+    #[serde(deserialize_with = "values::in_any_case")]
     pub(crate) level: LogLevel,
     pub(crate) encoding: LogEncoding,
     // Accepted, with a warning that they have no effect.
@@ -117,12 +122,17 @@ pub(crate) struct PullPrometheusConfig {
     pub(crate) without_scope_info: bool,
     pub(crate) without_units: bool,
     pub(crate) without_type_suffix: bool,
+    // Accepted, with a warning that it has no effect.
+    #[serde(skip_serializing)]
+    pub(crate) with_resource_constant_labels: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct PeriodicConfig {
+    #[serde(deserialize_with = "values::milliseconds")]
     pub(crate) interval: Duration,
+    #[serde(deserialize_with = "values::milliseconds")]
     pub(crate) timeout: Duration,
     pub(crate) exporter: PushExporterConfig,
 }
@@ -142,6 +152,13 @@ pub(crate) struct PushOtlpConfig {
     pub(crate) headers: Headers,
     /// What an endpoint without a scheme means: plain text, and TLS otherwise.
     pub(crate) insecure: bool,
+    // Accepted, with a warning that they have no effect.
+    #[serde(skip_serializing)]
+    temporality_preference: Option<IgnoredAny>,
+    #[serde(skip_serializing)]
+    default_histogram_aggregation: Option<IgnoredAny>,
+    #[serde(skip_serializing)]
+    compression: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -149,6 +166,9 @@ pub(crate) enum PushProtocol {
     #[default]
     #[serde(rename = "grpc", alias = "grpc/protobuf")]
     Grpc,
+    /// Known, so that what would do can be said.
+    #[serde(rename = "http/protobuf", alias = "http/json")]
+    Http,
 }
 
 impl Default for MetricsConfig {
@@ -166,6 +186,7 @@ impl Default for PullPrometheusConfig {
             without_scope_info: true,
             without_units: true,
             without_type_suffix: true,
+            with_resource_constant_labels: None,
         }
     }
 }
@@ -194,12 +215,28 @@ const WITHOUT_EFFECT: [(&str, &str); 10] = [
     ("traces", "the collector makes no traces of itself"),
 ];
 
+/// The same, below each of `metrics.readers`.
+const OF_READERS: [(&str, &str); 4] = [
+    (
+        "pull.exporter.prometheus.with_resource_constant_labels",
+        "the attributes of `resource` are in `target_info` alone",
+    ),
+    ("periodic.exporter.otlp.temporality_preference", "sums are pushed as cumulative ones"),
+    ("periodic.exporter.otlp.default_histogram_aggregation", "histograms have explicit bounds"),
+    ("periodic.exporter.otlp.compression", "what is pushed is not compressed"),
+];
+
 const LOGS: &str = "the log has neither callers nor stack traces";
 
 impl TelemetryConfig {
     /// What is there and has no effect.
-    pub(super) fn warnings(section: &Section) -> Vec<String> {
-        let there = WITHOUT_EFFECT.iter().filter(|(key, _)| section.has(key));
+    pub(super) fn warnings(&self, section: &Section) -> Vec<String> {
+        let of_readers = (0..self.metrics.readers.len()).flat_map(|index| {
+            let keys = OF_READERS.iter();
+            keys.map(move |(key, instead)| (format!("metrics.readers[{index}].{key}"), *instead))
+        });
+        let keys = WITHOUT_EFFECT.iter().map(|(key, instead)| ((*key).to_owned(), *instead));
+        let there = keys.chain(of_readers).filter(|(key, _)| section.has(key));
         there.map(|(key, instead)| format!("{}.{key}: has no effect; {instead}", section.path())).collect()
     }
 
@@ -236,6 +273,11 @@ impl PeriodicConfig {
         if let Err(message) = self.exporter.otlp.url() {
             problems.push((String::from("exporter.otlp.endpoint"), message));
         }
+        if self.exporter.otlp.protocol == PushProtocol::Http {
+            let message = "the collector's own metrics are pushed over gRPC alone: write `grpc`, and the `endpoint` \
+                           that speaks it (usually port 4317, without a path)";
+            problems.push((String::from("exporter.otlp.protocol"), String::from(message)));
+        }
         for (name, message) in self.exporter.otlp.headers.to_map(&[]).err().into_iter().flatten() {
             problems.push((format!("exporter.otlp.headers.{name}"), message.to_owned()));
         }
@@ -271,30 +313,4 @@ impl PushOtlpConfig {
 pub(crate) fn host_and_port(address: &str) -> Option<(&str, u16)> {
     let (host, port) = address.rsplit_once(':')?;
     Some((host, port.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(endpoint: &str, insecure: bool, expected: Result<&str, &str>) {
-        let otlp = PushOtlpConfig { endpoint: endpoint.to_owned(), insecure, ..PushOtlpConfig::default() };
-        match (otlp.url(), expected) {
-            (Ok(url), Ok(expected)) => assert_eq!(url, expected),
-            (Err(message), Err(part)) => assert!(message.contains(part), "{message}"),
-            (url, _) => panic!("{endpoint}: {url:?}"),
-        }
-    }
-
-    #[test]
-    fn an_endpoint_without_a_scheme_means_tls_unless_it_is_insecure() {
-        check("a:4317", false, Ok("https://a:4317"));
-        check("a:4317", true, Ok("http://a:4317"));
-        check("http://a:4317", false, Ok("http://a:4317"));
-        check("https://a:4317", true, Ok("https://a:4317"));
-        check("", false, Err("missing"));
-        check("ftp://a", false, Err("expected a URL"));
-        check("http://", false, Err("expected a URL"));
-    }
 }

@@ -6,7 +6,7 @@ use pipeline::component::ExportError;
 use pipeline::otlp;
 use tonic::{Code, Status};
 
-use crate::push::advice::advice;
+use crate::push::advice::advice_on_grpc;
 use crate::push::answer::believable;
 use crate::push::printable;
 
@@ -64,7 +64,7 @@ pub(super) fn is_too_large(status: &Status) -> bool {
 pub(super) fn reason(status: &Status) -> String {
     let name = name(status.code());
     let message = printable(status.message());
-    let advice = advice(&message).map(|advice| format!(" ({advice})")).unwrap_or_default();
+    let advice = advice_on_grpc(&message).map(|advice| format!(" ({advice})")).unwrap_or_default();
     if message.is_empty() { name.to_owned() } else { format!("{name}: {message}{advice}") }
 }
 

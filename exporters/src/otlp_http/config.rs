@@ -19,7 +19,6 @@ use crate::push::preset::{Preset, Way};
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Config {
     /// A backend whose needs are known: they are the defaults of the other keys.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) preset: Option<Preset>,
     /// A base URL, to which `/v1/metrics` is appended; a preset puts its backend's path behind a host alone.
     pub(super) endpoint: String,

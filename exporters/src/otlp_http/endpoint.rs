@@ -7,6 +7,9 @@ use crate::push::{CREDENTIALS_IN_URL, has_credentials};
 /// What is wrong, and with which key.
 type Wrong = (&'static str, String);
 
+/// Where metrics are taken below a base URL.
+const PATH: &str = "/v1/metrics";
+
 /// A base URL that would do.
 const EXAMPLE: &str = "http://collector:4318";
 
@@ -25,7 +28,13 @@ pub(super) fn url(endpoint: &str, metrics_endpoint: &str) -> Result<Uri, Wrong> 
         let message = "expected a base URL without a query; a whole URL is given as `metrics_endpoint`";
         return Err(("endpoint", message.to_owned()));
     }
-    parse("endpoint", &format!("{}/v1/metrics", endpoint.trim_end_matches('/')), EXAMPLE)
+    let endpoint = endpoint.trim_end_matches('/');
+    if base.path().trim_end_matches('/').ends_with(PATH) {
+        let message =
+            format!("`{PATH}` is put behind it: take it out, or give the whole URL as `metrics_endpoint`");
+        return Err(("endpoint", message));
+    }
+    parse("endpoint", &format!("{endpoint}{PATH}"), EXAMPLE)
 }
 
 /// The URL for people: its query may be secret.
@@ -67,6 +76,7 @@ mod tests {
         check("http://collector:4318/", "", "http://collector:4318/v1/metrics");
         check("http://collector:4318/mycollector/", "", "http://collector:4318/mycollector/v1/metrics");
         check("https://a.example.com/otlp", "", "https://a.example.com/otlp/v1/metrics");
+        check("http://a/xv1/metrics", "", "http://a/xv1/metrics/v1/metrics");
         check("https://a.example.com/otlp//", "", "https://a.example.com/otlp/v1/metrics");
         check("http://[::1]:4318", "", "http://[::1]:4318/v1/metrics");
         check("", "https://a.example.com/v1/mymetrics", "https://a.example.com/v1/mymetrics");
@@ -85,6 +95,10 @@ mod tests {
         check("https://user:hunter2@a", "", &format!("endpoint: {CREDENTIALS_IN_URL}"));
         let query = "expected a base URL without a query; a whole URL is given as `metrics_endpoint`";
         check("http://a/?b=c", "", &format!("endpoint: {query}"));
+        let twice =
+            "`/v1/metrics` is put behind it: take it out, or give the whole URL as `metrics_endpoint`";
+        check("http://a/v1/metrics", "", &format!("endpoint: {twice}"));
+        check("http://a/api/v1/otlp/v1/metrics/", "", &format!("endpoint: {twice}"));
     }
 
     #[test]

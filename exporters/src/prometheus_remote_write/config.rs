@@ -37,7 +37,6 @@ pub(super) struct Config {
     pub(super) timeout: ::config::Duration,
     pub(super) compression: Compression,
     /// The newer place of the keys of the connection; wins over those beside it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) http: Option<Box<Http>>,
     /// The message that is sent: of 1.0, or of 2.0 with 1.0 where the other side does not know that.
     pub(super) protobuf_message: ProtobufMessage,
@@ -62,23 +61,20 @@ pub(super) struct Config {
     pub(super) keep_classic_histograms: bool,
     /// The queue, with fewer keys than `sending_queue`, which wins where it is given.
     pub(super) remote_write_queue: RemoteWriteQueue,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sending_queue: Option<QueueConfig>,
     pub(super) retry_on_failure: Retry,
     /// Before compression; larger batches are split.
     pub(super) max_batch_size_bytes: ByteSize,
     /// How many requests a batch may be divided into that are under way at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) max_batch_request_parallelism: Option<usize>,
     /// About so many points are sent in one request where a batch is divided.
     pub(super) max_samples_per_send: usize,
     /// What to do when the other side answers 413.
     pub(super) when_too_large: TooLarge,
     /// The statuses after which the same request is sent again; 429 and all from 500 on where it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) retry_statuses: Option<RetryStatuses>,
     /// Refused: a queue on disk is `sending_queue.storage`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing)]
     pub(super) wal: Option<Wal>,
     /// Refused: without it requests would go past the proxy.
     pub(super) proxy_url: String,

@@ -30,6 +30,10 @@ const ADVICE: &[(&[&str], &str)] = &[
     (&["label-name", "label-value", "label names per series"], "its limits on labels are passed"),
     (&["unsupported compression", "unsupported content-encoding"], "set `compression: gzip`"),
     (
+        &["invalidcontenttype"],
+        "it speaks no TLS at this port: write `http://` in `endpoint`, or for gRPC set `tls.insecure: true`",
+    ),
+    (
         &["unsupported content type", "unsupported content-type", "json encoding isn't supported"],
         "set `encoding: proto`",
     ),
@@ -42,13 +46,26 @@ pub(crate) fn advice(text: &str) -> Option<&'static str> {
     known.map(|(_, advice)| *advice)
 }
 
+/// How it shows that a port does not speak gRPC, in lower case.
+const NO_GRPC: &[&str] = &["frame with invalid size", "broken pipe", "grpc-status header missing"];
+
+/// What would help against what is said of a call over gRPC, where that is known.
+pub(crate) fn advice_on_grpc(text: &str) -> Option<&'static str> {
+    let is_other = NO_GRPC.iter().any(|words| text.to_lowercase().contains(words));
+    advice(text).or(is_other.then_some(
+        "does this port speak gRPC? OTLP over HTTP has one of its own, mostly 4318, and the exporter `otlp_http`",
+    ))
+}
+
 /// What would help against a status, whatever was said.
 pub(crate) fn advice_on_status(status: StatusCode) -> Option<&'static str> {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             Some("see `auth.authenticator`: the credentials are missing, wrong, or may not write metrics")
         }
-        StatusCode::NOT_FOUND => Some("see the path of `endpoint`, or name the backend with `preset`"),
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            Some("see the path of `endpoint`, or name the backend with `preset`")
+        }
         _ => None,
     }
 }
@@ -144,10 +161,28 @@ mod tests {
             ("unsupported path requested: \"/opentelemetry/v1/metrics\"", "`prometheus_remote_write`"),
             ("no org id", "add `headers: {X-Scope-OrgID: ...}`"),
             ("err-mimir-sample-timestamp-too-old", "`out_of_order_time_window`"),
+            (
+                "TLS handshake failed: received corrupt message of type InvalidContentType",
+                "`tls.insecure: true`",
+            ),
         ] {
             assert!(advice(text).is_some_and(|advice| advice.contains(expected)), "{text}");
         }
         assert_eq!(advice("not found"), None);
+    }
+
+    #[test]
+    fn a_port_that_does_not_speak_grpc_is_told_by_what_comes_of_it() {
+        for text in [
+            "no response from `a:1`: http2 error: connection error detected: frame with invalid size",
+            "no response from `a:1`: broken pipe",
+            "grpc-status header missing, mapped from HTTP status code 404",
+        ] {
+            assert!(advice_on_grpc(text).is_some_and(|advice| advice.contains("4318")), "{text}");
+            assert_eq!(advice(text), None, "{text}");
+        }
+        assert!(advice_on_grpc("InvalidContentType").is_some_and(|advice| advice.contains("TLS")));
+        assert_eq!(advice_on_grpc("the queue is full"), None);
     }
 
     #[test]

@@ -107,7 +107,8 @@ impl Answer<'_> {
         let name = self.status.canonical_reason().unwrap_or_default();
         let mut reason = format!("{} {name}", self.status.as_u16());
         reason.truncate(reason.trim_end().len());
-        if !text.is_empty() {
+        // Many say no more than what the status is called.
+        if !text.is_empty() && !text.eq_ignore_ascii_case(name) {
             reason.push_str(": ");
             reason.push_str(text);
         }
@@ -293,5 +294,18 @@ mod tests {
         let protobuf = [(CONTENT_TYPE, "application/x-protobuf")];
         assert_eq!(judge(400, &protobuf, &status.encode()).to_string(), "400 Bad Request: bad sample");
         assert_eq!(judge(400, &[], b"\x1b[2Ja\xff").to_string(), "400 Bad Request: \\u{1b}[2Ja\u{fffd}");
+    }
+
+    #[test]
+    fn what_a_status_is_called_is_said_once() {
+        let answer = |body: &'static [u8]| {
+            let headers = HeaderMap::new();
+            Answer { status: StatusCode::METHOD_NOT_ALLOWED, headers: &headers, body }.reason()
+        };
+        let expected =
+            "405 Method Not Allowed (see the path of `endpoint`, or name the backend with `preset`)";
+        assert_eq!(answer(b"Method not allowed\n"), expected);
+        assert_eq!(answer(b""), expected);
+        assert!(answer(b"POST only").starts_with("405 Method Not Allowed: POST only ("));
     }
 }

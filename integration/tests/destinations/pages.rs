@@ -1,6 +1,8 @@
 //! Each configuration of `docs/destinations` runs as it is written, with nothing set but its variables and its listeners.
 
-use integration::{Collector, Demands, Strict, peer, root, wait_until};
+use std::path::Path;
+
+use integration::{Collector, Demands, Server, Strict, peer, root, wait_until};
 
 use crate::sample::{now, push, resource, sum};
 use crate::{collector, prometheus, strict, victoriametrics};
@@ -18,7 +20,12 @@ fn configurations(page: &str) -> Vec<String> {
 async fn run(configuration: &str, variables: &[(&str, &str)]) -> (Collector, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().display().to_string();
+    let library = format!("--set=receivers.nvml.library_path={}", gpus(folder.path()));
     let arguments = [
+        &*library,
+        // Runners of other tests are not for this one.
+        "--set=receivers.runners.ports=[]",
+        "--set=receivers.host_metrics.initial_delay=0s",
         "--set=receivers.otlp.protocols.grpc.endpoint=127.0.0.1:0",
         "--set=receivers.otlp.protocols.http.endpoint=127.0.0.1:0",
         "--set=service.telemetry.metrics.readers=[{pull: {exporter: {prometheus: {port: 0}}}}]",
@@ -28,6 +35,35 @@ async fn run(configuration: &str, variables: &[(&str, &str)]) -> (Collector, tem
     collector.wait_for_log("INFO ready").await;
     push(&collector, &resource(&[sum("page.check", 2, "12", now())])).await;
     (collector, folder)
+}
+
+/// A library that plays the GPUs of a machine, laid into a folder.
+fn gpus(folder: &Path) -> String {
+    let built = std::env::current_exe().unwrap();
+    let built = built.ancestors().skip(1).take(2).map(|folder| folder.join("libfake_nvml.so"));
+    let library = folder.join("nvml.so");
+    let found = built.into_iter().find(|path| path.exists()).expect("cargo has built the library");
+    std::fs::copy(found, &library).unwrap();
+    std::fs::copy(root().join("integration/fake_nvml/scripts/gb10.yaml"), folder.join("nvml.yaml")).unwrap();
+    library.display().to_string()
+}
+
+/// The host, its GPUs and the collector itself are one target, so that what is known of it can be joined to each series.
+async fn check_target(server: &Server, collector: &Collector) {
+    let names = ["system_memory_usage_bytes", "hw_gpu_utilization_ratio", "process_thread_count"];
+    for name in names {
+        let is_there = || async { !server.query(&format!("{name}{{job=\"inferometer\"}}")).await.is_empty() };
+        wait_until(name, is_there, || collector.log()).await;
+    }
+    server.wait_for(r#"count(target_info{job="inferometer"})"#, 1.0, || collector.log()).await;
+    let ends = server.query(r#"target_info{process_pid!=""} or target_info{hw_driver_version!=""}"#).await;
+    assert!(ends.is_empty(), "what ends before the host does is known of it: {ends:?}");
+    for name in names {
+        let joined = format!("{name} * on (job, instance) group_left (os_type) target_info");
+        let found = server.query(&joined).await;
+        assert!(!found.is_empty(), "{joined} has no answer");
+        assert!(found.iter().all(|(labels, _)| labels["os_type"] == "linux"), "{found:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,6 +114,7 @@ async fn the_page_of_prometheus_runs() {
         let url = format!("http://{}", server.address);
         let (collector, _folder) = run(&configuration, &[("PROMETHEUS_ENDPOINT", &url)]).await;
         server.wait_for(r#"page_check_total{job="shop/cart"}"#, 12.0, || collector.log()).await;
+        check_target(&server, &collector).await;
     }
 }
 

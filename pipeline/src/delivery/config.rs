@@ -1,6 +1,6 @@
 //! The keys `sending_queue` and `retry_on_failure`, as in the OpenTelemetry Collector.
 
-use ::config::{Duration, Problem, Section};
+use ::config::{Duration, Problem, Section, Value};
 use serde::{Deserialize, Serialize};
 
 /// More consumers than this are a slip of the pen: each is a request under way.
@@ -238,6 +238,20 @@ impl RetryConfig {
         };
         (!max.is_zero()).then_some(max)
     }
+}
+
+/// Fills in of an exporter's section how long a batch is tried, which follows from where its queue is.
+pub fn complete(mut section: Value) -> Value {
+    let is_on_disk =
+        section.find_ref("sending_queue.storage").is_some_and(|storage| storage.as_str().is_some());
+    if let Value::Dict(_, keys) = &mut section
+        && let Some(Value::Dict(_, retry)) = keys.get_mut("retry_on_failure")
+        && let Some(max @ Value::Empty(..)) = retry.get_mut("max_elapsed_time")
+    {
+        let elapsed_max = RetryConfig::default().elapsed_max(is_on_disk).unwrap_or_default();
+        *max = Value::from(Duration(elapsed_max).to_string());
+    }
+    section
 }
 
 #[cfg(test)]

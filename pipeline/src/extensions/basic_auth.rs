@@ -34,10 +34,8 @@ htpasswd:
 #[serde(default, deny_unknown_fields)]
 struct Config {
     /// What exporters and scrapers show.
-    #[serde(skip_serializing_if = "Option::is_none")]
     client_auth: Option<ClientAuth>,
     /// Who may send to a receiver or read from an exporter.
-    #[serde(skip_serializing_if = "Option::is_none")]
     htpasswd: Option<Htpasswd>,
 }
 

@@ -31,7 +31,6 @@ pub struct Config {
     pub endpoint: String,
     /// The path; `/` is every path.
     pub path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<server_tls::Config>,
     pub response_body: ResponseBody,
 }

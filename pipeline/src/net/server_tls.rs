@@ -43,7 +43,6 @@ pub struct Config {
     #[serde(skip_serializing)]
     pub ca_file: String,
     /// The oldest TLS to speak: `1.2` (the default) or `1.3`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub min_version: Option<Version>,
     /// How often the files are looked at again, at most; 0 is never.
     pub reload_interval: Duration,

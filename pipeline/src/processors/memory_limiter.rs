@@ -156,7 +156,7 @@ impl Gate for MemoryLimiter {
         let retry_after = Duration::from_secs_f64(rand::rng().random_range(RETRY_AFTER_SECONDS));
         let used = self.used_bytes.load(Ordering::Relaxed) >> 20;
         let reason = format!(
-            "`{}` takes nothing now: {used} MiB of memory are in use, and {} MiB are the limit",
+            "`{}` takes nothing now: {used} MiB of memory are in use, and above {} MiB nothing is taken (the limit, less the spike limit)",
             self.id,
             self.limits.taken_bytes >> 20
         );

@@ -22,9 +22,7 @@ pub(super) struct Config {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Protocols {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) grpc: Option<GrpcConfig>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) http: Option<HttpConfig>,
 }
 
@@ -33,9 +31,7 @@ pub(super) struct Protocols {
 pub(super) struct GrpcConfig {
     pub(super) endpoint: String,
     transport: Transport,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tls: Option<server_tls::Config>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) auth: Option<auth::Config>,
     /// The largest message, before and after decompression; 0 is the default.
     max_recv_msg_size_mib: u64,
@@ -46,11 +42,8 @@ pub(super) struct GrpcConfig {
 pub(super) struct HttpConfig {
     pub(super) endpoint: String,
     transport: Transport,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tls: Option<server_tls::Config>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) auth: Option<auth::Config>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cors: Option<CorsConfig>,
     /// The largest body, before and after decompression; 0 is the default.
     max_request_body_size: ByteSize,

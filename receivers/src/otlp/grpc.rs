@@ -21,11 +21,15 @@ use pipeline::telemetry::ReceiverMetrics;
 use tonic::Code;
 
 use super::intake::{Format, Intake, METRICS_ONLY, bad_request, status, unreadable};
+use crate::rejections::{Reason, Rejections};
 
 const EXPORT_METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
 /// What all services of the protocol's other signals begin with.
 const COLLECTOR: &str = "/opentelemetry.proto.collector.";
+
+/// What is said to who speaks another protocol.
+const NO_GRPC: &str = "this port speaks gRPC; OTLP over HTTP has one of its own, usually 4318";
 
 /// What messages may be compressed with.
 const ENCODINGS: &str = "identity,gzip,zstd";
@@ -41,12 +45,17 @@ pub(super) struct GrpcService {
 struct Shared {
     intake: Arc<Intake>,
     metrics: ReceiverMetrics,
+    rejections: Rejections,
     message_bytes_max: usize,
 }
 
 impl GrpcService {
-    pub(super) fn new(intake: Arc<Intake>, metrics: ReceiverMetrics, message_bytes_max: usize) -> Self {
-        Self { shared: Arc::new(Shared { intake, metrics, message_bytes_max }) }
+    pub(super) fn new(
+        intake: Arc<Intake>,
+        (metrics, rejections): (ReceiverMetrics, Rejections),
+        message_bytes_max: usize,
+    ) -> Self {
+        Self { shared: Arc::new(Shared { intake, metrics, rejections, message_bytes_max }) }
     }
 }
 
@@ -55,19 +64,21 @@ impl HttpService for GrpcService {
         let shared = self.shared.clone();
         Box::pin(async move {
             if !is_grpc(request.headers()) {
-                return text(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "this port speaks gRPC; OTLP over HTTP has one of its own, usually 4318",
-                );
+                shared.rejections.add(Some(Reason::Unsupported), NO_GRPC);
+                return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, NO_GRPC);
             }
             match shared.export(request).await {
                 Ok(message) => success(&message),
-                Err(status) => failure(&status),
+                Err(status) => {
+                    shared.rejections.add(reason(&status), &status.message);
+                    failure(&status)
+                }
             }
         })
     }
 
     fn deny(&self, request: &Parts, denied: &Denied) -> Response<Body> {
+        self.shared.rejections.add(Some(Reason::Unauthorized), &denied.to_string());
         if is_grpc(&request.headers) {
             return unauthorized(denied, failure(&status(Code::Unauthenticated, denied.to_string())));
         }
@@ -134,6 +145,16 @@ fn is_grpc(headers: &HeaderMap) -> bool {
     let tail = content_type.strip_prefix(b"application/grpc");
     // `application/grpc-web` is another protocol.
     tail.is_some_and(|tail| tail.is_empty() || tail.starts_with(b"+proto") || tail.starts_with(b";"))
+}
+
+/// What is wrong with a request; `None` where the same one may be taken later.
+fn reason(status: &Status) -> Option<Reason> {
+    match Code::from_i32(status.code) {
+        Code::InvalidArgument | Code::Internal => Some(Reason::Invalid),
+        Code::ResourceExhausted => Some(Reason::TooLarge),
+        Code::Unimplemented => Some(Reason::Unsupported),
+        _ => None,
+    }
 }
 
 /// Speaks of the message, without the bytes that are around it.

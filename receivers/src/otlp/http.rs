@@ -17,6 +17,7 @@ use tonic::Code;
 
 use super::config::HttpConfig;
 use super::intake::{Format, Intake, METRICS_ONLY, status, unreadable};
+use crate::rejections::{Reason, Rejections};
 use crate::serving::Extras;
 
 /// Answers `POST /v1/metrics`.
@@ -27,6 +28,7 @@ pub(super) struct OtlpHttpService {
 struct Shared {
     intake: Arc<Intake>,
     metrics: ReceiverMetrics,
+    rejections: Rejections,
     body_bytes_max: usize,
     metrics_path: String,
     other_paths: [String; 2],
@@ -52,12 +54,13 @@ enum Header {
 impl OtlpHttpService {
     pub(super) fn new(
         intake: Arc<Intake>,
-        metrics: ReceiverMetrics,
+        (metrics, rejections): (ReceiverMetrics, Rejections),
         config: &HttpConfig,
     ) -> Result<Self, BoxError> {
         let shared = Shared {
             intake,
             metrics,
+            rejections,
             body_bytes_max: config.body_bytes_max(),
             metrics_path: config.metrics_url_path.clone(),
             other_paths: [config.traces_url_path.clone(), config.logs_url_path.clone()],
@@ -83,7 +86,10 @@ impl HttpService for OtlpHttpService {
             let format = Format::of(&parts.headers);
             let response = match shared.export(&parts, body, format).await {
                 Ok(partial_success) => success(&partial_success, format),
-                Err(failure) => failure.response(format),
+                Err(failure) => {
+                    shared.rejections.add(Reason::of(failure.code), &failure.status.message);
+                    failure.response(format)
+                }
             };
             shared.extras.dress(&parts, response)
         })
@@ -94,6 +100,7 @@ impl HttpService for OtlpHttpService {
         if let Some(response) = self.shared.extras.preflight(request) {
             return response;
         }
+        self.shared.rejections.add(Some(Reason::Unauthorized), &denied.to_string());
         let failure =
             Failure::new(StatusCode::UNAUTHORIZED, status(Code::Unauthenticated, denied.to_string()));
         let response = unauthorized(denied, failure.response(Format::of(&request.headers)));

@@ -606,7 +606,7 @@ fn what_cannot_work_is_an_error() {
 fn the_example_and_the_effective_configuration_are_read() {
     built(ENTRY.example).unwrap();
     let section = Section::from_yaml("receivers.otlp", "protocols: { http: {} }").unwrap();
-    let effective = serde_json::to_string(&(ENTRY.effective)(&section).unwrap()).unwrap();
+    let effective = ::config::render_yaml(&::config::without_absent((ENTRY.effective)(&section).unwrap()));
     assert!(effective.contains("localhost:4318") && !effective.contains("grpc"), "{effective}");
     built(&effective).unwrap();
 }

@@ -19,11 +19,8 @@ const DECODED_BYTES_MAX: usize = 32 << 20;
 pub(super) struct Config {
     pub(super) endpoint: String,
     transport: Transport,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tls: Option<server_tls::Config>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) auth: Option<auth::Config>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cors: Option<CorsConfig>,
     /// The largest body as it comes; 0 is the default.
     max_request_body_size: ByteSize,

@@ -21,6 +21,7 @@ use pipeline::wire::WireError;
 use super::config::Config;
 use super::decoder::{Broken, Decoded, Decoder, Written};
 use super::message::Version;
+use crate::rejections::{Reason, Rejections};
 use crate::serving::{Extras, RETRY_DELAY};
 
 /// What 2.0 answers tell of what was stored.
@@ -43,6 +44,7 @@ struct Shared {
     output: Output,
     budget: Budget,
     metrics: ReceiverMetrics,
+    rejections: Rejections,
     body_bytes_max: usize,
     decoded_bytes_max: usize,
     extras: Extras,
@@ -82,11 +84,13 @@ impl WriteService {
         output: Output,
         config: &Config,
     ) -> Result<Self, BoxError> {
+        let metrics = ReceiverMetrics::new(&context.meter, &context.id, "http");
         let shared = Shared {
             decoder,
             output,
             budget: context.net.budget().clone(),
-            metrics: ReceiverMetrics::new(&context.meter, &context.id, "http"),
+            rejections: Rejections::new(&context.id, "http", metrics.clone()),
+            metrics,
             body_bytes_max: config.body_bytes_max(),
             decoded_bytes_max: config.decoded_bytes_max(),
             extras: Extras::new(&config.response_headers, config.cors.as_ref())?,
@@ -103,7 +107,10 @@ impl HttpService for WriteService {
             if let Some(response) = shared.extras.preflight(&parts) {
                 return response;
             }
-            let answer = shared.write(&parts, body).await.unwrap_or_else(|answer| answer);
+            let answer = shared.write(&parts, body).await.unwrap_or_else(|answer| {
+                shared.rejections.add(Reason::of(answer.status), &answer.reason);
+                answer
+            });
             shared.extras.dress(&parts, answer.response())
         })
     }
@@ -113,6 +120,7 @@ impl HttpService for WriteService {
         if let Some(response) = self.shared.extras.preflight(request) {
             return response;
         }
+        self.shared.rejections.add(Some(Reason::Unauthorized), &denied.to_string());
         let response = unauthorized(denied, text(StatusCode::UNAUTHORIZED, denied.to_string()));
         self.shared.extras.dress(request, response)
     }

@@ -42,12 +42,26 @@ fn a_preset_is_what_the_section_says_otherwise() {
 }
 
 #[test]
+fn how_long_a_batch_is_tried_is_told_by_where_its_queue_is() {
+    let elapsed = |yaml: &str| effective(yaml, "retry_on_failure")["max_elapsed_time"].take();
+    assert_eq!(elapsed("endpoint: http://p"), "5m");
+    let queue = "sending_queue: {storage: file_storage}";
+    assert_eq!(elapsed(&format!("{{endpoint: 'http://p', {queue}}}")), "0s");
+    let given = "retry_on_failure: {max_elapsed_time: 1h}";
+    assert_eq!(elapsed(&format!("{{endpoint: 'http://p', {queue}, {given}}}")), "1h");
+}
+
+#[test]
 fn what_is_effective_says_the_same_again() {
     let yaml = "{preset: mimir, endpoint: 'http://m'}";
     let section = Section::from_yaml("exporters.test", yaml).unwrap();
-    let once = ::config::render_yaml(&(ENTRY.effective)(&section).unwrap());
+    let printed = |section: &Section| {
+        let value = (ENTRY.effective)(section).unwrap();
+        ::config::render_yaml(&::config::without_absent(value))
+    };
+    let once = printed(&section);
     let again = Section::from_yaml("exporters.test", &once).unwrap();
-    assert_eq!(::config::render_yaml(&(ENTRY.effective)(&again).unwrap()), once);
+    assert_eq!(printed(&again), once);
 }
 
 #[test]

@@ -73,7 +73,7 @@ async fn above_the_limit_nothing_is_taken_until_memory_falls() {
     let refused = limiter.admit().unwrap_err();
     assert_eq!(
         refused.reason,
-        "`memory_limiter` takes nothing now: 81 MiB of memory are in use, and 80 MiB are the limit"
+        "`memory_limiter` takes nothing now: 81 MiB of memory are in use, and above 80 MiB nothing is taken (the limit, less the spike limit)"
     );
     assert!((1.0..5.0).contains(&refused.retry_after.as_secs_f64()), "{refused:?}");
     assert!(limiter.is_pressed());

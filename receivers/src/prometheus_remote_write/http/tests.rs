@@ -20,11 +20,13 @@ impl Intake for Silent {
 }
 
 fn shared(output: Output) -> Arc<Shared> {
+    let metrics = ReceiverMetrics::new(&NoopMeterProvider::new().meter("test").into(), "test", "http");
     Arc::new(Shared {
         decoder: Arc::new(Decoder::new(Arc::new(Registry::new(100_000)))),
         output,
         budget: Budget::default(),
-        metrics: ReceiverMetrics::new(&NoopMeterProvider::new().meter("test").into(), "test", "http"),
+        rejections: Rejections::new("test", "http", metrics.clone()),
+        metrics,
         body_bytes_max: 1 << 20,
         decoded_bytes_max: 1 << 20,
         extras: Extras::new(&std::collections::BTreeMap::default(), None).unwrap(),
