@@ -13,6 +13,7 @@
 mod answer;
 mod attempts;
 mod bodies;
+mod classic;
 mod config;
 mod forms;
 mod memory;
@@ -216,7 +217,14 @@ impl RemoteWrite {
             self.said.left_out(&plan);
             return Ok(Attempt::Taken(plan.mark_sent()));
         }
-        let (body, counts) = self.write(&plan, batch)?;
+        let (body, counts) = match self.write(&plan, batch) {
+            Ok(written) => written,
+            Err(error) => {
+                // Its halves come next, and nothing else in that need wait.
+                tokio::task::yield_now().await;
+                return Err(error);
+            }
+        };
         // Before the points: once they are taken nothing may keep the attempt from ending.
         if let (Format::V1, Some(metadata)) = (format, &self.metadata) {
             metadata.send(&self.id, &self.post, &self.memory).await;
@@ -286,26 +294,30 @@ impl RemoteWrite {
     fn write(&self, plan: &Plan, batch: &Batch) -> Result<(Vec<u8>, Counts), ExportError> {
         let points = plan.entries.len();
         let forms = self.memory.forms;
-        let (body, counts) = match plan.format {
+        let size_max = usize::try_from(self.body_size_max.0).unwrap_or(usize::MAX);
+        let (written, body, counts) = match plan.format {
             Format::V1 => {
-                let mut request = v1::Request::with_capacity(points);
-                message::write(plan, forms, batch, &mut request);
+                let mut request = v1::Request::new(points, size_max);
+                let written = message::write(plan, forms, batch, &mut request);
                 let counts = request.counts;
-                (request.finish(), counts)
+                (written, request.finish(), counts)
             }
             Format::V2 => {
-                let mut request = v2::Request::with_capacity(points);
-                message::write(plan, forms, batch, &mut request);
+                let mut request = v2::Request::new(points, size_max);
+                let written = message::write(plan, forms, batch, &mut request);
                 let counts = request.counts;
-                (request.finish(), counts)
+                (written, request.finish(), counts)
             }
         };
+        let is_too_large = written.is_err() || body.len() > size_max;
         if points > 0 {
-            self.point_size.store(body.len().div_ceil(points), Ordering::Relaxed);
+            // At least so much where it was not written to its end.
+            let size = if is_too_large { body.len().max(size_max) } else { body.len() };
+            self.point_size.store(size.div_ceil(points), Ordering::Relaxed);
         }
-        if body.len() as u64 > self.body_size_max.0 {
-            let (size, max) = (body.len(), self.body_size_max);
-            let reason = format!("request of {size} bytes is larger than `max_batch_size_bytes`, {max}");
+        if is_too_large {
+            let max = self.body_size_max;
+            let reason = format!("a request of {points} points is larger than `max_batch_size_bytes`, {max}");
             return Err(ExportError::Split { reason });
         }
         Ok((body, counts))

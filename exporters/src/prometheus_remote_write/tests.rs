@@ -1,4 +1,5 @@
 mod bodies;
+mod bounds;
 mod messages;
 mod order;
 mod random;
