@@ -2,7 +2,7 @@
 
 use pipeline::point::{ExponentialHistogram, Summary};
 
-use super::Options;
+use super::{Options, POINT_SIZE_MAX};
 use crate::prometheus::escaping::is_legacy;
 use crate::prometheus::exemplar::Kept;
 use crate::prometheus::exponential;
@@ -12,7 +12,14 @@ use crate::prometheus::negotiation::Format;
 use crate::prometheus::number::{canonical, push_double, push_int, push_seconds};
 use crate::prometheus::store::Entry;
 use crate::prometheus::stored::{Classic, Stored};
+use crate::prometheus::telemetry::Reason;
 use crate::prometheus::view::{Family, Form};
+
+/// What a line has besides its name and labels: a bound, a value and a time.
+const LINE_SIZE: usize = 64;
+
+/// The lines of a histogram besides its bounds: the last bucket, the sum, the count, and when it was created.
+const LINES_BESIDE: usize = 4;
 
 /// How the lines of a family are written.
 pub(super) struct Lines {
@@ -144,33 +151,36 @@ impl Lines {
         buffer.extend_from_slice(b"1\n");
     }
 
-    /// Writes the lines of a series; `false` where the format does not allow its value.
+    /// Writes the lines of a series, but for values that the format does not allow and what would be too long.
     #[inline]
-    pub(super) fn push_entry(&self, buffer: &mut Vec<u8>, labels: &str, entry: &Entry) -> bool {
+    pub(super) fn push_entry(&self, buffer: &mut Vec<u8>, labels: &str, entry: &Entry) -> Result<(), Reason> {
         match &entry.value {
             Stored::Int(value) => {
                 if self.is_open_metrics && !self.allows(*value as f64) {
-                    return false;
+                    return Err(Reason::NotOpenMetrics);
                 }
                 self.value.push(buffer, labels);
                 push_int(buffer, *value);
             }
             Stored::Double(value) => {
                 if self.is_open_metrics && !self.allows(*value) {
-                    return false;
+                    return Err(Reason::NotOpenMetrics);
                 }
                 self.value.push(buffer, labels);
                 push_double(buffer, *value);
             }
             Stored::Histogram(classic) => {
+                self.check_size(labels, classic.bounds.labels.len())?;
                 self.push_classic(buffer, labels, classic, entry);
-                return true;
+                return Ok(());
             }
             Stored::Exponential(histogram) => {
-                self.push_exponential(buffer, labels, histogram, entry);
-                return true;
+                return self.push_exponential(buffer, labels, histogram, entry);
             }
-            Stored::Summary(summary) => return self.push_summary(buffer, labels, summary, entry),
+            Stored::Summary(summary) => {
+                self.check_size(labels, summary.quantiles.len())?;
+                return self.push_summary(buffer, labels, summary, entry);
+            }
         }
         let is_counter = self.metric_type == MetricType::Counter;
         let exemplar = if is_counter { entry.exemplars().first() } else { None };
@@ -178,7 +188,14 @@ impl Lines {
         if is_counter {
             self.push_created(buffer, labels, entry);
         }
-        true
+        Ok(())
+    }
+
+    /// Whether a point with so many bounds or quantiles may be written, by what its lines have in common.
+    fn check_size(&self, labels: &str, bounds: usize) -> Result<(), Reason> {
+        let line = self.bucket.open.len() + labels.len() + LINE_SIZE;
+        let size = line.saturating_mul(bounds.saturating_add(LINES_BESIDE));
+        if size as u64 > POINT_SIZE_MAX.0 { Err(Reason::TooLarge) } else { Ok(()) }
     }
 
     fn allows(&self, value: f64) -> bool {
@@ -230,9 +247,10 @@ impl Lines {
         labels: &str,
         histogram: &ExponentialHistogram,
         entry: &Entry,
-    ) {
+    ) -> Result<(), Reason> {
         let mut total = 0_u64;
         let buckets = exponential::classic(histogram);
+        self.check_size(labels, buckets.len())?;
         for (bound, count) in &buckets {
             total = total.saturating_add(*count);
             self.bucket.push_with(buffer, labels, &format!("le=\"{}\"", canonical(*bound)));
@@ -243,6 +261,7 @@ impl Lines {
         // What the buckets hold is believed, as the page shows it.
         let count = histogram.count.max(total);
         self.push_totals(buffer, labels, (count, histogram.sum, has_negative), (entry, None));
+        Ok(())
     }
 
     /// The last bucket, the sum and the count.
@@ -271,7 +290,13 @@ impl Lines {
         self.push_created(buffer, labels, entry);
     }
 
-    fn push_summary(&self, buffer: &mut Vec<u8>, labels: &str, summary: &Summary, entry: &Entry) -> bool {
+    fn push_summary(
+        &self,
+        buffer: &mut Vec<u8>,
+        labels: &str,
+        summary: &Summary,
+        entry: &Entry,
+    ) -> Result<(), Reason> {
         let mut last = f64::NEG_INFINITY;
         let mut is_whole = true;
         for (quantile, value) in &summary.quantiles {
@@ -294,7 +319,7 @@ impl Lines {
         push_int(buffer, summary.count);
         self.end(buffer, entry, None);
         self.push_created(buffer, labels, entry);
-        is_whole
+        if is_whole { Ok(()) } else { Err(Reason::NotOpenMetrics) }
     }
 
     fn push_created(&self, buffer: &mut Vec<u8>, labels: &str, entry: &Entry) {
