@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use pipeline::point::Exemplar;
 use pipeline::{Kind, Point, Value};
 
 use super::native::STALE;
 use super::plan::{Entry, milliseconds};
 use super::rendered::{Layout, Part};
-use crate::prometheus::{exponential, stored};
+use crate::prometheus::{exemplar, exponential, stored};
 
 /// A point with what each of its series says.
 pub(super) struct Classic<'a> {
@@ -18,6 +19,8 @@ pub(super) struct Classic<'a> {
     /// `None` where it is not known.
     pub(super) sum: Option<f64>,
     pub(super) count: f64,
+    /// In the order of their buckets.
+    exemplars: Vec<(usize, &'a Exemplar)>,
     pub(super) time_ms: i64,
     pub(super) start_ms: i64,
 }
@@ -54,11 +57,34 @@ impl<'a> Classic<'a> {
             }
             _ => (Vec::new(), None, 0.0),
         };
-        Self { point, layout, values, sum, count, time_ms: entry.time_ms, start_ms: start_ms(point) }
+        let (time_ms, start_ms) = (entry.time_ms, start_ms(point));
+        Self { point, layout, values, sum, count, exemplars: Vec::new(), time_ms, start_ms }
+    }
+
+    /// The same with its exemplars, each in its bucket.
+    pub(super) fn with_exemplars(mut self) -> Self {
+        if self.part() == Part::Bucket && !self.point.exemplars.is_empty() {
+            let bounds = self.layout.map_or(&[][..], |layout| layout.finite());
+            self.exemplars = exemplar::placed(&self.point.exemplars, bounds);
+            self.exemplars.sort_by_key(|(bucket, _)| *bucket);
+        }
+        self
+    }
+
+    /// Those of one bucket, in the order in which they came.
+    pub(super) fn exemplars_of(&self, bucket: usize) -> impl Iterator<Item = &'a Exemplar> {
+        let from = self.exemplars.partition_point(|(other, _)| *other < bucket);
+        let alike = self.exemplars[from..].iter().take_while(move |(other, _)| *other == bucket);
+        alike.map(|(_, exemplar)| *exemplar)
     }
 }
 
 impl Layout {
+    /// Without an infinite one at the end, whose bucket is there in any case.
+    fn finite(&self) -> &[f64] {
+        &self.values[..self.values.partition_point(|value| *value < f64::INFINITY)]
+    }
+
     pub(super) fn pairs(&self) -> impl Iterator<Item = (f64, &str)> {
         self.values.iter().copied().zip(self.texts.iter().map(AsRef::as_ref))
     }

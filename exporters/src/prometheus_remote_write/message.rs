@@ -1,7 +1,6 @@
 //! From a plan to a message: what each point says, whichever version carries it.
 
-use pipeline::point::{ExemplarValue, Exemplars};
-use pipeline::{Batch, Kind, Point, Value};
+use pipeline::{Batch, Kind, Point, Value, point};
 
 use super::classic::{Classic, same, start_ms};
 use super::forms::{Form, Forms};
@@ -168,7 +167,7 @@ impl<'a> Writer<'a> {
             let start_ms = if is_counter { start_ms(point) } else { 0 };
             self.samples.push(Sample { value, time_ms: entry.time_ms, start_ms });
             if is_counter && self.forms.has_exemplars {
-                add_exemplars(&mut self.exemplars, point, |_| true);
+                add_exemplars(&mut self.exemplars, point, point.exemplars.iter());
             }
         }
         sort(&mut self.exemplars);
@@ -197,7 +196,7 @@ impl<'a> Writer<'a> {
             };
             histograms.extend(native.map(|native| native.at(entry.time_ms, start_ms(point))));
             if self.forms.has_exemplars {
-                add_exemplars(&mut self.exemplars, point, |_| true);
+                add_exemplars(&mut self.exemplars, point, point.exemplars.iter());
             }
         }
         sort(&mut self.exemplars);
@@ -215,7 +214,12 @@ impl<'a> Writer<'a> {
         entries: &'a [Entry],
         message: &mut impl Message<'a>,
     ) -> Result<(), TooLarge> {
-        let points: Vec<_> = entries.iter().map(|entry| Classic::new(self.point(entry), entry)).collect();
+        let has_exemplars = self.forms.has_exemplars;
+        let classic = |entry| {
+            let point = Classic::new(self.point(entry), entry);
+            if has_exemplars { point.with_exemplars() } else { point }
+        };
+        let points: Vec<_> = entries.iter().map(classic).collect();
         let mut entries = entries.iter();
         for points in points.chunk_by(|left, right| same(left.layout, right.layout)) {
             let former = entries.next().and_then(|entry| self.plan.former(entry));
@@ -236,38 +240,28 @@ impl<'a> Writer<'a> {
     ) -> Result<(), TooLarge> {
         let (is_summary, part) = (points[0].is_summary(), points[0].part());
         let layout = points[0].layout;
-        let mut below = f64::NEG_INFINITY;
+        let mut last = 0;
         for (index, (bound, text)) in layout.iter().flat_map(|layout| layout.pairs()).enumerate() {
             if !is_summary && bound == f64::INFINITY {
                 break;
             }
             let name = Name { rendered, part, extra: Some(text) };
-            self.write_part(
-                (name, Some((below, bound))),
-                points,
-                |point| Some(point.values[index]),
-                message,
-            )?;
-            below = bound;
+            self.write_part((name, Some(index)), points, |point| Some(point.values[index]), message)?;
+            last = index + 1;
         }
         if !is_summary {
             let name = Name { rendered, part, extra: Some("+Inf") };
-            self.write_part(
-                (name, Some((below, f64::INFINITY))),
-                points,
-                |point| Some(point.count),
-                message,
-            )?;
+            self.write_part((name, Some(last)), points, |point| Some(point.count), message)?;
         }
         let plain = |part| (Name { rendered, part, extra: None }, None);
         self.write_part(plain(Part::Sum), points, |point| point.sum, message)?;
         self.write_part(plain(Part::Count), points, |point| Some(point.count), message)
     }
 
-    /// One series of them; `within` says which exemplars belong to it.
+    /// One series of them; with the exemplars of a bucket.
     fn write_part(
         &mut self,
-        (name, within): (Name<'a>, Option<(f64, f64)>),
+        (name, bucket): (Name<'a>, Option<usize>),
         points: &[Classic<'a>],
         value: impl Fn(&Classic<'a>) -> Option<f64>,
         message: &mut impl Message<'a>,
@@ -277,16 +271,8 @@ impl<'a> Writer<'a> {
         for point in points {
             let Some(value) = value(point) else { continue };
             self.samples.push(Sample { value, time_ms: point.time_ms, start_ms: point.start_ms });
-            if let Some((below, bound)) = within
-                && name.part == Part::Bucket
-                && self.forms.has_exemplars
-            {
-                let is_last = bound == f64::INFINITY;
-                add_exemplars(&mut self.exemplars, point.point, |value| {
-                    (value > below || below == f64::NEG_INFINITY) && value <= bound
-                        || is_last && value.is_nan()
-                });
-            }
+            let exemplars = bucket.into_iter().flat_map(|bucket| point.exemplars_of(bucket));
+            add_exemplars(&mut self.exemplars, point.point, exemplars);
         }
         sort(&mut self.exemplars);
         if self.samples.is_empty() {
@@ -316,24 +302,19 @@ fn write_ended<'a>(
     Ok(())
 }
 
-fn add_exemplars(list: &mut Vec<Exemplar>, point: &Point, is_wanted: impl Fn(f64) -> bool) {
-    if point.exemplars == Exemplars::NONE {
-        return;
-    }
-    for exemplar in point.exemplars.iter() {
-        let value = match exemplar.value {
-            ExemplarValue::Int(value) => value as f64,
-            ExemplarValue::Double(value) => value,
-        };
-        if is_wanted(value) {
-            let time = exemplar.time_unix_nano;
-            // Zero would say that there is none.
-            let time_ms = milliseconds(if time == 0 { point.time_unix_nano } else { time }).max(1);
-            let mut labels = exemplar::labels(exemplar);
-            labels.retain(|(_, value)| !value.is_empty());
-            labels.sort();
-            list.push(Exemplar { labels, value, time_ms });
-        }
+fn add_exemplars<'a>(
+    list: &mut Vec<Exemplar>,
+    point: &Point,
+    exemplars: impl Iterator<Item = &'a point::Exemplar>,
+) {
+    for exemplar in exemplars {
+        let time = exemplar.time_unix_nano;
+        // Zero would say that there is none.
+        let time_ms = milliseconds(if time == 0 { point.time_unix_nano } else { time }).max(1);
+        let mut labels = exemplar::labels(exemplar);
+        labels.retain(|(_, value)| !value.is_empty());
+        labels.sort();
+        list.push(Exemplar { labels, value: exemplar::value(exemplar), time_ms });
     }
 }
 

@@ -229,14 +229,15 @@ impl Lines {
 
     fn push_classic(&self, buffer: &mut Vec<u8>, labels: &str, classic: &Classic, entry: &Entry) {
         let mut total = 0_u64;
+        // They stand in the order of their buckets.
+        let mut exemplars = entry.exemplars().iter().peekable();
         for (index, (label, count)) in classic.bounds.labels.iter().zip(&classic.counts).enumerate() {
             total = total.saturating_add(*count);
             self.bucket.push_with(buffer, labels, label);
             push_int(buffer, total);
-            self.end(buffer, entry, entry.exemplars().iter().find(|kept| kept.bucket == index));
+            self.end(buffer, entry, exemplars.next_if(|kept| kept.bucket == index));
         }
-        let bounds = classic.bounds.labels.len();
-        let last = entry.exemplars().iter().find(|kept| kept.bucket >= bounds);
+        let last = exemplars.next();
         let has_negative = classic.bounds.values.first().is_some_and(|bound| *bound < 0.0);
         self.push_totals(buffer, labels, (classic.count, classic.sum, has_negative), (entry, last));
     }

@@ -1,7 +1,10 @@
 //! What a small batch can make of a request.
 
-use super::messages::decode1;
+use prost::Message;
+
+use super::messages::WriteRequest;
 use super::*;
+use crate::testing::{histogram_with_exemplars, in_time};
 
 /// A histogram of so many buckets, with an attribute of so many bytes.
 fn histogram(bounds: usize, attribute: usize) -> Batch {
@@ -33,5 +36,17 @@ fn a_request_that_is_too_large_is_not_written_to_its_end() {
     assert!(matches!(exporter.write(&plan, &batch), Err(ExportError::Split { .. })));
     // What fits is whole.
     let (body, ..) = body(&exporter, &histogram(5, 5_000), Format::V1);
-    assert_eq!(decode1(&snap::raw::Encoder::new().compress_vec(&body).unwrap()).timeseries.len(), 8);
+    assert_eq!(WriteRequest::decode(&*body).unwrap().timeseries.len(), 8);
+}
+
+#[test]
+fn exemplars_are_sorted_into_buckets_once() {
+    const BOUNDS: usize = 300_000;
+    let exemplars = in_time(|| {
+        let exporter = exporter("max_batch_size_bytes: 1GiB");
+        let (body, ..) = body(&exporter, &histogram_with_exemplars(BOUNDS), Format::V1);
+        let request = WriteRequest::decode(&*body).unwrap();
+        request.timeseries.iter().map(|series| series.exemplars.len()).collect::<Vec<_>>()
+    });
+    assert_eq!(exemplars, [vec![1; BOUNDS + 1], vec![0; 2]].concat());
 }
