@@ -23,6 +23,7 @@ mod native;
 mod negotiation;
 mod plan;
 mod rendered;
+mod request;
 mod said;
 mod symbols;
 mod targets;
@@ -34,10 +35,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ::config::{ByteSize, Problems, Section, Value};
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue};
 use pipeline::component::{
     BoxError, BuiltExporter, Context, Delivery, Entry, ExportError, Exporter, ExporterEntry, Receipt,
 };
@@ -46,7 +46,6 @@ use pipeline::{Batch, delivery};
 
 use crate::otlp_http::endpoint;
 use crate::push::answer::{Answer, RetryStatuses};
-use crate::push::compression::INLINE_SIZE_MAX;
 use crate::push::post::Post;
 use crate::push::preset::{Preset, Way};
 #[cfg(any(test, fuzzing))]
@@ -61,6 +60,7 @@ use memory::Memory;
 use metadata::Metadata;
 use negotiation::{Format, Negotiation};
 use plan::Plan;
+use request::{compress, headers};
 use said::Said;
 
 pub(crate) const ENTRY: ExporterEntry = Entry {
@@ -83,8 +83,6 @@ const RESPONSE_SIZE_MAX: ByteSize = ByteSize::mib(1);
 
 /// Says how often the same request was sent before.
 static RETRY_ATTEMPT: HeaderName = HeaderName::from_static("retry-attempt");
-
-static VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
 
 /// What a request holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -291,68 +289,12 @@ impl RemoteWrite {
         Ok(verdict)
     }
 
-    fn write(&self, plan: &Plan, batch: &Batch) -> Result<(Vec<u8>, Counts), ExportError> {
-        let points = plan.entries.len();
-        let forms = self.memory.forms;
-        let size_max = usize::try_from(self.body_size_max.0).unwrap_or(usize::MAX);
-        let (written, body, counts) = match plan.format {
-            Format::V1 => {
-                let mut request = v1::Request::new(points, size_max);
-                let written = message::write(plan, forms, batch, &mut request);
-                let counts = request.counts;
-                (written, request.finish(), counts)
-            }
-            Format::V2 => {
-                let mut request = v2::Request::new(points, size_max);
-                let written = message::write(plan, forms, batch, &mut request);
-                let counts = request.counts;
-                (written, request.finish(), counts)
-            }
-        };
-        let is_too_large = written.is_err() || body.len() > size_max;
-        if points > 0 {
-            // At least so much where it was not written to its end.
-            let size = if is_too_large { body.len().max(size_max) } else { body.len() };
-            self.point_size.store(size.div_ceil(points), Ordering::Relaxed);
-        }
-        if is_too_large {
-            let max = self.body_size_max;
-            let reason = format!("a request of {points} points is larger than `max_batch_size_bytes`, {max}");
-            return Err(ExportError::Split { reason });
-        }
-        Ok((body, counts))
-    }
-
     /// Notes that the other side knows the format.
     fn confirm(&self, format: Format) {
         if format == Format::V2 {
             self.negotiation.confirm();
         }
     }
-}
-
-/// The headers of a request with points.
-fn headers(format: Format) -> HeaderMap {
-    HeaderMap::from_iter([
-        (CONTENT_TYPE, format.content_type()),
-        (CONTENT_ENCODING, HeaderValue::from_static("snappy")),
-        (VERSION.clone(), format.version()),
-    ])
-}
-
-/// Compresses a body as the protocol has it, a block without frames; a long one on a thread of its own.
-async fn compress(body: Vec<u8>) -> Result<Bytes, ExportError> {
-    let is_long = body.len() > INLINE_SIZE_MAX;
-    let compress = move || snap::raw::Encoder::new().compress_vec(&body);
-    let failed = |error: &dyn std::fmt::Display| ExportError::Drop {
-        reason: format!("cannot compress the request: {error}"),
-    };
-    let compressed = if is_long {
-        tokio::task::spawn_blocking(compress).await.map_err(|error| failed(&error))?
-    } else {
-        compress()
-    };
-    compressed.map(Bytes::from).map_err(|error| failed(&error))
 }
 
 impl Exporter for RemoteWrite {
