@@ -103,7 +103,7 @@ enum Attempt {
 
 struct RemoteWrite {
     id: String,
-    post: Post,
+    post: Arc<Post>,
     memory: Arc<Memory>,
     negotiation: Negotiation,
     attempts: Attempts,
@@ -164,7 +164,7 @@ impl RemoteWrite {
         let external = config.external_labels.iter().map(|(name, value)| (name.clone(), value.clone()));
         Self {
             id: context.id.clone(),
-            post: Post {
+            post: Arc::new(Post {
                 url: destination.url,
                 headers: destination.headers,
                 tls: http.tls,
@@ -172,7 +172,7 @@ impl RemoteWrite {
                 response_size_max: RESPONSE_SIZE_MAX,
                 clock: context.clock.clone(),
                 client: OnceLock::new(),
-            },
+            }),
             memory: Arc::new(Memory::new(
                 config.rules(),
                 external.collect(),
@@ -223,9 +223,8 @@ impl RemoteWrite {
                 return Err(error);
             }
         };
-        // Before the points: once they are taken nothing may keep the attempt from ending.
         if let (Format::V1, Some(metadata)) = (format, &self.metadata) {
-            metadata.send(&self.id, &self.post, &self.memory).await;
+            metadata.tell(&self.id, &self.post, &self.memory);
         }
         match self.post_once(body, (format, counts)).await? {
             Verdict::Failed(error) => {
@@ -324,7 +323,11 @@ impl Exporter for RemoteWrite {
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
+        Box::pin(async {
+            if let Some(metadata) = &self.metadata {
+                metadata.stop();
+            }
+        })
     }
 }
 

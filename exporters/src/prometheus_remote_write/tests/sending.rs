@@ -188,28 +188,6 @@ async fn bodies_are_bounded_and_batches_divided_by_what_points_take() {
     assert_eq!((parts(100), parts(700), parts(1_000_000)), (1, 2, 5));
 }
 
-#[tokio::test(start_paused = true)]
-async fn families_are_told_in_requests_of_their_own_each_minute() {
-    let server = Scripted::start(Reply::new(204, "", "")).await;
-    let exporter = start(&ENTRY, &format!("endpoint: {}\nsend_metadata: true", server.url())).await;
-    let about = |time: u64| points(&format!("about \"Helps.\"\ncounter x [By] = 1 @{time}000000000"));
-    let (first, second) = (about(1), about(2));
-    exporter.export(&first).await.unwrap();
-    exporter.export(&second).await.unwrap();
-    let metadata = || -> Vec<usize> {
-        server.seen.lock().unwrap().iter().map(|seen| decode1(&seen.body).metadata.len()).collect()
-    };
-    assert_eq!(metadata(), [1, 0, 0]);
-    let told = decode1(&server.seen.lock().unwrap()[0].body.clone());
-    assert_eq!(told.timeseries, []);
-    let family = &told.metadata[0];
-    assert_eq!((family.metric_type, family.metric_family_name.as_str()), (1, "x_bytes_total"));
-    assert_eq!((family.help.as_str(), family.unit.as_str()), ("Helps.", "bytes"));
-    tokio::time::advance(Duration::from_mins(1)).await;
-    exporter.export(&about(3)).await.unwrap();
-    assert_eq!(metadata(), [1, 0, 0, 1, 0]);
-}
-
 #[tokio::test]
 async fn a_long_body_is_compressed_as_a_short_one() {
     let server = Scripted::start(Reply::new(204, "", "")).await;
