@@ -33,6 +33,7 @@ mod wire;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use ::config::{ByteSize, Problems, Section, Value};
 use futures_util::future::BoxFuture;
@@ -43,6 +44,7 @@ use pipeline::component::{
 };
 use pipeline::net::client;
 use pipeline::{Batch, delivery};
+use tokio::time::Instant;
 
 use crate::otlp_http::endpoint;
 use crate::push::answer::{Answer, RetryStatuses};
@@ -81,6 +83,9 @@ pub(crate) const ENTRY: ExporterEntry = Entry {
 /// An answer longer than this is not read; its status says enough.
 const RESPONSE_SIZE_MAX: ByteSize = ByteSize::mib(1);
 
+/// An attempt waits no longer than this for what is sent beside its points.
+const BESIDE_MAX: Duration = Duration::from_secs(5);
+
 /// Says how often the same request was sent before.
 static RETRY_ATTEMPT: HeaderName = HeaderName::from_static("retry-attempt");
 
@@ -110,6 +115,8 @@ struct RemoteWrite {
     metadata: Option<Metadata>,
     body_size_max: ByteSize,
     terms: Terms,
+    /// Of an attempt; zero is none.
+    timeout: Duration,
     parallelism: usize,
     points_per_request: usize,
     /// What a point took lately, in bytes of a message, rounded up.
@@ -188,6 +195,7 @@ impl RemoteWrite {
                 retried: config.retry_statuses.clone().unwrap_or_else(RetryStatuses::of_remote_write),
                 stores_the_rest: config.preset.is_some_and(Preset::stores_the_rest),
             },
+            timeout: http.timeout.0,
             parallelism: config.parallelism(),
             points_per_request: config.max_samples_per_send,
             point_size: AtomicUsize::new(0),
@@ -196,12 +204,12 @@ impl RemoteWrite {
     }
 
     async fn send(&self, batch: &Batch) -> Result<Receipt, ExportError> {
-        let format = self.negotiation.format();
-        match self.attempt(batch, format).await? {
+        let (format, began) = (self.negotiation.format(), Instant::now());
+        match self.attempt(batch, format, began).await? {
             Attempt::Taken(receipt) => Ok(receipt),
             Attempt::UnknownFormat { reason } => {
                 self.negotiation.fall_back(&reason);
-                match self.attempt(batch, Format::V1).await? {
+                match self.attempt(batch, Format::V1, began).await? {
                     Attempt::Taken(receipt) => Ok(receipt),
                     Attempt::UnknownFormat { reason } => Err(ExportError::Drop { reason }),
                 }
@@ -209,7 +217,7 @@ impl RemoteWrite {
         }
     }
 
-    async fn attempt(&self, batch: &Batch, format: Format) -> Result<Attempt, ExportError> {
+    async fn attempt(&self, batch: &Batch, format: Format, began: Instant) -> Result<Attempt, ExportError> {
         let plan = Plan::new(&self.memory, batch, format);
         if plan.is_empty() {
             self.said.left_out(&plan);
@@ -229,7 +237,7 @@ impl RemoteWrite {
         match self.post_once(body, (format, counts)).await? {
             Verdict::Failed(error) => {
                 if matches!(error, ExportError::Bad { .. }) {
-                    self.tell_targets(plan, batch).await;
+                    self.tell_targets(plan, batch, self.spare(began)).await;
                 }
                 Err(error)
             }
@@ -252,19 +260,32 @@ impl RemoteWrite {
 
     /// Sends what a bad request says of resources in a request of its own: the parts in which its bad points are
     /// looked for go without it, so that none of them is bad because of that.
-    async fn tell_targets(&self, mut plan: Plan, batch: &Batch) {
+    ///
+    /// The verdict on the points is known by then, and must not be lost for want of another answer.
+    async fn tell_targets(&self, mut plan: Plan, batch: &Batch, wait: Duration) {
         plan.leave_points();
         if plan.targets.told.is_empty() {
             return;
         }
         let Ok((body, counts)) = self.write(&plan, batch) else { return };
-        match self.post_once(body, (plan.format, counts)).await {
+        let posted = tokio::time::timeout(wait, self.post_once(body, (plan.format, counts))).await;
+        match posted {
+            // The parts would wait in vain as well.
+            Err(_) => plan.targets.put_off(),
             // The next request has it again.
-            Err(_) | Ok(Verdict::UnknownFormat { .. }) => {}
-            Ok(Verdict::Failed(ExportError::Retry { .. } | ExportError::Denied { .. })) => {}
+            Ok(Err(_) | Ok(Verdict::UnknownFormat { .. })) => {}
+            Ok(Ok(Verdict::Failed(ExportError::Retry { .. } | ExportError::Denied { .. }))) => {}
             // Where it is what was bad it is not told for a while, as if it had been taken.
-            Ok(Verdict::Taken | Verdict::PartlyTaken { .. } | Verdict::Failed(_)) => _ = plan.mark_sent(),
+            Ok(Ok(_)) => _ = plan.mark_sent(),
         }
+    }
+
+    /// How long an attempt may wait for something else, and still end in its time.
+    fn spare(&self, began: Instant) -> Duration {
+        if self.timeout.is_zero() {
+            return BESIDE_MAX;
+        }
+        BESIDE_MAX.min(self.timeout.saturating_sub(began.elapsed()) / 2)
     }
 
     async fn post_once(

@@ -166,6 +166,31 @@ async fn resources_are_told_though_every_request_has_a_bad_point() {
 }
 
 #[tokio::test]
+async fn a_bad_request_is_called_bad_though_what_is_told_of_resources_is_not_answered() {
+    let server = Scripted::start_by(|seen| {
+        let has_points = text1(&decode1(&seen.body)).contains("\"x\"");
+        if has_points { Reply::new(400, "", "bad") } else { Reply::Stuck(Vec::new()) }
+    })
+    .await;
+    let exporter = start(&ENTRY, &format!("endpoint: {}\ntimeout: 1s", server.url())).await;
+    let registry = Registry::new(10);
+    let batch = |time: u64| {
+        let text = format!("resource {{service.name=\"a\",host.name=\"b\"}}\ngauge x = 1 @{time}000000000");
+        notation::parse(&text, &registry).unwrap()
+    };
+    let (first, second) = (batch(100), batch(200));
+    for batch in [&first, &first, &second] {
+        let export = exporter.export(batch);
+        let outcome = tokio::time::timeout(Duration::from_secs(30), export).await.expect("a verdict");
+        assert!(matches!(outcome, Err(ExportError::Bad { .. })));
+    }
+    // The parts of the first go without it, and what comes later has it again.
+    let seen = server.seen.lock().unwrap();
+    let series: Vec<_> = seen.iter().map(|seen| decode1(&seen.body).timeseries.len()).collect();
+    assert_eq!(series, [2, 1, 1, 2, 1]);
+}
+
+#[tokio::test]
 async fn nothing_is_sent_where_nothing_is_left() {
     let server = Scripted::start(Reply::new(500, "", "")).await;
     assert_eq!(export(&server, "", 0).await, Ok(Receipt::default()));
