@@ -35,6 +35,20 @@ impl<'a> Classic<'a> {
         if self.is_summary() { Part::Whole } else { Part::Bucket }
     }
 
+    /// A marker for each series with these bounds.
+    pub(super) fn ended(point: &'a Point, layout: &'a Arc<Layout>, entry: &Entry) -> Self {
+        Self {
+            point,
+            layout: Some(layout),
+            values: vec![STALE; layout.values.len()],
+            sum: Some(STALE),
+            count: STALE,
+            exemplars: Vec::new(),
+            time_ms: entry.time_ms,
+            start_ms: 0,
+        }
+    }
+
     pub(super) fn new(point: &'a Point, entry: &'a Entry) -> Self {
         let layout = entry.layout.as_ref();
         let bounds = layout.map_or(0, |layout| layout.values.len());

@@ -119,30 +119,22 @@ impl<'a> Writer<'a> {
             }
             // What has no native form goes out in the classic one.
             Some(form @ (Form::Native | Form::Both)) => {
-                let is_alike = |left: &Entry, right: &Entry| self.is_native(left) == self.is_native(right);
-                let runs: Vec<_> = entries.chunk_by(is_alike).collect();
-                for entries in runs {
-                    let is_native = self.is_native(&entries[0]);
-                    if is_native {
+                for entries in entries.chunk_by(|left, right| left.is_native == right.is_native) {
+                    let Entry { is_native, ended, .. } = &entries[0];
+                    if let Some(layout) = ended {
+                        let point = Classic::ended(self.point(&entries[0]), layout, &entries[0]);
+                        self.write_parts(rendered, &[point], message)?;
+                    }
+                    if *is_native {
                         self.write_native(rendered, entries, message)?;
                     }
-                    if !is_native || form == Form::Both {
+                    if !*is_native || form == Form::Both {
                         self.write_classic(rendered, entries, message)?;
                     }
                 }
                 Ok(())
             }
             None => Ok(()),
-        }
-    }
-
-    /// Whether a histogram with explicit bounds has a native form.
-    fn is_native(&self, entry: &Entry) -> bool {
-        let point = self.point(entry);
-        match &point.value {
-            _ if point.is_stale() => true,
-            Value::Histogram(histogram) => Native::of_explicit(histogram).is_some(),
-            _ => false,
         }
     }
 
