@@ -343,6 +343,11 @@ impl Exporter for RemoteWrite {
         Some(batch.iter().map(|point| self.memory.stream(&mut state, point, format)).collect())
     }
 
+    /// Job and instance are all that is told of a resource, but for labels that a person makes of its attributes.
+    fn merges_services(&self) -> bool {
+        true
+    }
+
     fn stop(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             if let Some(metadata) = &self.metadata {
