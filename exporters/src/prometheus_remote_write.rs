@@ -13,6 +13,7 @@
 mod answer;
 mod attempts;
 mod bodies;
+mod classic;
 mod config;
 mod forms;
 mod memory;
@@ -22,6 +23,7 @@ mod native;
 mod negotiation;
 mod plan;
 mod rendered;
+mod request;
 mod said;
 mod symbols;
 mod targets;
@@ -31,21 +33,21 @@ mod wire;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use ::config::{ByteSize, Problems, Section, Value};
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue};
 use pipeline::component::{
     BoxError, BuiltExporter, Context, Delivery, Entry, ExportError, Exporter, ExporterEntry, Receipt,
 };
 use pipeline::net::client;
 use pipeline::{Batch, delivery};
+use tokio::time::Instant;
 
 use crate::otlp_http::endpoint;
 use crate::push::answer::{Answer, RetryStatuses};
-use crate::push::compression::INLINE_SIZE_MAX;
 use crate::push::post::Post;
 use crate::push::preset::{Preset, Way};
 #[cfg(any(test, fuzzing))]
@@ -60,6 +62,7 @@ use memory::Memory;
 use metadata::Metadata;
 use negotiation::{Format, Negotiation};
 use plan::Plan;
+use request::{compress, headers};
 use said::Said;
 
 pub(crate) const ENTRY: ExporterEntry = Entry {
@@ -80,10 +83,11 @@ pub(crate) const ENTRY: ExporterEntry = Entry {
 /// An answer longer than this is not read; its status says enough.
 const RESPONSE_SIZE_MAX: ByteSize = ByteSize::mib(1);
 
+/// An attempt waits no longer than this for what is sent beside its points.
+const BESIDE_MAX: Duration = Duration::from_secs(5);
+
 /// Says how often the same request was sent before.
 static RETRY_ATTEMPT: HeaderName = HeaderName::from_static("retry-attempt");
-
-static VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
 
 /// What a request holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -104,13 +108,15 @@ enum Attempt {
 
 struct RemoteWrite {
     id: String,
-    post: Post,
+    post: Arc<Post>,
     memory: Arc<Memory>,
     negotiation: Negotiation,
     attempts: Attempts,
     metadata: Option<Metadata>,
     body_size_max: ByteSize,
     terms: Terms,
+    /// Of an attempt; zero is none.
+    timeout: Duration,
     parallelism: usize,
     points_per_request: usize,
     /// What a point took lately, in bytes of a message, rounded up.
@@ -165,7 +171,7 @@ impl RemoteWrite {
         let external = config.external_labels.iter().map(|(name, value)| (name.clone(), value.clone()));
         Self {
             id: context.id.clone(),
-            post: Post {
+            post: Arc::new(Post {
                 url: destination.url,
                 headers: destination.headers,
                 tls: http.tls,
@@ -173,7 +179,7 @@ impl RemoteWrite {
                 response_size_max: RESPONSE_SIZE_MAX,
                 clock: context.clock.clone(),
                 client: OnceLock::new(),
-            },
+            }),
             memory: Arc::new(Memory::new(
                 config.rules(),
                 external.collect(),
@@ -189,6 +195,7 @@ impl RemoteWrite {
                 retried: config.retry_statuses.clone().unwrap_or_else(RetryStatuses::of_remote_write),
                 stores_the_rest: config.preset.is_some_and(Preset::stores_the_rest),
             },
+            timeout: http.timeout.0,
             parallelism: config.parallelism(),
             points_per_request: config.max_samples_per_send,
             point_size: AtomicUsize::new(0),
@@ -197,12 +204,12 @@ impl RemoteWrite {
     }
 
     async fn send(&self, batch: &Batch) -> Result<Receipt, ExportError> {
-        let format = self.negotiation.format();
-        match self.attempt(batch, format).await? {
+        let (format, began) = (self.negotiation.format(), Instant::now());
+        match self.attempt(batch, format, began).await? {
             Attempt::Taken(receipt) => Ok(receipt),
             Attempt::UnknownFormat { reason } => {
                 self.negotiation.fall_back(&reason);
-                match self.attempt(batch, Format::V1).await? {
+                match self.attempt(batch, Format::V1, began).await? {
                     Attempt::Taken(receipt) => Ok(receipt),
                     Attempt::UnknownFormat { reason } => Err(ExportError::Drop { reason }),
                 }
@@ -210,21 +217,27 @@ impl RemoteWrite {
         }
     }
 
-    async fn attempt(&self, batch: &Batch, format: Format) -> Result<Attempt, ExportError> {
+    async fn attempt(&self, batch: &Batch, format: Format, began: Instant) -> Result<Attempt, ExportError> {
         let plan = Plan::new(&self.memory, batch, format);
         if plan.is_empty() {
             self.said.left_out(&plan);
             return Ok(Attempt::Taken(plan.mark_sent()));
         }
-        let (body, counts) = self.write(&plan, batch)?;
-        // Before the points: once they are taken nothing may keep the attempt from ending.
+        let (body, counts) = match self.write(&plan, batch) {
+            Ok(written) => written,
+            Err(error) => {
+                // Its halves come next, and nothing else in that need wait.
+                tokio::task::yield_now().await;
+                return Err(error);
+            }
+        };
         if let (Format::V1, Some(metadata)) = (format, &self.metadata) {
-            metadata.send(&self.id, &self.post, &self.memory).await;
+            metadata.tell(&self.id, &self.post, &self.memory);
         }
         match self.post_once(body, (format, counts)).await? {
             Verdict::Failed(error) => {
                 if matches!(error, ExportError::Bad { .. }) {
-                    self.tell_targets(plan, batch).await;
+                    self.tell_targets(plan, batch, self.spare(began)).await;
                 }
                 Err(error)
             }
@@ -247,19 +260,32 @@ impl RemoteWrite {
 
     /// Sends what a bad request says of resources in a request of its own: the parts in which its bad points are
     /// looked for go without it, so that none of them is bad because of that.
-    async fn tell_targets(&self, mut plan: Plan, batch: &Batch) {
+    ///
+    /// The verdict on the points is known by then, and must not be lost for want of another answer.
+    async fn tell_targets(&self, mut plan: Plan, batch: &Batch, wait: Duration) {
         plan.leave_points();
         if plan.targets.told.is_empty() {
             return;
         }
         let Ok((body, counts)) = self.write(&plan, batch) else { return };
-        match self.post_once(body, (plan.format, counts)).await {
+        let posted = tokio::time::timeout(wait, self.post_once(body, (plan.format, counts))).await;
+        match posted {
+            // The parts would wait in vain as well.
+            Err(_) => plan.targets.put_off(),
             // The next request has it again.
-            Err(_) | Ok(Verdict::UnknownFormat { .. }) => {}
-            Ok(Verdict::Failed(ExportError::Retry { .. } | ExportError::Denied { .. })) => {}
+            Ok(Err(_) | Ok(Verdict::UnknownFormat { .. })) => {}
+            Ok(Ok(Verdict::Failed(ExportError::Retry { .. } | ExportError::Denied { .. }))) => {}
             // Where it is what was bad it is not told for a while, as if it had been taken.
-            Ok(Verdict::Taken | Verdict::PartlyTaken { .. } | Verdict::Failed(_)) => _ = plan.mark_sent(),
+            Ok(Ok(_)) => _ = plan.mark_sent(),
         }
+    }
+
+    /// How long an attempt may wait for something else, and still end in its time.
+    fn spare(&self, began: Instant) -> Duration {
+        if self.timeout.is_zero() {
+            return BESIDE_MAX;
+        }
+        BESIDE_MAX.min(self.timeout.saturating_sub(began.elapsed()) / 2)
     }
 
     async fn post_once(
@@ -284,64 +310,12 @@ impl RemoteWrite {
         Ok(verdict)
     }
 
-    fn write(&self, plan: &Plan, batch: &Batch) -> Result<(Vec<u8>, Counts), ExportError> {
-        let points = plan.entries.len();
-        let forms = self.memory.forms;
-        let (body, counts) = match plan.format {
-            Format::V1 => {
-                let mut request = v1::Request::with_capacity(points);
-                message::write(plan, forms, batch, &mut request);
-                let counts = request.counts;
-                (request.finish(), counts)
-            }
-            Format::V2 => {
-                let mut request = v2::Request::with_capacity(points);
-                message::write(plan, forms, batch, &mut request);
-                let counts = request.counts;
-                (request.finish(), counts)
-            }
-        };
-        if points > 0 {
-            self.point_size.store(body.len().div_ceil(points), Ordering::Relaxed);
-        }
-        if body.len() as u64 > self.body_size_max.0 {
-            let (size, max) = (body.len(), self.body_size_max);
-            let reason = format!("request of {size} bytes is larger than `max_batch_size_bytes`, {max}");
-            return Err(ExportError::Split { reason });
-        }
-        Ok((body, counts))
-    }
-
     /// Notes that the other side knows the format.
     fn confirm(&self, format: Format) {
         if format == Format::V2 {
             self.negotiation.confirm();
         }
     }
-}
-
-/// The headers of a request with points.
-fn headers(format: Format) -> HeaderMap {
-    HeaderMap::from_iter([
-        (CONTENT_TYPE, format.content_type()),
-        (CONTENT_ENCODING, HeaderValue::from_static("snappy")),
-        (VERSION.clone(), format.version()),
-    ])
-}
-
-/// Compresses a body as the protocol has it, a block without frames; a long one on a thread of its own.
-async fn compress(body: Vec<u8>) -> Result<Bytes, ExportError> {
-    let is_long = body.len() > INLINE_SIZE_MAX;
-    let compress = move || snap::raw::Encoder::new().compress_vec(&body);
-    let failed = |error: &dyn std::fmt::Display| ExportError::Drop {
-        reason: format!("cannot compress the request: {error}"),
-    };
-    let compressed = if is_long {
-        tokio::task::spawn_blocking(compress).await.map_err(|error| failed(&error))?
-    } else {
-        compress()
-    };
-    compressed.map(Bytes::from).map_err(|error| failed(&error))
 }
 
 impl Exporter for RemoteWrite {
@@ -370,8 +344,17 @@ impl Exporter for RemoteWrite {
         Some(batch.iter().map(|point| self.memory.stream(&mut state, point, format)).collect())
     }
 
+    /// Job and instance are all that is told of a resource, but for labels that a person makes of its attributes.
+    fn merges_services(&self) -> bool {
+        true
+    }
+
     fn stop(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
+        Box::pin(async {
+            if let Some(metadata) = &self.metadata {
+                metadata.stop();
+            }
+        })
     }
 }
 

@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use config::{Problem, Secret, Section};
 use pipeline::component::{Context, Delivery, Exporter, ExporterEntry};
 use pipeline::net::Net;
 use pipeline::net::auth::{Authenticator, Basic, Source};
-use pipeline::{Attributes, Batch, Clock, Kind, Metric, Point, Registry, Resource, Scope, point};
+use pipeline::{
+    Attributes, Batch, Clock, Kind, Metric, Point, Registry, Resource, Scope, Temporality, point,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -68,6 +71,38 @@ pub(crate) fn batch(points: usize) -> Batch {
             Point::new(series, 1_700_000_000_000_000_000, point::Value::Int(index as i64))
         })
         .collect()
+}
+
+/// A histogram of so many bounds, with an exemplar in each of its buckets.
+pub(crate) fn histogram_with_exemplars(bounds: usize) -> Batch {
+    let exemplar = |index: usize| point::Exemplar {
+        attributes: Attributes::default(),
+        time_unix_nano: 1_000_000_000,
+        value: point::ExemplarValue::Double(index as f64 - 0.5),
+        trace_id: Vec::new(),
+        span_id: Vec::new(),
+    };
+    let histogram = point::Histogram {
+        count: bounds as u64 + 1,
+        sum: Some(1.0),
+        bounds: (0..bounds).map(|index| index as f64).collect(),
+        bucket_counts: vec![1; bounds + 1],
+        ..point::Histogram::default()
+    };
+    let kind = Kind::Histogram { temporality: Temporality::Cumulative };
+    let metric = Arc::new(Metric::new("h", "", kind));
+    let series = Registry::new(1).series(&Arc::default(), &Arc::default(), &metric, Attributes::default());
+    let value = point::Value::Histogram(Box::new(histogram));
+    let point = Point::new(series.unwrap(), 2_000_000_000, value);
+    let exemplars = point::Exemplars::new((0..=bounds).rev().map(exemplar).collect());
+    [Point { exemplars, ..point }].into_iter().collect()
+}
+
+/// Does work on a thread of its own that would take very long if it were done the wrong way.
+pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(work()));
+    receiver.recv_timeout(Duration::from_mins(1)).expect("an end in time")
 }
 
 /// What a scripted server does with a request.

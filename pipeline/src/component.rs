@@ -192,6 +192,12 @@ pub trait Exporter: Send + Sync {
         None
     }
 
+    /// Whether resources of one service are one to the other side where they tell no `service.instance.id`: no two of them are
+    /// under way at once then, as is so for those of one instance in any case.
+    fn merges_services(&self) -> bool {
+        false
+    }
+
     /// Called once after the last export: close what was opened.
     fn stop(&self) -> BoxFuture<'_, ()>;
 }

@@ -142,7 +142,8 @@ impl Outbox {
             .then(|| QueueLevels::register(&context.meter, &context.id, config.sending_queue.queue_size));
         let queue = match manner {
             Manner::Direct => Queue::unbounded(),
-            Manner::Queued { .. } => Queue::new(&config.sending_queue, levels.clone()),
+            Manner::Queued { .. } => Queue::new(&config.sending_queue, levels.clone())
+                .merging_services(built.exporter.merges_services()),
         };
         let dispatch = Arc::new(Dispatch {
             exporter: built.exporter,

@@ -19,24 +19,34 @@ pub(crate) struct Kept {
     pub(crate) text: Box<str>,
 }
 
-/// Keeps the latest exemplar of each bucket.
+/// Keeps the latest exemplar of each bucket, in the order of the buckets.
 pub(crate) fn kept(exemplars: &Exemplars, bounds: &[f64]) -> Box<[Kept]> {
-    let mut kept: Vec<(usize, &Exemplar)> = Vec::new();
-    for exemplar in exemplars.iter() {
-        let value = match exemplar.value {
-            ExemplarValue::Int(value) => value as f64,
-            ExemplarValue::Double(value) => value,
-        };
-        let bucket = bounds.partition_point(|bound| *bound < value);
-        match kept.iter_mut().find(|(other, _)| *other == bucket) {
-            Some((_, latest)) if latest.time_unix_nano > exemplar.time_unix_nano => {}
-            Some((_, latest)) => *latest = exemplar,
-            None => kept.push((bucket, exemplar)),
-        }
+    let mut placed = placed(exemplars, bounds);
+    // Of equal times the one that came last stays last.
+    placed.sort_by_key(|(bucket, exemplar)| (*bucket, exemplar.time_unix_nano));
+    let latest = placed.chunk_by(|left, right| left.0 == right.0).filter_map(|alike| alike.last());
+    let render = |(bucket, exemplar): &(usize, &Exemplar)| Kept {
+        bucket: *bucket,
+        text: render(exemplar).into_boxed_str(),
+    };
+    latest.map(render).collect()
+}
+
+/// Each exemplar with the place of its bucket, which is found by halving: a push may have tens of thousands of both.
+pub(crate) fn placed<'a>(exemplars: &'a Exemplars, bounds: &[f64]) -> Vec<(usize, &'a Exemplar)> {
+    let place = |value: f64| match value {
+        // It is in no bucket but the one that has everything.
+        _ if value.is_nan() => bounds.len(),
+        _ => bounds.partition_point(|bound| *bound < value),
+    };
+    exemplars.iter().map(|exemplar| (place(value(exemplar)), exemplar)).collect()
+}
+
+pub(crate) fn value(exemplar: &Exemplar) -> f64 {
+    match exemplar.value {
+        ExemplarValue::Int(value) => value as f64,
+        ExemplarValue::Double(value) => value,
     }
-    let render =
-        |(bucket, exemplar): (usize, &Exemplar)| Kept { bucket, text: render(exemplar).into_boxed_str() };
-    kept.into_iter().map(render).collect()
 }
 
 fn render(exemplar: &Exemplar) -> String {
@@ -106,8 +116,10 @@ fn length(name: &str, value: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use pipeline::{Registry, notation};
+
+    use super::*;
+    use crate::testing::{histogram_with_exemplars, in_time};
 
     #[track_caller]
     fn check(exemplars: &str, bounds: &[f64], expected: &[(usize, &str)]) {
@@ -124,6 +136,23 @@ mod tests {
             &[1.0, 2.0],
             &[(0, " # {} 0.5 2"), (2, " # {} 5")],
         );
+        check(
+            "exemplar 5 @1000000000 exemplar 7 @1000000000 exemplar nan @1000000000 exemplar 1 @1000000000",
+            &[1.0, 2.0],
+            &[(0, " # {} 1 1"), (2, " # {} NaN 1")],
+        );
+    }
+
+    #[test]
+    fn many_exemplars_find_their_many_buckets() {
+        const BOUNDS: usize = 200_000;
+        let buckets = in_time(|| {
+            let batch = histogram_with_exemplars(BOUNDS);
+            let bounds: Vec<_> = (0..BOUNDS).map(|index| index as f64).collect();
+            let kept = kept(&batch.as_slice()[0].exemplars, &bounds);
+            kept.iter().map(|kept| kept.bucket).collect::<Vec<_>>()
+        });
+        assert!(buckets.into_iter().eq(0..=BOUNDS));
     }
 
     #[test]

@@ -5,6 +5,8 @@ mod lines;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use config::ByteSize;
+
 use super::escaping::Escaping;
 use super::labels;
 use super::negotiation::Format;
@@ -19,6 +21,10 @@ pub(crate) struct Options {
     pub(crate) has_timestamps: bool,
     pub(crate) has_created: bool,
 }
+
+/// What the lines of one point may take together. Each line of a histogram or summary repeats all labels, so without a
+/// bound a push of some kilobytes would be a page of gigabytes, for each scrape.
+pub(crate) const POINT_SIZE_MAX: ByteSize = ByteSize::mib(4);
 
 /// A page that is being written.
 #[derive(Debug)]
@@ -66,7 +72,7 @@ impl Page {
     pub(crate) fn write(&mut self, store: &mut Store, buffer: &mut Vec<u8>, size: usize) -> bool {
         let view = store.view(self.escaping);
         store.views[view].arrange();
-        let mut skipped = 0;
+        let mut skipped = Vec::new();
         let begun = buffer.len();
         while buffer.len() < size {
             self.place = match std::mem::replace(&mut self.place, Place::End) {
@@ -76,8 +82,9 @@ impl Page {
             };
             self.is_empty &= buffer.len() == begun;
         }
-        for _ in 0..skipped {
-            store.drops.count(Reason::NotOpenMetrics);
+        for (reason, id) in skipped {
+            let series = store.entries.get(id as usize).map(|entry| &entry.series);
+            store.drops.leave(reason, series);
         }
         !matches!(self.place, Place::End)
     }
@@ -117,7 +124,7 @@ impl Page {
         &self,
         store: &Store,
         view: usize,
-        (buffer, size, skipped): (&mut Vec<u8>, usize, &mut usize),
+        (buffer, size, skipped): (&mut Vec<u8>, usize, &mut Vec<(Reason, u32)>),
         place: Place,
     ) -> Place {
         let (key, generation, after) = match place {
@@ -156,8 +163,8 @@ impl Page {
         let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         for (labels, id) in family.series.range::<Arc<str>, _>((from, Bound::Unbounded)) {
             let Some(entry) = store.entries.get(*id as usize) else { continue };
-            if !lines.push_entry(buffer, labels, entry) {
-                *skipped += 1;
+            if let Err(reason) = lines.push_entry(buffer, labels, entry) {
+                skipped.push((reason, *id));
             }
             if buffer.len() >= size {
                 let (family, generation) = (family.key.clone(), family.generation);

@@ -10,6 +10,7 @@ use pipeline::telemetry::{Gauge, Meter, Observed};
 use pipeline::{Attributes, Scope, Series, ValueRef, errors};
 use tracing::warn;
 
+use super::page::POINT_SIZE_MAX;
 use super::store::Entry;
 use super::view::View;
 
@@ -33,9 +34,11 @@ pub(crate) enum Reason {
     NotOpenMetrics,
     /// Another resource has the same job and instance.
     TargetConflict,
+    /// Its lines together are longer than those of one point may be.
+    TooLarge,
 }
 
-const REASONS: [(Reason, &str); 9] = [
+const REASONS: [(Reason, &str); 10] = [
     (Reason::OutOfOrder, "out_of_order"),
     (Reason::Misaligned, "misaligned_delta"),
     (Reason::Collision, "collision"),
@@ -45,6 +48,7 @@ const REASONS: [(Reason, &str); 9] = [
     (Reason::TooManySeries, "max_series"),
     (Reason::NotOpenMetrics, "not_openmetrics"),
     (Reason::TargetConflict, "target_conflict"),
+    (Reason::TooLarge, "too_large"),
 ];
 
 /// What was left out since it was last reported.
@@ -53,6 +57,7 @@ pub(crate) struct Drops {
     counts: [u64; REASONS.len()],
     has_warned: bool,
     has_warned_of_types: bool,
+    has_warned_of_size: bool,
 }
 
 impl Drops {
@@ -84,6 +89,19 @@ impl Drops {
             warn!(
                 family = view.family_name(id).as_deref(),
                 "two metrics of different types have the same name, and only the first is shown"
+            );
+        }
+    }
+
+    /// Counts what a page leaves out; says the first time that something is too large, as no page will have it.
+    #[cold]
+    pub(crate) fn leave(&mut self, reason: Reason, series: Option<&Series>) {
+        self.count(reason);
+        if reason == Reason::TooLarge && !std::mem::replace(&mut self.has_warned_of_size, true) {
+            warn!(
+                metric = series.map(|series| shown(&series.metric().name)),
+                "the lines of a point, each with all its labels, are longer than {POINT_SIZE_MAX} together: it is not shown; \
+                 fewer buckets or shorter labels would do"
             );
         }
     }

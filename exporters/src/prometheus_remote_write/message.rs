@@ -1,24 +1,33 @@
 //! From a plan to a message: what each point says, whichever version carries it.
 
-use std::sync::Arc;
+use pipeline::{Batch, Kind, Point, Value, point};
 
-use pipeline::point::{ExemplarValue, Exemplars};
-use pipeline::{Batch, Kind, Point, Value};
-
+use super::classic::{Classic, same, start_ms};
 use super::forms::{Form, Forms};
 use super::native::{Native, STALE};
 use super::plan::{Entry, Plan, milliseconds};
 use super::rendered::{Layout, Part, Rendered};
-use crate::prometheus::{exemplar, exponential, stored};
+use crate::prometheus::exemplar;
 
-/// A request that is being written.
+/// A request that is being written. Nothing is added to one that is too large.
 pub(super) trait Message<'a> {
     /// Adds a series with samples, at least one, in the order of their times.
-    fn samples(&mut self, name: Name<'a>, samples: &[Sample], exemplars: &[Exemplar]);
+    fn samples(&mut self, name: Name<'a>, samples: &[Sample], exemplars: &[Exemplar])
+    -> Result<(), TooLarge>;
 
     /// Adds a series with histograms, at least one, in the order of their times.
-    fn histograms(&mut self, name: Name<'a>, histograms: &[Native], exemplars: &[Exemplar]);
+    fn histograms(
+        &mut self,
+        name: Name<'a>,
+        histograms: &[Native],
+        exemplars: &[Exemplar],
+    ) -> Result<(), TooLarge>;
 }
+
+/// The message has come to more bytes than it may have. Each bucket repeats the labels of its histogram, so a small
+/// batch can be a message of gigabytes: the rest of it is not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooLarge;
 
 /// A series of a message.
 #[derive(Debug, Clone, Copy)]
@@ -45,30 +54,23 @@ pub(super) struct Exemplar {
     pub(super) time_ms: i64,
 }
 
-/// A point as a classic histogram or a summary: what each of its series says.
-struct Classic<'a> {
-    point: &'a Point,
-    layout: Option<&'a Arc<Layout>>,
-    /// A count a bound, each with those below it; or the value of each quantile.
-    values: Vec<f64>,
-    /// `None` where it is not known.
-    sum: Option<f64>,
-    count: f64,
-    time_ms: i64,
-    start_ms: i64,
-}
-
 /// Writes everything that is planned.
-pub(super) fn write<'a>(plan: &'a Plan, forms: Forms, batch: &'a Batch, message: &mut impl Message<'a>) {
+pub(super) fn write<'a>(
+    plan: &'a Plan,
+    forms: Forms,
+    batch: &'a Batch,
+    message: &mut impl Message<'a>,
+) -> Result<(), TooLarge> {
     let mut writer = Writer { plan, forms, batch, samples: Vec::new(), exemplars: Vec::new() };
     for entries in plan.entries.chunk_by(|left, right| left.item == right.item) {
-        writer.write_item(entries, message);
+        writer.write_item(entries, message)?;
     }
     for told in &plan.targets.told {
         let value = if told.is_stale { STALE } else { 1.0 };
         let name = Name { rendered: &told.info, part: Part::Whole, extra: None };
-        message.samples(name, &[Sample { value, time_ms: told.time_ms, start_ms: 0 }], &[]);
+        message.samples(name, &[Sample { value, time_ms: told.time_ms, start_ms: 0 }], &[])?;
     }
+    Ok(())
 }
 
 struct Writer<'a> {
@@ -86,14 +88,19 @@ impl<'a> Writer<'a> {
     }
 
     /// Two metrics of one name may have different kinds of histograms: each point goes out in its own form.
-    fn write_item(&mut self, mut entries: &'a [Entry], message: &mut impl Message<'a>) {
+    fn write_item(
+        &mut self,
+        mut entries: &'a [Entry],
+        message: &mut impl Message<'a>,
+    ) -> Result<(), TooLarge> {
         while let Some(first) = entries.first() {
             let is_exponential = self.is_exponential(first);
             let is_alike = |entry: &&Entry| self.is_exponential(entry) == is_exponential;
             let (alike, others) = entries.split_at(entries.iter().take_while(is_alike).count());
-            self.write_alike(alike, message);
+            self.write_alike(alike, message)?;
             entries = others;
         }
+        Ok(())
     }
 
     fn is_exponential(&self, entry: &Entry) -> bool {
@@ -101,40 +108,33 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes points that are all exponential histograms, or none of them.
-    fn write_alike(&mut self, entries: &'a [Entry], message: &mut impl Message<'a>) {
+    fn write_alike(&mut self, entries: &'a [Entry], message: &mut impl Message<'a>) -> Result<(), TooLarge> {
         let rendered = self.plan.items[entries[0].item as usize].as_ref();
         let kind = self.point(&entries[0]).series.metric().kind;
         match self.forms.of(kind, self.plan.format) {
             Some(Form::Sample) => self.write_samples(rendered, entries, kind, message),
             Some(Form::Classic) => self.write_classic(rendered, entries, message),
             Some(Form::Native) if matches!(kind, Kind::ExponentialHistogram { .. }) => {
-                self.write_native(rendered, entries, message);
+                self.write_native(rendered, entries, message)
             }
             // What has no native form goes out in the classic one.
             Some(form @ (Form::Native | Form::Both)) => {
-                let is_alike = |left: &Entry, right: &Entry| self.is_native(left) == self.is_native(right);
-                let runs: Vec<_> = entries.chunk_by(is_alike).collect();
-                for entries in runs {
-                    let is_native = self.is_native(&entries[0]);
-                    if is_native {
-                        self.write_native(rendered, entries, message);
+                for entries in entries.chunk_by(|left, right| left.is_native == right.is_native) {
+                    let Entry { is_native, ended, .. } = &entries[0];
+                    if let Some(layout) = ended {
+                        let point = Classic::ended(self.point(&entries[0]), layout, &entries[0]);
+                        self.write_parts(rendered, &[point], message)?;
                     }
-                    if !is_native || form == Form::Both {
-                        self.write_classic(rendered, entries, message);
+                    if *is_native {
+                        self.write_native(rendered, entries, message)?;
+                    }
+                    if !*is_native || form == Form::Both {
+                        self.write_classic(rendered, entries, message)?;
                     }
                 }
+                Ok(())
             }
-            None => {}
-        }
-    }
-
-    /// Whether a histogram with explicit bounds has a native form.
-    fn is_native(&self, entry: &Entry) -> bool {
-        let point = self.point(entry);
-        match &point.value {
-            _ if point.is_stale() => true,
-            Value::Histogram(histogram) => Native::of_explicit(histogram).is_some(),
-            _ => false,
+            None => Ok(()),
         }
     }
 
@@ -144,7 +144,7 @@ impl<'a> Writer<'a> {
         entries: &[Entry],
         kind: Kind,
         message: &mut impl Message<'a>,
-    ) {
+    ) -> Result<(), TooLarge> {
         let is_counter = matches!(kind, Kind::Sum { is_monotonic: true, .. });
         self.samples.clear();
         self.exemplars.clear();
@@ -159,17 +159,23 @@ impl<'a> Writer<'a> {
             let start_ms = if is_counter { start_ms(point) } else { 0 };
             self.samples.push(Sample { value, time_ms: entry.time_ms, start_ms });
             if is_counter && self.forms.has_exemplars {
-                add_exemplars(&mut self.exemplars, point, |_| true);
+                add_exemplars(&mut self.exemplars, point, point.exemplars.iter());
             }
         }
         sort(&mut self.exemplars);
         let name = Name { rendered, part: Part::Whole, extra: None };
-        if !self.samples.is_empty() {
-            message.samples(name, &self.samples, &self.exemplars);
+        if self.samples.is_empty() {
+            return Ok(());
         }
+        message.samples(name, &self.samples, &self.exemplars)
     }
 
-    fn write_native(&mut self, rendered: &'a Rendered, entries: &[Entry], message: &mut impl Message<'a>) {
+    fn write_native(
+        &mut self,
+        rendered: &'a Rendered,
+        entries: &[Entry],
+        message: &mut impl Message<'a>,
+    ) -> Result<(), TooLarge> {
         self.exemplars.clear();
         let mut histograms = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -182,14 +188,15 @@ impl<'a> Writer<'a> {
             };
             histograms.extend(native.map(|native| native.at(entry.time_ms, start_ms(point))));
             if self.forms.has_exemplars {
-                add_exemplars(&mut self.exemplars, point, |_| true);
+                add_exemplars(&mut self.exemplars, point, point.exemplars.iter());
             }
         }
         sort(&mut self.exemplars);
         let name = Name { rendered, part: Part::Whole, extra: None };
-        if !histograms.is_empty() {
-            message.histograms(name, &histograms, &self.exemplars);
+        if histograms.is_empty() {
+            return Ok(());
         }
+        message.histograms(name, &histograms, &self.exemplars)
     }
 
     /// Each bucket's series with all its points, as long as the bounds stay.
@@ -198,17 +205,23 @@ impl<'a> Writer<'a> {
         rendered: &'a Rendered,
         entries: &'a [Entry],
         message: &mut impl Message<'a>,
-    ) {
-        let points: Vec<_> = entries.iter().map(|entry| Classic::new(self.point(entry), entry)).collect();
+    ) -> Result<(), TooLarge> {
+        let has_exemplars = self.forms.has_exemplars;
+        let classic = |entry| {
+            let point = Classic::new(self.point(entry), entry);
+            if has_exemplars { point.with_exemplars() } else { point }
+        };
+        let points: Vec<_> = entries.iter().map(classic).collect();
         let mut entries = entries.iter();
         for points in points.chunk_by(|left, right| same(left.layout, right.layout)) {
             let former = entries.next().and_then(|entry| self.plan.former(entry));
             entries.by_ref().take(points.len() - 1).for_each(drop);
             if let (Some(former), Some(layout)) = (former, points[0].layout) {
-                write_ended(rendered, (former, layout), &points[0], message);
+                write_ended(rendered, (former, layout), &points[0], message)?;
             }
-            self.write_parts(rendered, points, message);
+            self.write_parts(rendered, points, message)?;
         }
+        Ok(())
     }
 
     fn write_parts(
@@ -216,55 +229,48 @@ impl<'a> Writer<'a> {
         rendered: &'a Rendered,
         points: &[Classic<'a>],
         message: &mut impl Message<'a>,
-    ) {
+    ) -> Result<(), TooLarge> {
         let (is_summary, part) = (points[0].is_summary(), points[0].part());
         let layout = points[0].layout;
-        let mut below = f64::NEG_INFINITY;
+        let mut last = 0;
         for (index, (bound, text)) in layout.iter().flat_map(|layout| layout.pairs()).enumerate() {
             if !is_summary && bound == f64::INFINITY {
                 break;
             }
             let name = Name { rendered, part, extra: Some(text) };
-            self.write_part((name, Some((below, bound))), points, |point| Some(point.values[index]), message);
-            below = bound;
+            self.write_part((name, Some(index)), points, |point| Some(point.values[index]), message)?;
+            last = index + 1;
         }
         if !is_summary {
             let name = Name { rendered, part, extra: Some("+Inf") };
-            self.write_part((name, Some((below, f64::INFINITY))), points, |point| Some(point.count), message);
+            self.write_part((name, Some(last)), points, |point| Some(point.count), message)?;
         }
         let plain = |part| (Name { rendered, part, extra: None }, None);
-        self.write_part(plain(Part::Sum), points, |point| point.sum, message);
-        self.write_part(plain(Part::Count), points, |point| Some(point.count), message);
+        self.write_part(plain(Part::Sum), points, |point| point.sum, message)?;
+        self.write_part(plain(Part::Count), points, |point| Some(point.count), message)
     }
 
-    /// One series of them; `within` says which exemplars belong to it.
+    /// One series of them; with the exemplars of a bucket.
     fn write_part(
         &mut self,
-        (name, within): (Name<'a>, Option<(f64, f64)>),
+        (name, bucket): (Name<'a>, Option<usize>),
         points: &[Classic<'a>],
         value: impl Fn(&Classic<'a>) -> Option<f64>,
         message: &mut impl Message<'a>,
-    ) {
+    ) -> Result<(), TooLarge> {
         self.samples.clear();
         self.exemplars.clear();
         for point in points {
             let Some(value) = value(point) else { continue };
             self.samples.push(Sample { value, time_ms: point.time_ms, start_ms: point.start_ms });
-            if let Some((below, bound)) = within
-                && name.part == Part::Bucket
-                && self.forms.has_exemplars
-            {
-                let is_last = bound == f64::INFINITY;
-                add_exemplars(&mut self.exemplars, point.point, |value| {
-                    (value > below || below == f64::NEG_INFINITY) && value <= bound
-                        || is_last && value.is_nan()
-                });
-            }
+            let exemplars = bucket.into_iter().flat_map(|bucket| point.exemplars_of(bucket));
+            add_exemplars(&mut self.exemplars, point.point, exemplars);
         }
         sort(&mut self.exemplars);
-        if !self.samples.is_empty() {
-            message.samples(name, &self.samples, &self.exemplars);
+        if self.samples.is_empty() {
+            return Ok(());
         }
+        message.samples(name, &self.samples, &self.exemplars)
     }
 }
 
@@ -274,7 +280,7 @@ fn write_ended<'a>(
     (former, layout): (&'a Layout, &Layout),
     point: &Classic<'a>,
     message: &mut impl Message<'a>,
-) {
+) -> Result<(), TooLarge> {
     let is_summary = point.is_summary();
     for (bound, text) in former.pairs() {
         let is_kept = layout.values.binary_search_by(|value| value.total_cmp(&bound)).is_ok();
@@ -282,92 +288,25 @@ fn write_ended<'a>(
         if !is_kept && (is_summary || bound < f64::INFINITY) {
             let name = Name { rendered, part: point.part(), extra: Some(text) };
             let marker = Sample { value: STALE, time_ms: point.time_ms, start_ms: 0 };
-            message.samples(name, &[marker], &[]);
+            message.samples(name, &[marker], &[])?;
         }
     }
+    Ok(())
 }
 
-impl<'a> Classic<'a> {
-    fn is_summary(&self) -> bool {
-        self.point.series.metric().kind == Kind::Summary
-    }
-
-    /// Which of its series has a bound or quantile.
-    fn part(&self) -> Part {
-        if self.is_summary() { Part::Whole } else { Part::Bucket }
-    }
-
-    fn new(point: &'a Point, entry: &'a Entry) -> Self {
-        let layout = entry.layout.as_ref();
-        let bounds = layout.map_or(0, |layout| layout.values.len());
-        let (values, sum, count) = match &point.value {
-            _ if point.is_stale() => (vec![STALE; bounds], Some(STALE), STALE),
-            Value::Histogram(histogram) => {
-                let counts = histogram.bucket_counts.iter().copied();
-                (cumulative(counts).take(bounds).collect(), histogram.sum, stored::total(histogram) as f64)
-            }
-            Value::ExponentialHistogram(histogram) => {
-                let histogram = exponential::bounded(histogram);
-                let buckets = exponential::classic(&histogram);
-                let counts = buckets.iter().map(|(_, count)| *count);
-                let total = exponential::total(&histogram).max(histogram.count);
-                (cumulative(counts).collect(), histogram.sum, total as f64)
-            }
-            Value::Summary(summary) => {
-                let values = summary.quantiles.iter().map(|(_, value)| *value).collect();
-                (values, Some(summary.sum), summary.count as f64)
-            }
-            _ => (Vec::new(), None, 0.0),
-        };
-        Self { point, layout, values, sum, count, time_ms: entry.time_ms, start_ms: start_ms(point) }
-    }
-}
-
-impl Layout {
-    fn pairs(&self) -> impl Iterator<Item = (f64, &str)> {
-        self.values.iter().copied().zip(self.texts.iter().map(AsRef::as_ref))
-    }
-}
-
-fn same(left: Option<&Arc<Layout>>, right: Option<&Arc<Layout>>) -> bool {
-    left.map(Arc::as_ptr) == right.map(Arc::as_ptr)
-}
-
-fn cumulative(counts: impl Iterator<Item = u64>) -> impl Iterator<Item = f64> {
-    counts.scan(0_u64, |total, count| {
-        *total = total.saturating_add(count);
-        Some(*total as f64)
-    })
-}
-
-/// When counting started; not after the point, and not zero where it is known.
-fn start_ms(point: &Point) -> i64 {
-    let start_ms = milliseconds(point.start_unix_nano);
-    match point.start_unix_nano {
-        0 => 0,
-        _ if start_ms > milliseconds(point.time_unix_nano) => 0,
-        _ => start_ms.max(1),
-    }
-}
-
-fn add_exemplars(list: &mut Vec<Exemplar>, point: &Point, is_wanted: impl Fn(f64) -> bool) {
-    if point.exemplars == Exemplars::NONE {
-        return;
-    }
-    for exemplar in point.exemplars.iter() {
-        let value = match exemplar.value {
-            ExemplarValue::Int(value) => value as f64,
-            ExemplarValue::Double(value) => value,
-        };
-        if is_wanted(value) {
-            let time = exemplar.time_unix_nano;
-            // Zero would say that there is none.
-            let time_ms = milliseconds(if time == 0 { point.time_unix_nano } else { time }).max(1);
-            let mut labels = exemplar::labels(exemplar);
-            labels.retain(|(_, value)| !value.is_empty());
-            labels.sort();
-            list.push(Exemplar { labels, value, time_ms });
-        }
+fn add_exemplars<'a>(
+    list: &mut Vec<Exemplar>,
+    point: &Point,
+    exemplars: impl Iterator<Item = &'a point::Exemplar>,
+) {
+    for exemplar in exemplars {
+        let time = exemplar.time_unix_nano;
+        // Zero would say that there is none.
+        let time_ms = milliseconds(if time == 0 { point.time_unix_nano } else { time }).max(1);
+        let mut labels = exemplar::labels(exemplar);
+        labels.retain(|(_, value)| !value.is_empty());
+        labels.sort();
+        list.push(Exemplar { labels, value: exemplar::value(exemplar), time_ms });
     }
 }
 

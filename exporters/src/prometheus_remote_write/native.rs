@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pipeline::point::{Buckets, ExponentialHistogram, Histogram};
+use pipeline::{Point, Value};
 
 use super::rendered::put_packed;
 use super::wire::{put_double, put_integer, put_start, zigzag};
@@ -43,6 +44,15 @@ pub(super) struct Spans {
     /// The distance from the end of the one before, and the length.
     pub(super) spans: Vec<(i32, u32)>,
     pub(super) deltas: Vec<i64>,
+}
+
+/// Whether a point of a histogram with explicit bounds has a native form.
+pub(super) fn has_form(point: &Point) -> bool {
+    match &point.value {
+        _ if point.is_stale() => true,
+        Value::Histogram(histogram) => Native::of_explicit(histogram).is_some(),
+        _ => false,
+    }
 }
 
 impl Native {

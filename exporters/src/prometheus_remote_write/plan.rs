@@ -9,7 +9,7 @@ use pipeline::{Batch, Kind, Point, Series, Value};
 use super::Format;
 use super::forms::Form;
 use super::memory::{Memory, Slot, State};
-use super::native::Native;
+use super::native::{self, Native};
 use super::rendered::{Layout, Rendered};
 use super::targets::Claims;
 use crate::prometheus::{exponential, identity, stored};
@@ -40,6 +40,8 @@ pub(super) struct Plan {
     pub(super) entries: Vec<Entry>,
     /// Where bounds or quantiles change, in the order of the entries.
     changes: Vec<Change>,
+    /// Where items turn classic, or native again, in the order of the entries.
+    turns: Vec<(u32, bool)>,
     /// What is said of resources.
     pub(super) targets: Claims,
     pub(super) receipt: Receipt,
@@ -59,6 +61,10 @@ pub(super) struct Entry {
     pub(super) time_ms: i64,
     /// Bounds or quantiles, of what has them.
     pub(super) layout: Option<Arc<Layout>>,
+    /// Whether a histogram with explicit bounds has a native form.
+    pub(super) is_native: bool,
+    /// The bounds of the classic series that it ends, which those before it had for want of a native form.
+    pub(super) ended: Option<Arc<Layout>>,
 }
 
 /// An entry with other bounds or quantiles than what was before it.
@@ -100,6 +106,7 @@ impl Plan {
             items: Vec::new(),
             entries: Vec::with_capacity(batch.len()),
             changes: Vec::new(),
+            turns: Vec::new(),
             targets: Claims::new(memory),
             receipt: Receipt::default(),
             time_max_ms: memory.time_max_ms(),
@@ -112,7 +119,7 @@ impl Plan {
                 Ok((item, is_repeated)) => {
                     has_repeated |= is_repeated;
                     let time_ms = milliseconds(point.time_unix_nano);
-                    plan.entries.push(Entry { item, point: index as u32, time_ms, layout: None });
+                    plan.entries.push(Entry::new(item, index as u32, time_ms));
                 }
                 Err(reason) => plan.leave(reason, &point.series),
             }
@@ -186,18 +193,28 @@ impl Plan {
 
     /// Finds the bounds and quantiles of what has them; a stale marker ends those that were there before it.
     fn lay_out(&mut self, memory: &Memory, state: &mut MutexGuard<'_, State>, batch: &Batch) {
-        let (mut item, mut current) = (u32::MAX, None);
+        let (mut item, mut current, mut was_classic) = (u32::MAX, None, false);
         for entry in &mut self.entries {
             let point = &batch.as_slice()[entry.point as usize];
             let kind = point.series.metric().kind;
+            let form = memory.forms.of(kind, self.format);
             if matches!(kind, Kind::Gauge | Kind::Sum { .. })
-                || memory.forms.of(kind, self.format) == Some(Form::Native)
-                    && matches!(kind, Kind::ExponentialHistogram { .. })
+                || form == Some(Form::Native) && matches!(kind, Kind::ExponentialHistogram { .. })
             {
                 continue;
             }
             if entry.item != item {
-                (item, current) = (entry.item, self.items[entry.item as usize].layout());
+                let rendered = &self.items[entry.item as usize];
+                (item, current, was_classic) = (entry.item, rendered.layout(), rendered.is_classic());
+            }
+            if let Some(form @ (Form::Native | Form::Both)) = form {
+                entry.is_native = native::has_form(point);
+                let is_classic = form == Form::Native && !entry.is_native;
+                if was_classic != is_classic {
+                    entry.ended = current.clone().filter(|_| was_classic);
+                    was_classic = is_classic;
+                    self.turns.push((item, is_classic));
+                }
             }
             let values = match &point.value {
                 _ if point.is_stale() => None,
@@ -260,6 +277,7 @@ impl Plan {
     pub(super) fn leave_points(&mut self) {
         self.entries.clear();
         self.changes.clear();
+        self.turns.clear();
     }
 
     /// Remembers that everything in it was sent.
@@ -270,8 +288,17 @@ impl Plan {
         for change in &self.changes {
             self.items[change.item as usize].remember(&change.layout);
         }
+        for (item, is_classic) in &self.turns {
+            self.items[*item as usize].turn(*is_classic);
+        }
         self.targets.mark_sent();
         self.receipt
+    }
+}
+
+impl Entry {
+    fn new(item: u32, point: u32, time_ms: i64) -> Self {
+        Self { item, point, time_ms, layout: None, is_native: false, ended: None }
     }
 }
 

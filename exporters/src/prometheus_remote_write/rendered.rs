@@ -1,6 +1,6 @@
 //! A series as requests name it, rendered once.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pipeline::Point;
@@ -49,6 +49,8 @@ pub(super) struct Rendered {
     ended_ms: AtomicI64,
     /// Of the last histogram or summary that was sent: what a stale marker ends.
     layout: Mutex<Option<Arc<Layout>>>,
+    /// Whether the last point that was sent had no native form, where it was to have one.
+    is_classic: AtomicBool,
 }
 
 /// What was sent of a series, under whatever names.
@@ -132,6 +134,7 @@ impl Rendered {
             stamp: AtomicU64::new(0),
             ended_ms: AtomicI64::new(LIVING),
             layout: Mutex::new(None),
+            is_classic: AtomicBool::new(false),
         }
     }
 
@@ -182,6 +185,15 @@ impl Rendered {
 
     pub(super) fn layout(&self) -> Option<Arc<Layout>> {
         self.layout.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn is_classic(&self) -> bool {
+        self.is_classic.load(Ordering::Relaxed)
+    }
+
+    /// Notes in which form the last point was sent.
+    pub(super) fn turn(&self, is_classic: bool) {
+        self.is_classic.store(is_classic, Ordering::Relaxed);
     }
 
     pub(super) fn remember(&self, layout: &Arc<Layout>) {

@@ -53,6 +53,11 @@ impl Symbols {
         symbol
     }
 
+    /// How long the fields are.
+    pub(super) fn size(&self) -> usize {
+        self.fields.len()
+    }
+
     pub(super) fn into_fields(self) -> Vec<u8> {
         self.fields
     }

@@ -122,6 +122,16 @@ impl Claims {
         }
     }
 
+    /// Nobody knows whether it was taken: it is not told again before later points.
+    pub(super) fn put_off(&mut self) {
+        let mut state = self.memory.lock();
+        for key in &self.keys {
+            if let Some(holder) = state.targets.holders.get_mut(key) {
+                holder.tried_ms = holder.tried_ms.saturating_add(1);
+            }
+        }
+    }
+
     pub(super) fn mark_sent(&mut self) {
         self.is_sent = true;
     }

@@ -1,5 +1,7 @@
 mod bodies;
+mod bounds;
 mod messages;
+mod metadata;
 mod order;
 mod random;
 mod sending;

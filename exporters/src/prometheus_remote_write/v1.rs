@@ -1,7 +1,7 @@
 //! `prometheus.WriteRequest`, the message of Remote Write 1.0.
 
 use super::Counts;
-use super::message::{Exemplar, Message, Name, Sample};
+use super::message::{Exemplar, Message, Name, Sample, TooLarge};
 use super::native::Native;
 use super::rendered::{Family, Part, put_label};
 use super::wire::{put_bytes, put_double, put_integer, put_start};
@@ -13,13 +13,14 @@ pub(super) struct Request {
     series: Vec<u8>,
     // Of the message inside the series that is being written.
     inner: Vec<u8>,
+    size_max: usize,
     pub(super) counts: Counts,
 }
 
 impl Request {
-    /// With room for a request of so many points.
-    pub(super) fn with_capacity(points: usize) -> Self {
-        Self { body: Vec::with_capacity(points * 256), ..Self::default() }
+    /// With room for a request of so many points, of at most so many bytes.
+    pub(super) fn new(points: usize, size_max: usize) -> Self {
+        Self { body: Vec::with_capacity(size_max.min(points * 256)), size_max, ..Self::default() }
     }
 
     pub(super) fn finish(self) -> Vec<u8> {
@@ -43,10 +44,24 @@ impl Request {
         }
         self.counts.exemplars += exemplars.len() as u64;
     }
+
+    /// Adds the series that was written.
+    fn add(&mut self) -> Result<(), TooLarge> {
+        if self.body.len() + self.series.len() > self.size_max {
+            return Err(TooLarge);
+        }
+        put_bytes(&mut self.body, 0x0a, &self.series);
+        Ok(())
+    }
 }
 
 impl<'a> Message<'a> for Request {
-    fn samples(&mut self, name: Name<'a>, samples: &[Sample], exemplars: &[Exemplar]) {
+    fn samples(
+        &mut self,
+        name: Name<'a>,
+        samples: &[Sample],
+        exemplars: &[Exemplar],
+    ) -> Result<(), TooLarge> {
         self.start(name);
         for sample in samples {
             self.inner.clear();
@@ -55,11 +70,16 @@ impl<'a> Message<'a> for Request {
             put_bytes(&mut self.series, 0x12, &self.inner);
         }
         self.end(exemplars);
-        put_bytes(&mut self.body, 0x0a, &self.series);
         self.counts.samples += samples.len() as u64;
+        self.add()
     }
 
-    fn histograms(&mut self, name: Name<'a>, histograms: &[Native], exemplars: &[Exemplar]) {
+    fn histograms(
+        &mut self,
+        name: Name<'a>,
+        histograms: &[Native],
+        exemplars: &[Exemplar],
+    ) -> Result<(), TooLarge> {
         self.start(name);
         self.end(exemplars);
         for histogram in histograms {
@@ -67,8 +87,8 @@ impl<'a> Message<'a> for Request {
             histogram.put(&mut self.inner, false);
             put_bytes(&mut self.series, 0x22, &self.inner);
         }
-        put_bytes(&mut self.body, 0x0a, &self.series);
         self.counts.histograms += histograms.len() as u64;
+        self.add()
     }
 }
 

@@ -1,12 +1,12 @@
 //! `io.prometheus.write.v2.Request`, the message of Remote Write 2.0.
 
 use super::Counts;
-use super::message::{Exemplar, Message, Name, Sample};
+use super::message::{Exemplar, Message, Name, Sample, TooLarge};
 use super::native::Native;
 use super::rendered::{Family, NAME, next_label, put_packed, read_label};
 use super::symbols::Symbols;
 use super::v1::number;
-use super::wire::{put_bytes, put_double, put_integer, put_start};
+use super::wire::{put_bytes, put_double, put_integer};
 
 #[derive(Debug, Default)]
 pub(super) struct Request<'a> {
@@ -19,13 +19,14 @@ pub(super) struct Request<'a> {
     /// The labels of the series before, encoded, with their symbols: most of them come again.
     recent: Vec<(&'a [u8], [u32; 2])>,
     family: Option<(&'a Family, [u32; 2])>,
+    size_max: usize,
     pub(super) counts: Counts,
 }
 
 impl<'a> Request<'a> {
-    /// With room for a request of so many points.
-    pub(super) fn with_capacity(points: usize) -> Self {
-        Self { body: Vec::with_capacity(points * 64), ..Self::default() }
+    /// With room for a request of so many points, of at most so many bytes.
+    pub(super) fn new(points: usize, size_max: usize) -> Self {
+        Self { body: Vec::with_capacity(size_max.min(points * 64)), size_max, ..Self::default() }
     }
 
     pub(super) fn finish(self) -> Vec<u8> {
@@ -76,7 +77,7 @@ impl<'a> Request<'a> {
         self.refs.extend(refs);
     }
 
-    fn end(&mut self, name: Name<'a>, exemplars: &[Exemplar]) {
+    fn end(&mut self, name: Name<'a>, exemplars: &[Exemplar]) -> Result<(), TooLarge> {
         for exemplar in exemplars {
             self.refs.clear();
             for (name, value) in &exemplar.labels {
@@ -105,13 +106,21 @@ impl<'a> Request<'a> {
         if !self.inner.is_empty() {
             put_bytes(&mut self.series, 0x2a, &self.inner);
         }
-        put_start(&mut self.body, 0x2a, self.series.len());
-        self.body.extend_from_slice(&self.series);
+        if self.symbols.size() + self.body.len() + self.series.len() > self.size_max {
+            return Err(TooLarge);
+        }
+        put_bytes(&mut self.body, 0x2a, &self.series);
+        Ok(())
     }
 }
 
 impl<'a> Message<'a> for Request<'a> {
-    fn samples(&mut self, name: Name<'a>, samples: &[Sample], exemplars: &[Exemplar]) {
+    fn samples(
+        &mut self,
+        name: Name<'a>,
+        samples: &[Sample],
+        exemplars: &[Exemplar],
+    ) -> Result<(), TooLarge> {
         self.start(name);
         for sample in samples {
             self.inner.clear();
@@ -121,10 +130,15 @@ impl<'a> Message<'a> for Request<'a> {
             put_bytes(&mut self.series, 0x12, &self.inner);
         }
         self.counts.samples += samples.len() as u64;
-        self.end(name, exemplars);
+        self.end(name, exemplars)
     }
 
-    fn histograms(&mut self, name: Name<'a>, histograms: &[Native], exemplars: &[Exemplar]) {
+    fn histograms(
+        &mut self,
+        name: Name<'a>,
+        histograms: &[Native],
+        exemplars: &[Exemplar],
+    ) -> Result<(), TooLarge> {
         self.start(name);
         for histogram in histograms {
             self.inner.clear();
@@ -132,6 +146,6 @@ impl<'a> Message<'a> for Request<'a> {
             put_bytes(&mut self.series, 0x1a, &self.inner);
         }
         self.counts.histograms += histograms.len() as u64;
-        self.end(name, exemplars);
+        self.end(name, exemplars)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -59,6 +59,7 @@ pub(crate) struct Scripted {
     started: Instant,
     pub(crate) stopped: AtomicU64,
     pub(crate) parts: AtomicUsize,
+    pub(crate) merges_services: AtomicBool,
     is_held: watch::Sender<bool>,
 }
 
@@ -72,6 +73,7 @@ impl Scripted {
             started: Instant::now(),
             stopped: AtomicU64::new(0),
             parts: AtomicUsize::new(1),
+            merges_services: AtomicBool::new(false),
             is_held: watch::Sender::new(false),
         })
     }
@@ -151,6 +153,10 @@ impl Exporter for Scripted {
 
     fn parts(&self, _: usize) -> usize {
         self.parts.load(Ordering::Relaxed)
+    }
+
+    fn merges_services(&self) -> bool {
+        self.merges_services.load(Ordering::Relaxed)
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {

@@ -13,6 +13,7 @@ use super::bound::Bound;
 use super::claim::Tie;
 use super::config::{BatchConfig, BatchSizer, QueueConfig, Sizer};
 use super::parcel::{Parcel, Piece};
+use super::queue::Queue;
 use super::resources::Resources;
 use super::size::Size;
 
@@ -44,6 +45,8 @@ pub(super) struct Waiting {
     size: Size,
     /// The resources of what is under way.
     busy: Resources,
+    /// Resources of one service that tell no instance count as one.
+    merges_services: bool,
     pub(super) bound: Bound,
 }
 
@@ -90,19 +93,33 @@ impl Merging {
     }
 }
 
+impl Queue {
+    /// The same, with resources of one service that tell no instance as one where `is_so`.
+    pub(super) fn merging_services(self, is_so: bool) -> Self {
+        self.state().waiting.merges_services = is_so;
+        self
+    }
+}
+
 impl Waiting {
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
 
-    pub(super) fn push(&mut self, piece: Piece) {
+    pub(super) fn push(&mut self, mut piece: Piece) {
+        if self.merges_services {
+            piece.runs.merge_services();
+        }
         self.size += piece.size;
         self.pieces.push_back(piece);
     }
 
     /// Before all that waits.
     pub(super) fn put_first(&mut self, pieces: Vec<Piece>) {
-        for piece in pieces.into_iter().rev() {
+        for mut piece in pieces.into_iter().rev() {
+            if self.merges_services {
+                piece.runs.merge_services();
+            }
             self.size += piece.size;
             self.pieces.push_front(piece);
         }

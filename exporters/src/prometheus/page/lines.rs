@@ -2,7 +2,7 @@
 
 use pipeline::point::{ExponentialHistogram, Summary};
 
-use super::Options;
+use super::{Options, POINT_SIZE_MAX};
 use crate::prometheus::escaping::is_legacy;
 use crate::prometheus::exemplar::Kept;
 use crate::prometheus::exponential;
@@ -12,7 +12,14 @@ use crate::prometheus::negotiation::Format;
 use crate::prometheus::number::{canonical, push_double, push_int, push_seconds};
 use crate::prometheus::store::Entry;
 use crate::prometheus::stored::{Classic, Stored};
+use crate::prometheus::telemetry::Reason;
 use crate::prometheus::view::{Family, Form};
+
+/// What a line has besides its name and labels: a bound, a value and a time.
+const LINE_SIZE: usize = 64;
+
+/// The lines of a histogram besides its bounds: the last bucket, the sum, the count, and when it was created.
+const LINES_BESIDE: usize = 4;
 
 /// How the lines of a family are written.
 pub(super) struct Lines {
@@ -145,33 +152,36 @@ impl Lines {
         buffer.extend_from_slice(b"1\n");
     }
 
-    /// Writes the lines of a series; `false` where the format does not allow its value.
+    /// Writes the lines of a series, but for values that the format does not allow and what would be too long.
     #[inline]
-    pub(super) fn push_entry(&self, buffer: &mut Vec<u8>, labels: &str, entry: &Entry) -> bool {
+    pub(super) fn push_entry(&self, buffer: &mut Vec<u8>, labels: &str, entry: &Entry) -> Result<(), Reason> {
         match &entry.value {
             Stored::Int(value) => {
                 if self.is_open_metrics && !self.allows(*value as f64) {
-                    return false;
+                    return Err(Reason::NotOpenMetrics);
                 }
                 self.value.push(buffer, labels);
                 push_int(buffer, *value);
             }
             Stored::Double(value) => {
                 if self.is_open_metrics && !self.allows(*value) {
-                    return false;
+                    return Err(Reason::NotOpenMetrics);
                 }
                 self.value.push(buffer, labels);
                 push_double(buffer, *value);
             }
             Stored::Histogram(classic) => {
+                self.check_size(labels, classic.bounds.labels.len())?;
                 self.push_classic(buffer, labels, classic, entry);
-                return true;
+                return Ok(());
             }
             Stored::Exponential(histogram) => {
-                self.push_exponential(buffer, labels, histogram, entry);
-                return true;
+                return self.push_exponential(buffer, labels, histogram, entry);
             }
-            Stored::Summary(summary) => return self.push_summary(buffer, labels, summary, entry),
+            Stored::Summary(summary) => {
+                self.check_size(labels, summary.quantiles.len())?;
+                return self.push_summary(buffer, labels, summary, entry);
+            }
         }
         let is_counter = self.metric_type == MetricType::Counter;
         let exemplar = if is_counter { entry.exemplars().first() } else { None };
@@ -179,7 +189,14 @@ impl Lines {
         if is_counter {
             self.push_created(buffer, labels, entry);
         }
-        true
+        Ok(())
+    }
+
+    /// Whether a point with so many bounds or quantiles may be written, by what its lines have in common.
+    fn check_size(&self, labels: &str, bounds: usize) -> Result<(), Reason> {
+        let line = self.bucket.open.len() + labels.len() + LINE_SIZE;
+        let size = line.saturating_mul(bounds.saturating_add(LINES_BESIDE));
+        if size as u64 > POINT_SIZE_MAX.0 { Err(Reason::TooLarge) } else { Ok(()) }
     }
 
     fn allows(&self, value: f64) -> bool {
@@ -213,14 +230,15 @@ impl Lines {
 
     fn push_classic(&self, buffer: &mut Vec<u8>, labels: &str, classic: &Classic, entry: &Entry) {
         let mut total = 0_u64;
+        // They stand in the order of their buckets.
+        let mut exemplars = entry.exemplars().iter().peekable();
         for (index, (label, count)) in classic.bounds.labels.iter().zip(&classic.counts).enumerate() {
             total = total.saturating_add(*count);
             self.bucket.push_with(buffer, labels, label);
             push_int(buffer, total);
-            self.end(buffer, entry, entry.exemplars().iter().find(|kept| kept.bucket == index));
+            self.end(buffer, entry, exemplars.next_if(|kept| kept.bucket == index));
         }
-        let bounds = classic.bounds.labels.len();
-        let last = entry.exemplars().iter().find(|kept| kept.bucket >= bounds);
+        let last = exemplars.next();
         let has_negative = classic.bounds.values.first().is_some_and(|bound| *bound < 0.0);
         self.push_totals(buffer, labels, (classic.count, classic.sum, has_negative), (entry, last));
     }
@@ -231,9 +249,10 @@ impl Lines {
         labels: &str,
         histogram: &ExponentialHistogram,
         entry: &Entry,
-    ) {
+    ) -> Result<(), Reason> {
         let mut total = 0_u64;
         let buckets = exponential::classic(histogram);
+        self.check_size(labels, buckets.len())?;
         for (bound, count) in &buckets {
             total = total.saturating_add(*count);
             self.bucket.push_with(buffer, labels, &format!("le=\"{}\"", canonical(*bound)));
@@ -244,6 +263,7 @@ impl Lines {
         // What the buckets hold is believed, as the page shows it.
         let count = histogram.count.max(total);
         self.push_totals(buffer, labels, (count, histogram.sum, has_negative), (entry, None));
+        Ok(())
     }
 
     /// The last bucket, the sum and the count.
@@ -272,7 +292,13 @@ impl Lines {
         self.push_created(buffer, labels, entry);
     }
 
-    fn push_summary(&self, buffer: &mut Vec<u8>, labels: &str, summary: &Summary, entry: &Entry) -> bool {
+    fn push_summary(
+        &self,
+        buffer: &mut Vec<u8>,
+        labels: &str,
+        summary: &Summary,
+        entry: &Entry,
+    ) -> Result<(), Reason> {
         let mut last = f64::NEG_INFINITY;
         let mut is_whole = true;
         for (quantile, value) in &summary.quantiles {
@@ -295,7 +321,7 @@ impl Lines {
         push_int(buffer, summary.count);
         self.end(buffer, entry, None);
         self.push_created(buffer, labels, entry);
-        is_whole
+        if is_whole { Ok(()) } else { Err(Reason::NotOpenMetrics) }
     }
 
     fn push_created(&self, buffer: &mut Vec<u8>, labels: &str, entry: &Entry) {

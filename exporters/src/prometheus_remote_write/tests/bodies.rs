@@ -176,6 +176,53 @@ fn a_stale_marker_ends_every_series_of_its_metric() {
 }
 
 #[test]
+fn classic_series_are_ended_where_there_is_a_native_form_again_or_nothing_more() {
+    let exporter = exporter(
+        "protobuf_message: io.prometheus.write.v2.Request\nconvert_explicit_histograms_to_nhcb: true",
+    );
+    let registry = Registry::new(10);
+    let mut held = Vec::new();
+    let mut check = |input: &[String], expected: &[String]| {
+        let batch = notation::parse(&input.concat(), &registry).unwrap();
+        // An attempt that is made again is the same.
+        for _ in 0..2 {
+            let (body, ..) = body(&exporter, &batch, Format::V2);
+            let text = text2(&Request2::decode(&*body).unwrap()).replace(" | 3 \"\" \"\"\n", "\n");
+            let lines = text.lines().map(|line| match line.strip_prefix("{__name__=\"h\"} ") {
+                Some(native) if native.contains("sum stale") => "h stale\n".to_owned(),
+                Some(_) => "h\n".to_owned(),
+                None => format!("{line}\n"),
+            });
+            assert_eq!(lines.collect::<String>(), expected.concat());
+        }
+        Plan::new(&exporter.memory, &batch, Format::V2).mark_sent();
+        held.push(batch);
+    };
+    // Without a sum there is no native form.
+    let classic = |time| format!("histogram h = count 3 buckets 1:1 inf:2 @{time}000000000\n");
+    let native = |time| format!("histogram h = count 3 sum 1 buckets 2:1 inf:2 @{time}000000000\n");
+    let marker = |time| format!("histogram h = stale @{time}000000000 flags 1\n");
+    let bucket = |bound, value| format!("{{__name__=\"h_bucket\",le=\"{bound}\"}} {value}\n");
+    let values = |time| {
+        let count = format!("{{__name__=\"h_count\"}} 3@{time}000\n");
+        [bucket("1.0", format!("1@{time}000")), bucket("+Inf", format!("3@{time}000")), count].concat()
+    };
+    let ended = |time| {
+        let stale = format!("stale@{time}000");
+        let others = ["sum", "count"].map(|part| format!("{{__name__=\"h_{part}\"}} {stale}\n"));
+        bucket("1.0", stale.clone()) + &bucket("+Inf", stale) + &others.concat()
+    };
+    let whole = |text: &str| format!("{text}\n");
+    check(&[classic(1)], &[values(1)]);
+    check(&[native(2)], &[ended(2), whole("h")]);
+    check(&[native(3)], &[whole("h")]);
+    check(&[marker(4)], &[whole("h stale")]);
+    check(&[classic(5)], &[bucket("2.0", String::from("stale@5000")), values(5)]);
+    check(&[marker(6)], &[ended(6), whole("h stale")]);
+    check(&[classic(7), marker(8)], &[values(7), ended(8), whole("h stale")]);
+}
+
+#[test]
 fn a_marker_in_a_later_batch_ends_the_buckets_that_were_there() {
     let registry = Registry::new(10);
     let exporter = exporter("");

@@ -166,6 +166,31 @@ async fn resources_are_told_though_every_request_has_a_bad_point() {
 }
 
 #[tokio::test]
+async fn a_bad_request_is_called_bad_though_what_is_told_of_resources_is_not_answered() {
+    let server = Scripted::start_by(|seen| {
+        let has_points = text1(&decode1(&seen.body)).contains("\"x\"");
+        if has_points { Reply::new(400, "", "bad") } else { Reply::Stuck(Vec::new()) }
+    })
+    .await;
+    let exporter = start(&ENTRY, &format!("endpoint: {}\ntimeout: 1s", server.url())).await;
+    let registry = Registry::new(10);
+    let batch = |time: u64| {
+        let text = format!("resource {{service.name=\"a\",host.name=\"b\"}}\ngauge x = 1 @{time}000000000");
+        notation::parse(&text, &registry).unwrap()
+    };
+    let (first, second) = (batch(100), batch(200));
+    for batch in [&first, &first, &second] {
+        let export = exporter.export(batch);
+        let outcome = tokio::time::timeout(Duration::from_secs(30), export).await.expect("a verdict");
+        assert!(matches!(outcome, Err(ExportError::Bad { .. })));
+    }
+    // The parts of the first go without it, and what comes later has it again.
+    let seen = server.seen.lock().unwrap();
+    let series: Vec<_> = seen.iter().map(|seen| decode1(&seen.body).timeseries.len()).collect();
+    assert_eq!(series, [2, 1, 1, 2, 1]);
+}
+
+#[tokio::test]
 async fn nothing_is_sent_where_nothing_is_left() {
     let server = Scripted::start(Reply::new(500, "", "")).await;
     assert_eq!(export(&server, "", 0).await, Ok(Receipt::default()));
@@ -186,28 +211,6 @@ async fn bodies_are_bounded_and_batches_divided_by_what_points_take() {
     // A point takes some 80 bytes, so 600 of them half of the largest size.
     assert_eq!(exporter.export(&batch(100)).await, Ok(Receipt::default()));
     assert_eq!((parts(100), parts(700), parts(1_000_000)), (1, 2, 5));
-}
-
-#[tokio::test(start_paused = true)]
-async fn families_are_told_in_requests_of_their_own_each_minute() {
-    let server = Scripted::start(Reply::new(204, "", "")).await;
-    let exporter = start(&ENTRY, &format!("endpoint: {}\nsend_metadata: true", server.url())).await;
-    let about = |time: u64| points(&format!("about \"Helps.\"\ncounter x [By] = 1 @{time}000000000"));
-    let (first, second) = (about(1), about(2));
-    exporter.export(&first).await.unwrap();
-    exporter.export(&second).await.unwrap();
-    let metadata = || -> Vec<usize> {
-        server.seen.lock().unwrap().iter().map(|seen| decode1(&seen.body).metadata.len()).collect()
-    };
-    assert_eq!(metadata(), [1, 0, 0]);
-    let told = decode1(&server.seen.lock().unwrap()[0].body.clone());
-    assert_eq!(told.timeseries, []);
-    let family = &told.metadata[0];
-    assert_eq!((family.metric_type, family.metric_family_name.as_str()), (1, "x_bytes_total"));
-    assert_eq!((family.help.as_str(), family.unit.as_str()), ("Helps.", "bytes"));
-    tokio::time::advance(Duration::from_mins(1)).await;
-    exporter.export(&about(3)).await.unwrap();
-    assert_eq!(metadata(), [1, 0, 0, 1, 0]);
 }
 
 #[tokio::test]

@@ -104,6 +104,27 @@ async fn what_waits_for_its_own_resource_is_merged_and_holds_up_no_other() {
     assert_eq!(outbox.drain(after(1)).await, drained(9, 0, 0));
 }
 
+/// How many requests are under way for resources of one service that tell no instance.
+async fn side_by_side(merges_services: bool) -> u64 {
+    let (exporter, ledger) = (Scripted::new([], Act::TakeAfter(1000)), Ledger::default());
+    exporter.merges_services.store(merges_services, Ordering::Relaxed);
+    let outbox = start("x", &exporter, Config::default(), &ledger).await;
+    // Each has a resource of its own, with the same service, which is none.
+    for value in 0..4 {
+        push_batch(&outbox, batch(value..value + 1)).unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let under_way = exporter.requests().len() as u64;
+    assert_eq!(outbox.drain(after(60)).await, drained(4, 0, 0));
+    assert!(!merges_services || exporter.taken() == [0, 1, 2, 3]);
+    under_way
+}
+
+#[tokio::test(start_paused = true)]
+async fn resources_of_one_service_wait_for_each_other_where_they_are_one_to_the_other_side() {
+    assert_eq!((side_by_side(false).await, side_by_side(true).await), (4, 1));
+}
+
 /// Points of one resource, each of some 5 KiB.
 fn wide(values: std::ops::Range<i64>) -> Batch {
     let registry = scripted::registry();
