@@ -65,8 +65,8 @@ fn mapping(rule: Rule) -> Arc<Mapping> {
     })
 }
 
-fn points(registry: &Registry, kind: Kind, count: usize, value: impl Fn(usize) -> Value) -> Batch {
-    let metric = registry.metric(Metric::new("in", "", kind));
+fn points(registry: &Registry, metric: Metric, count: usize, value: impl Fn(usize) -> Value) -> Batch {
+    let metric = registry.metric(metric);
     (0..count)
         .map(|index| {
             let attributes = Attributes::of_strings([("instance", index.to_string().as_str())]);
@@ -78,7 +78,7 @@ fn points(registry: &Registry, kind: Kind, count: usize, value: impl Fn(usize) -
 
 fn through(bencher: Bencher, rule: Rule, kind: Kind, count: usize, value: impl Fn(usize) -> Value) {
     let registry = Arc::new(Registry::new(1_000_000));
-    let points = points(&registry, kind, count, value);
+    let points = points(&registry, Metric::new("in", "", kind), count, value);
     let mut engine = Engine::new(vec![mapping(rule)], Options::default(), registry, Clock::system());
     engine.process(&mut points.clone());
     bencher.counter(ItemsCount::new(count)).with_inputs(|| points.clone()).bench_local_values(|mut batch| {
@@ -94,6 +94,20 @@ fn integer(index: usize) -> Value {
 #[divan::bench(args = SERIES)]
 fn one_to_one(bencher: Bencher, count: usize) {
     through(bencher, rule("in", None, None), Kind::Gauge, count, integer);
+}
+
+/// What no mapping can do without: a handle more to one series, and one less to another.
+#[divan::bench(args = SERIES)]
+fn handles_alone(bencher: Bencher, count: usize) {
+    let registry = Registry::new(1_000_000);
+    let [points, others] =
+        ["in", "out"].map(|name| points(&registry, Metric::new(name, "", Kind::Gauge), count, integer));
+    bencher.counter(ItemsCount::new(count)).with_inputs(|| points.clone()).bench_local_values(|mut batch| {
+        for (point, other) in batch.iter_mut().zip(&others) {
+            point.series = other.series.clone();
+        }
+        batch
+    });
 }
 
 #[divan::bench(args = SERIES)]

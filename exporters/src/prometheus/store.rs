@@ -23,6 +23,8 @@ pub(crate) struct Store {
     pub(crate) entries: Paged<Entry>,
     /// Of the entries.
     numbers: Numbers,
+    /// The entry behind the one that had the last point.
+    next: u32,
     /// One an escaping scheme that was asked for.
     pub(crate) views: Vec<View>,
     pub(crate) targets: Targets,
@@ -57,6 +59,8 @@ pub(crate) struct Entry {
     pub(crate) time_unix_nano: u64,
     exemplars: Option<Box<Exemplars>>,
     received: Received,
+    /// What the series' metric says.
+    is_delta: bool,
     /// Not on the page: its family is hidden, or another series has its labels.
     standing: Standing,
 }
@@ -93,6 +97,7 @@ impl Store {
             index: PerSeries::default(),
             entries: Paged::default(),
             numbers: Numbers::default(),
+            next: 0,
             views,
             targets: Targets::default(),
             bounds: BoundsCache::default(),
@@ -110,6 +115,17 @@ impl Store {
     /// Takes a point; what is not shown is counted by reason.
     #[inline]
     pub(crate) fn update(&mut self, point: &Point, now: Now) {
+        // Points mostly come in the order in which their series did, and then neither the index nor what the series'
+        // handle leads to has to be fetched.
+        let id = self.next;
+        match self.entries.get(id as usize) {
+            Some(entry) if entry.series == point.series && !point.is_stale() => self.refresh(id, point, now),
+            _ => self.update_any(point, now),
+        }
+    }
+
+    #[inline(never)]
+    fn update_any(&mut self, point: &Point, now: Now) {
         match self.index.get(&point.series) {
             Some(Slot::Entry(id)) => {
                 let id = *id;
@@ -122,11 +138,12 @@ impl Store {
         }
     }
 
+    #[inline]
     fn refresh(&mut self, id: u32, point: &Point, now: Now) {
+        self.next = id.wrapping_add(1);
         let Some(entry) = self.entries.get_mut(id as usize) else { return };
         let time = if point.time_unix_nano == 0 { now.unix_nano } else { point.time_unix_nano };
-        let is_delta = point.series.metric().kind.temporality() == Some(Temporality::Delta);
-        let taken = if is_delta {
+        let taken = if entry.is_delta {
             entry.accumulate(point, time, &mut self.bounds)
         } else {
             entry.replace(point, time, &mut self.bounds)
@@ -158,8 +175,9 @@ impl Store {
             return self.drops.count(Reason::InvalidPoint);
         };
         let time = if point.time_unix_nano == 0 { now.unix_nano } else { point.time_unix_nano };
+        let is_delta = kind.temporality() == Some(Temporality::Delta);
         let mut start_unix_nano = point.start_unix_nano;
-        if start_unix_nano == 0 && kind.temporality() == Some(Temporality::Delta) {
+        if start_unix_nano == 0 && is_delta {
             start_unix_nano = time;
         }
         if !self.rules.has_name(point.series.metric()) {
@@ -173,6 +191,7 @@ impl Store {
             time_unix_nano: time,
             exemplars: None,
             received: now.received,
+            is_delta,
             standing: Standing::Shown,
         };
         if self.limits.keeps_exemplars && !point.exemplars.is_empty() {

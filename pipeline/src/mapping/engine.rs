@@ -179,6 +179,8 @@ impl Engine {
         }
     }
 
+    // Apart, so that what most points need is part of the loop over them.
+    #[inline(never)]
     fn map_slowly(&mut self, point: &mut Point, kept: usize) -> bool {
         self.handover.kept = kept;
         // Out of its place meanwhile, as the feeds and the engine change each other.

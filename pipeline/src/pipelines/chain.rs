@@ -130,29 +130,28 @@ impl SeriesStage {
         let mut incoming = batch.len() as u64;
         let mut full = 0;
         batch.retain(|point| {
-            if remembered.get(&point.series).is_none() {
-                match answer(steps, &point.series) {
-                    Ok(answer) => {
-                        remembered.insert(&point.series, answer);
-                    }
+            let known = match remembered.get(&point.series) {
+                Some(known) => known,
+                None => match answer(steps, &point.series) {
+                    Ok(answer) => remembered.get_or_insert_with(&point.series, || answer),
                     Err(FullAt(index)) => {
                         // Not remembered: there may be room the next time.
                         steps[index].dropped += 1;
                         full += 1;
                         return false;
                     }
-                }
-            }
-            match remembered.get(&point.series) {
-                Some(Answer::Replace(series)) => {
+                },
+            };
+            match known {
+                Answer::Replace(series) => {
                     point.series = series.clone();
                     true
                 }
-                Some(Answer::Drop(index)) => {
+                Answer::Drop(index) => {
                     steps[*index].dropped += 1;
                     false
                 }
-                Some(Answer::Keep) | None => true,
+                Answer::Keep => true,
             }
         });
         for step in steps {
@@ -165,6 +164,7 @@ impl SeriesStage {
 }
 
 /// Asks all steps, one after the other.
+#[cold]
 fn answer(steps: &[Step], series: &Series) -> Result<Answer, FullAt> {
     let mut current = series.clone();
     for (index, step) in steps.iter().enumerate() {

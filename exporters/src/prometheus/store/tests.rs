@@ -66,6 +66,20 @@ fn the_newest_point_is_shown() {
 }
 
 #[test]
+fn points_find_their_series_in_any_order() {
+    let mut fixture = Fixture::new(1000);
+    fixture.update("gauge a = 1\ngauge b = 1\ngauge c = 1").check("a 1|b 1|c 1", &[]);
+    fixture.update("gauge a = 2\ngauge b = 2\ngauge c = 2").check("a 2|b 2|c 2", &[]);
+    fixture
+        .update("gauge c = 3\ngauge a = 4\ngauge c = 5\ngauge c = 6\ngauge b = 7")
+        .check("a 4|b 7|c 6", &[]);
+    // One ends where the next point is looked for, and another takes its place.
+    fixture.update("gauge a = 8\ngauge b = stale\ngauge d = 9\ngauge c = 10").check("a 8|c 10|d 9", &[]);
+    fixture.update("gauge a = 11\ngauge d = 12\ngauge b = 13\ngauge c = 14");
+    fixture.check("a 11|b 13|c 14|d 12", &[]);
+}
+
+#[test]
 fn every_stale_marker_removes_its_series_at_once() {
     let mut fixture = Fixture::new(1000);
     fixture.update("gauge a{x=1} = 1\ngauge a{x=2} = 1\ngauge b = 1\ngauge b = stale\ngauge c = stale");
