@@ -44,11 +44,9 @@ impl TooLarge {
 
 /// A request that could not be sent, or got no answer: the next one may.
 pub(crate) fn broken(error: &BoxError) -> ExportError {
-    let mut reason = chain(&**error);
-    if let Some(advice) = advice::advice(&reason) {
-        reason.push_str(&format!(" ({advice})"));
-    }
-    ExportError::Retry { after: None, reason }
+    let reason = chain(&**error);
+    let advice = advice::advice(&reason).map(|advice| format!(" ({advice})")).unwrap_or_default();
+    ExportError::Retry { after: None, reason: reason + &advice }
 }
 
 /// What the other side said, as it may stand in a log.

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use integration::{Collector, Demands, Server, Strict, peer, root, wait_until};
+use integration::{Collector, Demands, Peer, Reply, Server, Strict, peer, root, wait_until};
+use tempfile::TempDir;
 
 use crate::sample::{now, push, resource, sum};
 use crate::{collector, prometheus, strict, victoriametrics};
@@ -16,15 +17,18 @@ fn configurations(page: &str) -> Vec<String> {
 
 /// Runs a page's configuration with these variables, and pushes one sum, `page.check`, of 12.
 ///
-/// The folder keeps the queue, and ends with it.
-async fn run(configuration: &str, variables: &[(&str, &str)]) -> (Collector, tempfile::TempDir) {
+/// The folder has the queue and the GPUs, the peer is the only model runner; both end with what is returned.
+async fn run(configuration: &str, variables: &[(&str, &str)]) -> (Collector, (TempDir, Peer)) {
+    let runner = runner().await;
+    let port = runner.address.rsplit(':').next().unwrap();
+    let ports = format!("--set=receivers.runners.ports=[{port}]");
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().display().to_string();
     let library = format!("--set=receivers.nvml.library_path={}", gpus(folder.path()));
     let arguments = [
         &*library,
         // Runners of other tests are not for this one.
-        "--set=receivers.runners.ports=[]",
+        &ports,
         "--set=receivers.host_metrics.initial_delay=0s",
         "--set=receivers.otlp.protocols.grpc.endpoint=127.0.0.1:0",
         "--set=receivers.otlp.protocols.http.endpoint=127.0.0.1:0",
@@ -34,7 +38,24 @@ async fn run(configuration: &str, variables: &[(&str, &str)]) -> (Collector, tem
     let collector = Collector::spawn_with(configuration, &arguments, &variables);
     collector.wait_for_log("INFO ready").await;
     push(&collector, &resource(&[sum("page.check", 2, "12", now())])).await;
-    (collector, folder)
+    (collector, (folder, runner))
+}
+
+/// A vLLM that runs one request.
+async fn runner() -> Peer {
+    Peer::start(|seen| {
+        if seen.head.starts_with("get /v1/models ") {
+            let models = r#"{"object":"list","data":[{"id":"m","object":"model","owned_by":"vllm"}]}"#;
+            Reply::new(200, "Content-Type: application/json\r\n", models)
+        } else if seen.head.starts_with("get /metrics ") {
+            Reply::page(
+                "# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{model_name=\"m\"} 1\n",
+            )
+        } else {
+            Reply::new(404, "", "")
+        }
+    })
+    .await
 }
 
 /// A library that plays the GPUs of a machine, laid into a folder.
@@ -115,6 +136,13 @@ async fn the_page_of_prometheus_runs() {
         let (collector, _folder) = run(&configuration, &[("PROMETHEUS_ENDPOINT", &url)]).await;
         server.wait_for(r#"page_check_total{job="shop/cart"}"#, 12.0, || collector.log()).await;
         check_target(&server, &collector).await;
+        // On every host a runner is at 127.0.0.1.
+        let known = r#"count(target_info{job="vllm", gen_ai_request_model="m", host_name!=""})"#;
+        server.wait_for(known, 1.0, || collector.log()).await;
+        if configuration.contains("prometheus_remote_write") {
+            let running = r#"gen_ai_server_requests_running{job="vllm", host_name!=""}"#;
+            server.wait_for(running, 1.0, || collector.log()).await;
+        }
     }
 }
 
