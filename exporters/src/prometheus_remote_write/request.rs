@@ -43,7 +43,7 @@ impl RemoteWrite {
         }
         if is_too_large {
             let max = self.body_size_max;
-            let reason = format!("a request of {points} points is larger than `max_batch_size_bytes`, {max}");
+            let reason = format!("the request is larger than `max_batch_size_bytes`, {max}");
             return Err(ExportError::Split { reason });
         }
         Ok((body, counts))
