@@ -105,7 +105,7 @@ impl Counter {
         let Some(last) = self.last.replace(Last { start, time, value }) else {
             return (value >= 0).then(|| self.first((start, time, Some(value)))).flatten();
         };
-        let is_anew = start >= last.time && start > last.start;
+        let is_anew = start < time && start >= last.time && start > last.start;
         if value < 0 && (is_anew || value < last.value) {
             return None;
         }
