@@ -45,6 +45,7 @@ use futures_util::future::BoxFuture;
 use opentelemetry::metrics::Meter;
 use tracing::warn;
 
+use self::disk::Folder;
 use self::log::Time;
 use crate::clock::Clock;
 use crate::component::BoxError;
@@ -170,7 +171,7 @@ impl Storages {
         let opened = {
             let (id, meter, clock, path) = (id.to_owned(), meter.clone(), clock.clone(), path.clone());
             tokio::task::spawn_blocking(move || -> Result<Log, BoxError> {
-                let folder = folder::open_folder(&path, config.timeout.0)?;
+                let folder = Folder::open(path, config.clone())?;
                 Log::open(&id, config, Arc::new(folder), Time::system(clock), &meter)
             })
         };

@@ -88,6 +88,16 @@ impl Outbox {
         }
     }
 
+    /// Somebody may have deleted what is to wait on disk.
+    async fn look_again(&self, spool: &Spool) {
+        let log = spool.log().clone();
+        // Should it fail, what is known already has to do.
+        let _ = tokio::task::spawn_blocking(move || log.look()).await;
+        if let Some(reader) = spool.reader() {
+            self.dispatch.miss_deleted(&reader, true);
+        }
+    }
+
     /// Whether this outbox is to go on with the queue of the other.
     pub fn is_heir_of(&self, old: &Self) -> bool {
         self.is_heir && Arc::ptr_eq(&self.line, &old.line)
@@ -122,6 +132,9 @@ impl Outbox {
         consumers.shutdown().await;
         let mut loader = std::mem::take(&mut *self.loader.lock().unwrap_or_else(PoisonError::into_inner));
         loader.shutdown().await;
+        if let Some(spool) = self.spool.as_ref().filter(|_| !leaves_the_rest) {
+            self.look_again(spool).await;
+        }
         // What was before this one has no later deadline.
         self.hand_on(deadline + 2 * STOP_MAX).await;
         let (counts, undelivered) = queue.end();

@@ -49,8 +49,14 @@ impl Loader {
         } else {
             pressure.mark_changed();
         }
-        let (mut decoding, mut asked) = (None, None);
+        let mut deleted = self.reader.deleted();
+        let (mut decoding, mut asked, mut misses) = (None, None, false);
         loop {
+            misses |= deleted.has_changed().unwrap_or(false);
+            deleted.mark_unchanged();
+            if misses {
+                misses = !self.dispatch.miss_deleted(&self.reader, false);
+            }
             if pressure.has_changed().unwrap_or(false) {
                 // Before the place is handed on, it is for the outbox before. What that has not given up, as it was under
                 // way, is not what was asked for.
@@ -65,10 +71,11 @@ impl Loader {
                 continue;
             }
             let to_load = self.dispatch.queue.to_load.notified();
-            let mut changes = pressure.clone();
+            let (mut changes, mut deletions) = (pressure.clone(), deleted.clone());
             tokio::select! {
                 () = to_load => {}
                 Ok(()) = changes.changed() => {}
+                Ok(()) = deletions.changed() => {}
             }
         }
     }
@@ -98,7 +105,7 @@ impl Loader {
             tokio::task::yield_now().await;
         }
         let lost = queue.loaded(wanted, loaded);
-        self.lose(lost, Cause::Unreadable, "records could not be read back from the disk");
+        self.dispatch.miss(lost, "records could not be read back from the disk");
         if is_end && queue.wanted().is_some() {
             tokio::time::sleep(WRITE_PAUSE).await;
         }
@@ -175,11 +182,20 @@ impl Loader {
         let records = records.iter().take_while(|record| record.sequence <= last);
         records.map(|record| self.loaded(record, None)).collect()
     }
+}
 
-    fn lose(&self, points: u64, cause: Cause, reason: &str) {
+impl Dispatch {
+    /// Counts what somebody has deleted from the disk; whether that is known.
+    pub(super) fn miss_deleted(&self, reader: &Reader, is_end: bool) -> bool {
+        let lost = self.queue.miss_deleted(|records| reader.backlog_within(records), is_end);
+        self.miss(lost.unwrap_or(0), "somebody has deleted its files");
+        lost.is_some()
+    }
+
+    fn miss(&self, points: u64, reason: &str) {
         if points > 0 {
-            self.dispatch.metrics.send_failed(points, cause.word());
-            self.dispatch.journal.lost(cause, points, reason, None);
+            self.metrics.send_failed(points, Cause::Unreadable.word());
+            self.journal.lost(Cause::Unreadable, points, reason, None);
         }
     }
 }

@@ -61,6 +61,18 @@ impl Places {
         }
     }
 
+    /// Those that somebody has deleted are to be written anew.
+    pub(super) fn look(&mut self, shared: &Shared) {
+        let Ok(names) = shared.disk.names(FOLDER) else { return };
+        for (slot, file) in &mut self.files {
+            let name = shared.state().places[*slot].file.clone();
+            let is_there = name.strip_prefix(FOLDER).and_then(|name| name.strip_prefix('/'));
+            if is_there.is_none_or(|name| !names.iter().any(|other| other == name)) {
+                file.data = None;
+            }
+        }
+    }
+
     /// Writes what is left, so that even a loss of power behind a clean end brings nothing back.
     pub(super) fn close(&mut self, shared: &Shared) {
         self.write(shared, true);

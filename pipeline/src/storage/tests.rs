@@ -4,6 +4,7 @@
 
 mod crash;
 mod damage;
+mod deleted;
 mod faults;
 mod files;
 mod leftovers;

@@ -1,10 +1,11 @@
 //! The one thread that changes files: it writes what has come since the last time with one write and one sync.
 
 mod held;
+mod look;
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::{error, info, warn};
 
@@ -63,6 +64,7 @@ impl Drop for Alive {
         // Those who wait for an answer see that it will not come, and nobody asks any more.
         state.has_stopped = true;
         state.queue.clear();
+        state.looks.clear();
     }
 }
 
@@ -100,9 +102,10 @@ impl Writer {
             };
             let (commands, is_closed) = self.wait(until);
             let is_idle = commands.is_empty();
+            let is_tick = self.now() >= tick;
+            self.look(is_tick);
             self.write(commands);
             self.places.write(&self.shared, false);
-            let is_tick = self.now() >= tick;
             if is_tick {
                 tick = self.now() + TICK;
                 self.places.write(&self.shared, true);
@@ -119,7 +122,7 @@ impl Writer {
 
     fn wait(&self, until: Duration) -> (Vec<Command>, bool) {
         let mut state = self.shared.state();
-        while state.queue.is_empty() && !state.is_dirty && !state.is_closed {
+        while state.queue.is_empty() && state.looks.is_empty() && !state.is_dirty && !state.is_closed {
             let Some(left) = until.checked_sub(self.now()).filter(|left| !left.is_zero()) else { break };
             state = self.shared.wait(state, left);
         }
@@ -205,24 +208,14 @@ impl Writer {
     /// Writes the first bytes of the buffer, which are the records that wait, and answers for them.
     fn flush(&mut self, bytes: usize) {
         let group = std::mem::take(&mut self.group);
-        let Some(active) = self.segments.active.as_mut().filter(|_| !group.is_empty()) else {
+        if group.is_empty() {
             self.buffer.drain(..bytes);
             return;
-        };
-        let fsync = self.shared.state().config.fsync;
-        let mut written = active.file.write_at(&self.buffer[..bytes], active.end);
-        if written.is_ok() && fsync == Fsync::Always {
-            let start = Instant::now();
-            written = active.file.sync();
-            self.shared.levels.synced(start.elapsed());
         }
+        let written = self.segments.write(&self.shared, &self.buffer[..bytes]);
         self.buffer.drain(..bytes);
         match written {
-            Ok(()) => {
-                active.end += bytes as u64;
-                self.segments.is_unsynced = fsync != Fsync::Always;
-                self.publish(group);
-            }
+            Ok(()) => self.publish(group),
             Err(error) => {
                 // Cuts off what was written of it; behind a sync that failed nothing is sure either.
                 self.segments.seal(&self.shared);
