@@ -1,6 +1,7 @@
 //! The end of an outbox: everything is sent, or given up and counted, or left on disk for the next.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -36,11 +37,17 @@ impl Outbox {
         self.end(deadline, false).await
     }
 
+    /// Drains an outbox whose exporter is configured no more, or not with this queue.
+    pub async fn retire(&self, deadline: Instant) -> Drained {
+        self.is_retired.store(true, Ordering::Relaxed);
+        self.drain(deadline).await
+    }
+
     /// Drains an outbox that this one replaces. Where this one can go on with its queue, as it is in memory or in the same
     /// place on disk, only what is under way is waited for.
     pub async fn take_over(&self, old: &Self, deadline: Instant) -> Drained {
         if !self.is_heir_of(old) {
-            return old.drain(deadline).await;
+            return old.retire(deadline).await;
         }
         // However this ends: who waits behind this one goes on.
         let _has_inherited = self.has_inherited.clone().drop_guard();
@@ -85,6 +92,22 @@ impl Outbox {
         let _ = tokio::time::timeout_at(deadline, self.has_inherited.cancelled()).await;
         if let Some(heir) = self.heir.lock().unwrap_or_else(PoisonError::into_inner).take() {
             self.dispatch.queue.hand_on(&heir.queue);
+        }
+    }
+
+    fn say_waiting(&self, points: u64) {
+        let exporter = &self.id;
+        let log = self.spool.as_ref().map(Spool::log);
+        if let Some(path) = log.filter(|_| self.is_retired.load(Ordering::Relaxed)).map(|log| log.path()) {
+            tracing::warn!(
+                exporter,
+                points,
+                path,
+                "points stay on disk, where the new configuration does not look for them: put the exporter and its \
+                 storage back as they were to send them"
+            );
+        } else {
+            tracing::info!(exporter, points, "points wait on disk for the next start");
         }
     }
 
@@ -144,7 +167,7 @@ impl Outbox {
         }
         let waiting = counts.held.points;
         if waiting > 0 && !leaves_the_rest {
-            tracing::info!(exporter = self.id, points = waiting, "points wait on disk for the next start");
+            self.say_waiting(waiting);
         }
         let stop = AssertUnwindSafe(async { self.dispatch.exporter.stop().await }).catch_unwind();
         if !matches!(tokio::time::timeout(STOP_MAX, stop).await, Ok(Ok(()))) {

@@ -161,6 +161,11 @@ impl Log {
         (head_len(readers) + encoded_len(batch)) as u64
     }
 
+    /// The folder, for messages.
+    pub fn path(&self) -> String {
+        self.shared.disk.path()
+    }
+
     /// What is to become of new batches while there is no room.
     pub fn when_unwritable(&self) -> WhenUnwritable {
         self.shared.state().config.when_unwritable

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use super::*;
+use crate::delivery::told::Told;
 
 #[tokio::test(start_paused = true)]
 async fn a_changed_exporter_goes_on_with_the_queue_of_the_old_one() {
@@ -178,4 +179,26 @@ async fn reloads_at_any_moment_lose_nothing_send_nothing_twice_and_keep_the_orde
             }
         })
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_nobody_goes_on_with_is_told_with_its_place() {
+    let disk = Disk::new();
+    let (dead, ledger, told) = (Scripted::new([], Act::Retry), Ledger::default(), Told::new());
+    let context = disk.context("x", &ledger);
+    let old = start_in(&context, &dead, persistent(), None).await;
+    record(&[&old], one(0..10)).await.unwrap();
+    // The new one has its queue in memory.
+    let new = start_in(&context, &dead, in_order(), Some(&old)).await;
+    assert_eq!(new.take_over(&old, after(60)).await.waiting, 10);
+    assert_eq!(old.drain(after(60)).await.waiting, 10);
+    let lines = told.with("on disk");
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].starts_with("WARN") && lines[0].contains(&disk.config.directory), "{}", lines[0]);
+    // What is there for the next start is told as that.
+    let other = start_in(&disk.context("y", &ledger), &dead, persistent(), None).await;
+    record(&[&other], one(0..10)).await.unwrap();
+    other.drain(after(60)).await;
+    let lines = told.with("wait on disk for the next start");
+    assert!(lines.len() == 1 && lines[0].starts_with("INFO"), "{lines:#?}");
 }
