@@ -1,4 +1,4 @@
-//! Writes what readers have settled to their files.
+//! Writes what readers have settled to their files, which are also where their names are known from.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,7 +15,7 @@ const GROWTH: u64 = 64 << 10;
 /// Where a file is written before it takes the place of the old one. No place has this name.
 const NEW: &str = "readers/~new";
 
-/// The files of the readers; each is written anew when it is first written to.
+/// The files of the readers; each is written anew when its reader first comes, so that its name is known whatever follows.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     files: HashMap<Slot, File>,
@@ -37,11 +37,12 @@ impl Places {
         let slots = shared.state().places.len();
         for slot in 0..slots {
             let failed = self.files.get(&slot).is_some_and(|file| file.data.is_none());
-            let dirty = {
+            let (dirty, is_new) = {
                 let mut state = shared.state();
-                std::mem::take(&mut state.places[slot].dirty)
+                let place = &mut state.places[slot];
+                (std::mem::take(&mut place.dirty), place.is_claimed && !self.files.contains_key(&slot))
             };
-            let is_due = if failed { retry } else { !dirty.is_empty() };
+            let is_due = if failed { retry } else { is_new || !dirty.is_empty() };
             if !is_due {
                 continue;
             }

@@ -166,6 +166,8 @@ impl State {
         place.exporter = Some(exporter.to_owned());
         place.file = place::name(exporter);
         place.is_claimed = true;
+        // Its file is to be written.
+        self.is_dirty = true;
         // Whoever was here before was asked for things; the new one is asked anew.
         place.pressure = watch::Sender::new(None);
         Ok((slot, place.backlog))

@@ -69,6 +69,18 @@ fn what_was_settled_is_not_read_after_a_restart() {
 }
 
 #[test]
+fn the_name_of_an_exporter_is_known_that_has_settled_nothing() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("otlp/ana");
+    rig.add(1, &[&ana]).unwrap();
+    eventually(|| rig.disk.list().contains(&String::from("readers/otlp%2Fana")));
+    let after = Rig::on(rig.disk.killed(), config());
+    let state = after.log.shared.state();
+    let names: Vec<_> = state.places.iter().map(|place| place.exporter.clone()).collect();
+    assert_eq!(names, [Some(String::from("otlp/ana"))]);
+}
+
+#[test]
 fn a_place_that_is_written_anew_says_nothing_of_what_is_held() {
     let rig = Rig::new(config());
     let ana = rig.reader("ana");
