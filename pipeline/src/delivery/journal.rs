@@ -31,8 +31,10 @@ pub(super) enum Cause {
     Unsupported,
     /// Later points of the same series were sent before.
     OutOfOrder,
-    /// The queue is full.
+    /// The queue is full, and the sender keeps what it has.
     Full,
+    /// The queue is full, and nobody keeps the points.
+    Overflow,
     /// What is on disk cannot be read back.
     Unreadable,
     /// Points cannot be written to disk.
@@ -41,7 +43,7 @@ pub(super) enum Cause {
     GivenUp,
 }
 
-const CAUSES: usize = 10;
+const CAUSES: usize = 11;
 
 impl Cause {
     /// What the counters call it.
@@ -52,7 +54,7 @@ impl Cause {
             Self::Rejected => "rejected",
             Self::Unsupported => "unsupported",
             Self::OutOfOrder => "out_of_order",
-            Self::Full => "queue_full",
+            Self::Full | Self::Overflow => "queue_full",
             Self::Unreadable => "unreadable",
             Self::Unwritten => "unwritten",
             Self::GivenUp => "given_up",
@@ -106,11 +108,19 @@ impl Journal {
         }
     }
 
-    /// Points found the queue full.
+    /// Points found the queue full, and come again.
     pub(super) fn full(&self, points: u64) {
         if let Some(suppressed) = self.admit(Cause::Full) {
             let exporter = &self.exporter;
-            warn!(exporter, points, suppressed, "queue is full");
+            warn!(exporter, points, suppressed, "queue is full, senders are told to come later");
+        }
+    }
+
+    /// Points found the queue full, and are lost.
+    pub(super) fn overflow(&self, points: u64) {
+        if let Some(suppressed) = self.admit(Cause::Overflow) {
+            let exporter = &self.exporter;
+            error!(exporter, points, suppressed, "queue is full, points are lost");
         }
     }
 
