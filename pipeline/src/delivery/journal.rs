@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 use crate::errors::{chain, printable};
+use crate::notation::write_series;
 use crate::point::Point;
 use crate::quiet::Quiet;
 
@@ -92,7 +93,11 @@ impl Journal {
     pub(super) fn lost(&self, cause: Cause, points: u64, reason: &str, first: Option<&Point>) {
         if let Some(suppressed) = self.admit(cause) {
             let (exporter, reason) = (&self.exporter, printable(reason, REASON_BYTES_MAX));
-            let series = first.map(|point| printable(&format!("{:?}", point.series), REASON_BYTES_MAX));
+            let series = first.map(|point| {
+                let mut text = String::new();
+                write_series(&mut text, &point.series);
+                printable(&text, REASON_BYTES_MAX)
+            });
             error!(exporter, points, reason, series, suppressed, "export given up");
         }
     }
