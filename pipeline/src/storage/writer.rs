@@ -331,7 +331,9 @@ impl Writer {
     fn tell_room(&self, state: &mut State) {
         state.room.active = self.segments.active.as_ref().map_or(0, Active::left);
         state.room.spare = self.segments.spare.as_ref().map_or(0, Active::left);
-        state.room.segment = state.config.segment_bytes() - PRELUDE as u64;
+        // The spare may be from before segments were made larger; what does not fit it is larger than a segment yet.
+        let spare = self.segments.spare.as_ref().map_or(u64::MAX, |spare| spare.capacity);
+        state.room.segment = state.config.segment_bytes().min(spare) - PRELUDE as u64;
         state.room.free = state.config.max_size.0.saturating_sub(state.bytes());
     }
 

@@ -121,6 +121,20 @@ fn a_record_larger_than_a_segment_does_not_wait_until_nobody_else_writes() {
 }
 
 #[test]
+fn segments_can_be_made_larger_while_there_is_a_small_one_ahead() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    rig.log.apply(&Config { max_size: ByteSize::mib(64), segment_size: ByteSize::mib(4), ..config() });
+    eventually(|| {
+        rig.pass(1);
+        rig.log.shared.state().room.free > 32 << 20
+    });
+    assert_eq!(rig.log.room(600_000), Ok(()));
+    rig.add_large(1, 600_000, &[&ana]).unwrap();
+    assert_eq!(sequences(&ana), [1]);
+}
+
+#[test]
 fn a_record_larger_than_a_segment_is_taken_where_there_is_room_for_it() {
     let rig = Rig::new(config());
     let ana = rig.reader("ana");
