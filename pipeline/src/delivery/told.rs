@@ -25,9 +25,9 @@ struct Line(String);
 impl Told {
     pub(crate) fn new() -> Self {
         let lines = Lines::default();
-        let _second = Dispatch::new(lines.clone());
-        let _guard = tracing::subscriber::set_default(lines.clone());
-        Self { lines, _guard, _second }
+        let second = Dispatch::new(lines.clone());
+        let guard = tracing::subscriber::set_default(lines.clone());
+        Self { lines, _guard: guard, _second: second }
     }
 
     /// The lines that have this in them.

@@ -47,6 +47,8 @@ pub(super) struct Shared {
     pub(super) levels: Levels,
     /// Writing fails.
     pub(super) failures: Quiet,
+    /// Something else fails that the disk is asked for.
+    pub(super) troubles: Quiet,
     /// There is no room within the limits.
     pub(super) fulls: Quiet,
     /// Reading fails.
@@ -105,6 +107,7 @@ impl Log {
             time,
             levels,
             failures: Quiet::new(minute),
+            troubles: Quiet::new(minute),
             fulls: Quiet::new(minute),
             damages: Quiet::new(minute),
             deletions: Quiet::new(minute),

@@ -32,8 +32,9 @@ struct File {
 impl Places {
     /// Writes what was settled since the last time; with `retry` also what failed before.
     ///
-    /// Should it fail, records are read again after a crash, and no harm is done.
-    pub(super) fn write(&mut self, shared: &Shared, retry: bool) {
+    /// Should it fail, for which the first error is returned, records are read again after a crash.
+    pub(super) fn write(&mut self, shared: &Shared, retry: bool) -> io::Result<()> {
+        let mut outcome = Ok(());
         let slots = shared.state().places.len();
         for slot in 0..slots {
             let failed = self.files.get(&slot).is_some_and(|file| file.data.is_none());
@@ -55,11 +56,12 @@ impl Places {
                     self.files.insert(slot, file);
                 }),
             };
-            if written.is_err() {
-                shared.levels.failed();
+            if let Err(error) = written {
                 self.files.insert(slot, File { data: None, len: 0, len_max: 0 });
+                outcome = outcome.and(Err(error));
             }
         }
+        outcome
     }
 
     /// Those that somebody has deleted are to be written anew.
@@ -75,15 +77,16 @@ impl Places {
     }
 
     /// Writes what is left, so that even a loss of power behind a clean end brings nothing back.
-    pub(super) fn close(&mut self, shared: &Shared) {
-        self.write(shared, true);
+    pub(super) fn close(&mut self, shared: &Shared) -> io::Result<()> {
+        let outcome = self.write(shared, true);
         if shared.state().config.fsync == Fsync::Never || self.files.is_empty() {
-            return;
+            return outcome;
         }
         for data in self.files.values().filter_map(|file| file.data.as_ref()) {
             let _ = data.sync();
         }
         let _ = shared.disk.sync_folder(NEW);
+        outcome
     }
 }
 

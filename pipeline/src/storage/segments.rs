@@ -23,6 +23,8 @@ pub(super) struct Segments {
     pub(super) is_unsynced: bool,
     /// A file was deleted by somebody else, which is to be looked after.
     pub(super) is_amiss: bool,
+    /// The end of a segment could not be made sure of, which is to be told.
+    pub(super) sync_failed: Option<io::Error>,
     /// Segments that could not be cut where their last record ends.
     uncut: Vec<(String, u64)>,
 }
@@ -141,7 +143,7 @@ impl Segments {
     pub(super) fn seal(&mut self, shared: &Shared) {
         let Some(active) = self.active.take() else { return };
         if self.is_unsynced && shared.state().config.fsync == Fsync::Interval {
-            let _ = active.file.sync();
+            self.sync_failed = active.file.sync().err().or(self.sync_failed.take());
         }
         // Also gives back what was set aside.
         let is_cut = active.file.cut(active.end).is_ok();

@@ -12,6 +12,7 @@ mod limits;
 mod model;
 mod put_back;
 mod stopped;
+mod trouble;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

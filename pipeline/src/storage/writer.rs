@@ -2,12 +2,10 @@
 
 mod held;
 mod look;
+mod trouble;
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-
-use tracing::{error, info, warn};
 
 use self::held::Held;
 use super::Sequence;
@@ -105,12 +103,12 @@ impl Writer {
             let is_tick = self.now() >= tick;
             self.look(is_tick);
             self.write(commands);
-            self.places.write(&self.shared, false);
+            self.write_places(is_tick);
             if is_tick {
                 tick = self.now() + TICK;
-                self.places.write(&self.shared, true);
             }
             self.sync_interval();
+            self.tell_sync();
             if is_tick || self.segments.spare.is_none() || self.shared.state().has_emptied() {
                 self.keep_up();
             }
@@ -250,33 +248,11 @@ impl Writer {
         format!("`{}` takes nothing more: {lack}", self.disk.path())
     }
 
-    /// Leaves the disk alone for a while; what to tell whoever wants to write.
-    fn fail(&mut self, doing: &str, error: &io::Error) -> String {
-        let reason = self.complain(doing, error);
-        self.failure = Some(Failure { reason: reason.clone(), retry_at: self.now() + RETRY_AFTER });
-        // Making another will show that the disk can be written again.
-        self.segments.drop_spare(&self.shared);
-        let mut state = self.shared.state();
-        state.room.lack = Some(reason.clone());
-        // Before anybody is answered, who might ask for room.
-        self.tell_room(&mut state);
-        drop(state);
-        reason
-    }
-
-    /// Says that the disk failed.
-    fn complain(&self, doing: &str, error: &io::Error) -> String {
-        let free = self
-            .disk
-            .free_bytes()
-            .map_or_else(|_| String::new(), |bytes| format!(", {bytes} bytes are free"));
-        let reason = format!("cannot {doing}: {error}{free}");
-        self.shared.levels.failed();
-        if let Some(suppressed) = self.shared.failures.speak() {
-            let (storage, path) = (&self.shared.id, self.disk.path());
-            error!(%storage, %path, %reason, suppressed, "storage cannot be written, new batches are refused");
+    /// Writes what was settled; with `retry` also what could not be written before.
+    pub(super) fn write_places(&mut self, retry: bool) {
+        if let Err(error) = self.places.write(&self.shared, retry) {
+            self.complain("note what was sent, which may be sent again", &error);
         }
-        reason
     }
 
     /// Deletes what nobody needs, sees that there is a segment ahead, and keeps to the limits.
@@ -307,25 +283,6 @@ impl Writer {
         self.upkeep.keep_limits(&self.shared, is_full);
         let mut state = self.shared.state();
         self.tell_room(&mut state);
-    }
-
-    fn say_full(&self) {
-        if let Some(suppressed) = self.shared.fulls.speak() {
-            let (storage, path) = (&self.shared.id, self.disk.path());
-            let (max_size, when_full) = {
-                let config = &self.shared.state().config;
-                (config.max_size, config.when_full)
-            };
-            warn!(%storage, %path, %max_size, ?when_full, suppressed, "storage is full");
-        }
-    }
-
-    fn recovered(&mut self) {
-        self.shared.state().room.lack = None;
-        if self.failure.take().is_some() {
-            let (storage, path) = (&self.shared.id, self.disk.path());
-            info!(%storage, %path, "storage can be written again");
-        }
     }
 
     fn tell_room(&self, state: &mut State) {
@@ -366,7 +323,10 @@ impl Writer {
         self.write(Vec::new());
         self.give_up_held();
         self.segments.seal(&self.shared);
-        self.places.close(&self.shared);
+        self.tell_sync();
+        if let Err(error) = self.places.close(&self.shared) {
+            self.complain("note what was sent, which may be sent again", &error);
+        }
         self.segments.drop_spare(&self.shared);
         let _ = remove_empty(&self.shared);
     }
