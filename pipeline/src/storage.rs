@@ -100,6 +100,15 @@ pub struct GiveUp {
     pub reason: &'static str,
 }
 
+impl GiveUp {
+    const TOO_OLD: &'static str = "too_old";
+
+    /// Whether it is for being too old, rather than for the room it takes.
+    pub fn is_for_age(&self) -> bool {
+        self.reason == Self::TOO_OLD
+    }
+}
+
 /// The log cannot be written now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unwritable {

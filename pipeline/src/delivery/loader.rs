@@ -44,11 +44,7 @@ impl Loader {
     /// Runs until it is aborted.
     pub(super) async fn run(self) {
         let mut pressure = self.reader.pressure();
-        if self.dispatch.queue.is_held_back() {
-            pressure.mark_unchanged();
-        } else {
-            pressure.mark_changed();
-        }
+        pressure.mark_changed();
         let mut deleted = self.reader.deleted();
         let (mut decoding, mut asked, mut misses) = (None, None, false);
         loop {
@@ -59,10 +55,11 @@ impl Loader {
             }
             if pressure.has_changed().unwrap_or(false) {
                 // Before the place is handed on, it is for the outbox before. What that has not given up, as it was under
-                // way, is not what was asked for.
-                asked = pressure.borrow_and_update().filter(|_| !self.dispatch.queue.is_held_back());
+                // way, is not what was asked for; but what is too old stays so.
+                let is_heard = |asked: &GiveUp| asked.is_for_age() || !self.dispatch.queue.is_held_back();
+                asked = pressure.borrow_and_update().filter(is_heard).or(asked);
             }
-            if let Some(give_up) = asked
+            if let Some(give_up) = asked.filter(|_| !self.dispatch.queue.is_held_back())
                 && self.give_up(give_up).await
             {
                 asked = None;
