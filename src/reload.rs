@@ -179,7 +179,7 @@ async fn retire(id: String, outbox: Arc<Outbox>, heir: Option<Arc<Outbox>>) {
     let deadline = Instant::now() + OLD_EXPORTER_TIMEOUT;
     let drained = match heir {
         Some(heir) => heir.take_over(&outbox, deadline).await,
-        None => outbox.drain(deadline).await,
+        None => outbox.retire(deadline).await,
     };
     if drained.undelivered > 0 {
         error!(exporter = id, points = drained.undelivered, "points were lost with a retired exporter");

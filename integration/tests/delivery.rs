@@ -119,6 +119,8 @@ async fn a_second_signal_ends_at_once() {
     collector.wait_for_log("stopping").await;
     collector.signal("INT").await;
     assert_eq!(collector.wait().await.code(), Some(1));
+    let lost = "what is queued in memory is lost, what is on disk waits";
+    assert!(collector.log().contains(lost), "{}", collector.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

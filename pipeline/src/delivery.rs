@@ -31,13 +31,15 @@ pub(crate) mod scripted;
 mod select;
 mod size;
 mod spool;
+#[cfg(test)]
+pub(crate) mod told;
 mod under_way;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -98,6 +100,8 @@ pub struct Outbox {
     consumers: Mutex<JoinSet<()>>,
     loader: Mutex<JoinSet<()>>,
     drained: tokio::sync::Mutex<Option<Drained>>,
+    /// The next start will not look where its queue is.
+    is_retired: AtomicBool,
 }
 
 /// What a sender experiences.
@@ -199,6 +203,7 @@ impl Outbox {
             consumers: Mutex::new(consumers),
             loader: Mutex::new(loader),
             drained: tokio::sync::Mutex::default(),
+            is_retired: AtomicBool::new(false),
         };
         Ok((Arc::new(outbox), notes))
     }

@@ -44,6 +44,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tracing::warn;
 
+use self::disk::Folder;
 use self::log::Time;
 use crate::clock::Clock;
 use crate::component::BoxError;
@@ -97,6 +98,15 @@ pub struct GiveUp {
     pub up_to: Sequence,
     /// A fixed word for the counters: `storage_full`, `too_old`.
     pub reason: &'static str,
+}
+
+impl GiveUp {
+    const TOO_OLD: &'static str = "too_old";
+
+    /// Whether it is for being too old, rather than for the room it takes.
+    pub fn is_for_age(&self) -> bool {
+        self.reason == Self::TOO_OLD
+    }
 }
 
 /// The log cannot be written now.
@@ -170,7 +180,7 @@ impl Storages {
         let opened = {
             let (id, meter, clock, path) = (id.to_owned(), meter.clone(), clock.clone(), path.clone());
             tokio::task::spawn_blocking(move || -> Result<Log, BoxError> {
-                let folder = folder::open_folder(&path, config.timeout.0)?;
+                let folder = Folder::open(path, config.clone())?;
                 Log::open(&id, config, Arc::new(folder), Time::system(clock), &meter)
             })
         };

@@ -148,7 +148,7 @@ async fn collect(run: &Run, plan: Plan) -> Result<ExitCode, BoxError> {
     let code = tokio::select! {
         drains = collector.stop(run.shutdown_timeout) => report(&drains),
         () = signals.stop_again(first) => {
-            error!("told to stop again; what was queued is lost");
+            error!("told to stop again; what is queued in memory is lost, what is on disk waits for the next start");
             return Ok(ExitCode::FAILURE);
         }
     };

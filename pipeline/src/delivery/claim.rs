@@ -13,7 +13,7 @@ pub(super) struct Recorded {
     sequence: Sequence,
     points: u64,
     open_points: AtomicU64,
-    /// It could not be written, or not yet: its points are in memory alone.
+    /// It could not be written, or not yet: its points are in memory alone, as they are when its file was deleted.
     is_lost: AtomicBool,
 }
 
@@ -68,7 +68,7 @@ impl Recorded {
     }
 
     pub(super) fn is_lost(&self) -> bool {
-        self.is_lost.load(Ordering::Relaxed)
+        self.is_lost.load(Ordering::Relaxed) || self.reader.is_deleted(self.sequence)
     }
 
     /// Nothing of it is to be sent any more.

@@ -1,6 +1,7 @@
 //! The end of an outbox: everything is sent, or given up and counted, or left on disk for the next.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -36,11 +37,17 @@ impl Outbox {
         self.end(deadline, false).await
     }
 
+    /// Drains an outbox whose exporter is configured no more, or not with this queue.
+    pub async fn retire(&self, deadline: Instant) -> Drained {
+        self.is_retired.store(true, Ordering::Relaxed);
+        self.drain(deadline).await
+    }
+
     /// Drains an outbox that this one replaces. Where this one can go on with its queue, as it is in memory or in the same
     /// place on disk, only what is under way is waited for.
     pub async fn take_over(&self, old: &Self, deadline: Instant) -> Drained {
         if !self.is_heir_of(old) {
-            return old.drain(deadline).await;
+            return old.retire(deadline).await;
         }
         // However this ends: who waits behind this one goes on.
         let _has_inherited = self.has_inherited.clone().drop_guard();
@@ -88,6 +95,32 @@ impl Outbox {
         }
     }
 
+    fn say_waiting(&self, points: u64) {
+        let exporter = &self.id;
+        let log = self.spool.as_ref().map(Spool::log);
+        if let Some(path) = log.filter(|_| self.is_retired.load(Ordering::Relaxed)).map(|log| log.path()) {
+            tracing::warn!(
+                exporter,
+                points,
+                path,
+                "points stay on disk, where the new configuration does not look for them: put the exporter and its \
+                 storage back as they were to send them"
+            );
+        } else {
+            tracing::info!(exporter, points, "points wait on disk for the next start");
+        }
+    }
+
+    /// Somebody may have deleted what is to wait on disk.
+    async fn look_again(&self, spool: &Spool) {
+        let log = spool.log().clone();
+        // Should it fail, what is known already has to do.
+        let _ = tokio::task::spawn_blocking(move || log.look()).await;
+        if let Some(reader) = spool.reader() {
+            self.dispatch.miss_deleted(&reader, true);
+        }
+    }
+
     /// Whether this outbox is to go on with the queue of the other.
     pub fn is_heir_of(&self, old: &Self) -> bool {
         self.is_heir && Arc::ptr_eq(&self.line, &old.line)
@@ -122,6 +155,9 @@ impl Outbox {
         consumers.shutdown().await;
         let mut loader = std::mem::take(&mut *self.loader.lock().unwrap_or_else(PoisonError::into_inner));
         loader.shutdown().await;
+        if let Some(spool) = self.spool.as_ref().filter(|_| !leaves_the_rest) {
+            self.look_again(spool).await;
+        }
         // What was before this one has no later deadline.
         self.hand_on(deadline + 2 * STOP_MAX).await;
         let (counts, undelivered) = queue.end();
@@ -131,7 +167,7 @@ impl Outbox {
         }
         let waiting = counts.held.points;
         if waiting > 0 && !leaves_the_rest {
-            tracing::info!(exporter = self.id, points = waiting, "points wait on disk for the next start");
+            self.say_waiting(waiting);
         }
         let stop = AssertUnwindSafe(async { self.dispatch.exporter.stop().await }).catch_unwind();
         if !matches!(tokio::time::timeout(STOP_MAX, stop).await, Ok(Ok(()))) {

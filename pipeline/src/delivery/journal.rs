@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 use crate::errors::{chain, printable};
+use crate::notation::write_series;
 use crate::point::Point;
 use crate::quiet::Quiet;
 
@@ -31,8 +32,10 @@ pub(super) enum Cause {
     Unsupported,
     /// Later points of the same series were sent before.
     OutOfOrder,
-    /// The queue is full.
+    /// The queue is full, and the sender keeps what it has.
     Full,
+    /// The queue is full, and nobody keeps the points.
+    Overflow,
     /// What is on disk cannot be read back.
     Unreadable,
     /// Points cannot be written to disk.
@@ -41,7 +44,7 @@ pub(super) enum Cause {
     GivenUp,
 }
 
-const CAUSES: usize = 10;
+const CAUSES: usize = 11;
 
 impl Cause {
     /// What the counters call it.
@@ -52,7 +55,7 @@ impl Cause {
             Self::Rejected => "rejected",
             Self::Unsupported => "unsupported",
             Self::OutOfOrder => "out_of_order",
-            Self::Full => "queue_full",
+            Self::Full | Self::Overflow => "queue_full",
             Self::Unreadable => "unreadable",
             Self::Unwritten => "unwritten",
             Self::GivenUp => "given_up",
@@ -90,7 +93,11 @@ impl Journal {
     pub(super) fn lost(&self, cause: Cause, points: u64, reason: &str, first: Option<&Point>) {
         if let Some(suppressed) = self.admit(cause) {
             let (exporter, reason) = (&self.exporter, printable(reason, REASON_BYTES_MAX));
-            let series = first.map(|point| printable(&format!("{:?}", point.series), REASON_BYTES_MAX));
+            let series = first.map(|point| {
+                let mut text = String::new();
+                write_series(&mut text, &point.series);
+                printable(&text, REASON_BYTES_MAX)
+            });
             error!(exporter, points, reason, series, suppressed, "export given up");
         }
     }
@@ -106,11 +113,19 @@ impl Journal {
         }
     }
 
-    /// Points found the queue full.
+    /// Points found the queue full, and come again.
     pub(super) fn full(&self, points: u64) {
         if let Some(suppressed) = self.admit(Cause::Full) {
             let exporter = &self.exporter;
-            warn!(exporter, points, suppressed, "queue is full");
+            warn!(exporter, points, suppressed, "queue is full, senders are told to come later");
+        }
+    }
+
+    /// Points found the queue full, and are lost.
+    pub(super) fn overflow(&self, points: u64) {
+        if let Some(suppressed) = self.admit(Cause::Overflow) {
+            let exporter = &self.exporter;
+            error!(exporter, points, suppressed, "queue is full, points are lost");
         }
     }
 

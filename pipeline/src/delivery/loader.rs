@@ -44,19 +44,22 @@ impl Loader {
     /// Runs until it is aborted.
     pub(super) async fn run(self) {
         let mut pressure = self.reader.pressure();
-        if self.dispatch.queue.is_held_back() {
-            pressure.mark_unchanged();
-        } else {
-            pressure.mark_changed();
-        }
-        let (mut decoding, mut asked) = (None, None);
+        pressure.mark_changed();
+        let mut deleted = self.reader.deleted();
+        let (mut decoding, mut asked, mut misses) = (None, None, false);
         loop {
+            misses |= deleted.has_changed().unwrap_or(false);
+            deleted.mark_unchanged();
+            if misses {
+                misses = !self.dispatch.miss_deleted(&self.reader, false);
+            }
             if pressure.has_changed().unwrap_or(false) {
                 // Before the place is handed on, it is for the outbox before. What that has not given up, as it was under
-                // way, is not what was asked for.
-                asked = pressure.borrow_and_update().filter(|_| !self.dispatch.queue.is_held_back());
+                // way, is not what was asked for; but what is too old stays so.
+                let is_heard = |asked: &GiveUp| asked.is_for_age() || !self.dispatch.queue.is_held_back();
+                asked = pressure.borrow_and_update().filter(is_heard).or(asked);
             }
-            if let Some(give_up) = asked
+            if let Some(give_up) = asked.filter(|_| !self.dispatch.queue.is_held_back())
                 && self.give_up(give_up).await
             {
                 asked = None;
@@ -65,10 +68,11 @@ impl Loader {
                 continue;
             }
             let to_load = self.dispatch.queue.to_load.notified();
-            let mut changes = pressure.clone();
+            let (mut changes, mut deletions) = (pressure.clone(), deleted.clone());
             tokio::select! {
                 () = to_load => {}
                 Ok(()) = changes.changed() => {}
+                Ok(()) = deletions.changed() => {}
             }
         }
     }
@@ -98,7 +102,7 @@ impl Loader {
             tokio::task::yield_now().await;
         }
         let lost = queue.loaded(wanted, loaded);
-        self.lose(lost, Cause::Unreadable, "records could not be read back from the disk");
+        self.dispatch.miss(lost, "records could not be read back from the disk");
         if is_end && queue.wanted().is_some() {
             tokio::time::sleep(WRITE_PAUSE).await;
         }
@@ -175,11 +179,20 @@ impl Loader {
         let records = records.iter().take_while(|record| record.sequence <= last);
         records.map(|record| self.loaded(record, None)).collect()
     }
+}
 
-    fn lose(&self, points: u64, cause: Cause, reason: &str) {
+impl Dispatch {
+    /// Counts what somebody has deleted from the disk; whether that is known.
+    pub(super) fn miss_deleted(&self, reader: &Reader, is_end: bool) -> bool {
+        let lost = self.queue.miss_deleted(|records| reader.backlog_within(records), is_end);
+        self.miss(lost.unwrap_or(0), "somebody has deleted its files");
+        lost.is_some()
+    }
+
+    fn miss(&self, points: u64, reason: &str) {
         if points > 0 {
-            self.dispatch.metrics.send_failed(points, cause.word());
-            self.dispatch.journal.lost(cause, points, reason, None);
+            self.metrics.send_failed(points, Cause::Unreadable.word());
+            self.journal.lost(Cause::Unreadable, points, reason, None);
         }
     }
 }

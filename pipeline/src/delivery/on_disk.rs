@@ -4,6 +4,7 @@
 //! forgotten until what is before them has been worked off: then they are read back. All that is kept of them is
 //! how much they are, and where in the log they begin.
 
+mod deleted;
 mod handover;
 mod unwritten;
 

@@ -76,7 +76,9 @@ impl Outbox {
             }
             Err(_) if self.waits_for_room() => Ok(None),
             Err(NoRoom::Full(retry_after)) => {
-                self.miss_full(batch.len() as u64);
+                let points = batch.len() as u64;
+                self.dispatch.metrics.enqueue_failed(points);
+                self.dispatch.journal.full(points);
                 let retry_after =
                     jittered(retry_after, RETRY_AFTER_JITTER).clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX);
                 Err(Refused { retry_after, reason: format!("the queue of `{}` is full", self.id) })
@@ -94,7 +96,10 @@ impl Outbox {
         match self.keep_room(load.size, others, || Log::record_len(&load.batch, READERS)) {
             Ok(permit) => return Some(permit),
             Err(NoRoom::Closed) => self.dispatch.metrics.enqueue_failed(load.size.points),
-            Err(NoRoom::Full(_)) => self.miss_full(load.size.points),
+            Err(NoRoom::Full(_)) => {
+                self.dispatch.metrics.enqueue_failed(load.size.points);
+                self.dispatch.journal.overflow(load.size.points);
+            }
             Err(NoRoom::Unwritable(reason)) => self.miss_unwritable(load.size.points, &reason),
         }
         None
@@ -120,11 +125,6 @@ impl Outbox {
             }
         }
         Ok(permit)
-    }
-
-    fn miss_full(&self, points: u64) {
-        self.dispatch.metrics.enqueue_failed(points);
-        self.dispatch.journal.full(points);
     }
 
     pub(super) fn miss_unwritable(&self, points: u64, reason: &str) {

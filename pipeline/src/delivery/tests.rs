@@ -2,6 +2,7 @@ mod bad;
 mod circuit;
 mod disk;
 mod handover;
+mod log_lines;
 mod order;
 mod parts;
 

@@ -12,10 +12,13 @@ use rustix::io::{Errno, pread, pwrite};
 use rustix::process::{geteuid, getpid};
 
 use super::config::Config;
-use super::disk::Folder;
+use super::disk::Opened;
 use super::place;
 use crate::component::BoxError;
 use crate::errors::Caused;
+
+/// The file that is locked.
+pub(super) const LOCK: &str = "lock";
 
 /// Between two tries to lock.
 const LOCK_WAIT: Duration = Duration::from_millis(20);
@@ -23,24 +26,30 @@ const LOCK_WAIT: Duration = Duration::from_millis(20);
 /// The folder's one true name. The folder is made where it is missing and may be.
 pub(super) fn path(config: &Config) -> Result<PathBuf, BoxError> {
     let path = Path::new(&config.directory);
-    if !path.exists() {
-        if !config.create_directory {
-            let message =
-                format!("there is no folder `{}`; make it, or set `create_directory: true`", path.display());
-            return Err(message.into());
-        }
-        let missing =
-            path.ancestors().take_while(|folder| !folder.exists() && *folder != Path::new("")).count();
-        let mode = config.directory_permissions.0;
-        DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|error| not_made(path, &error))?;
-        // A new folder is one after a loss of power when the one it is in is synced.
-        for folder in path.ancestors().skip(1).take(missing) {
-            let folder = if folder == Path::new("") { Path::new(".") } else { folder };
-            let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());
-        }
-    }
+    make(path, config)?;
     let found = fs::canonicalize(path);
     Ok(found.map_err(|error| Caused::new(format!("cannot find the folder `{}`", path.display()), error))?)
+}
+
+/// Makes the folder where it is missing and may be.
+pub(super) fn make(path: &Path, config: &Config) -> Result<(), BoxError> {
+    if path.exists() {
+        return Ok(());
+    }
+    if !config.create_directory {
+        let message =
+            format!("there is no folder `{}`; make it, or set `create_directory: true`", path.display());
+        return Err(message.into());
+    }
+    let missing = path.ancestors().take_while(|folder| !folder.exists() && *folder != Path::new("")).count();
+    let mode = config.directory_permissions.0;
+    DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|error| not_made(path, &error))?;
+    // A new folder is one after a loss of power when the one it is in is synced.
+    for folder in path.ancestors().skip(1).take(missing) {
+        let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+        let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());
+    }
+    Ok(())
 }
 
 fn not_made(path: &Path, error: &io::Error) -> String {
@@ -62,7 +71,7 @@ pub(super) fn has_data(config: &Config) -> bool {
 }
 
 /// Opens the folder and locks it, waiting so long for another process to let go of it.
-pub(super) fn open_folder(path: &Path, timeout: Duration) -> Result<Folder, BoxError> {
+pub(super) fn open_folder(path: &Path, timeout: Duration) -> Result<Opened, BoxError> {
     let shown = path.display();
     let failed =
         |doing: &str, error: Errno| Caused::new(format!("cannot {doing} `{shown}`"), io::Error::from(error));
@@ -77,7 +86,7 @@ pub(super) fn open_folder(path: &Path, timeout: Duration) -> Result<Folder, BoxE
     let readers = openat(&folder, place::FOLDER, flags, Mode::empty())
         .map_err(|error| failed("open the folder `readers` in", error))?;
     check(&readers, &path.join(place::FOLDER))?;
-    Ok(Folder { path: shown.to_string(), root: folder, readers, _lock: lock })
+    Ok(Opened { root: folder, readers, lock })
 }
 
 /// Whoever may write to the folder could change what is sent, so it must be ours alone.
@@ -102,11 +111,9 @@ fn check(folder: &OwnedFd, path: &Path) -> Result<(), BoxError> {
 fn lock(folder: &OwnedFd, path: &Path, timeout: Duration) -> Result<OwnedFd, BoxError> {
     let shown = path.display();
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let lock = openat(folder, "lock", flags, Mode::from_raw_mode(0o600))
+    let lock = openat(folder, LOCK, flags, Mode::from_raw_mode(0o600))
         // A file system that has become read-only can still be read from.
-        .or_else(|_| {
-            openat(folder, "lock", OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-        })
+        .or_else(|_| openat(folder, LOCK, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()))
         .map_err(|error| Caused::new(format!("cannot make the lock in `{shown}`"), io::Error::from(error)))?;
     let start = Instant::now();
     while let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {

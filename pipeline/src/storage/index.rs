@@ -116,6 +116,11 @@ impl Segment {
         held.map(|(_, entry)| entry)
     }
 
+    /// The first record that was written to it, or what would be.
+    pub(super) fn first(&self) -> Sequence {
+        self.records.first().map_or(self.last + 1, |first| first.sequence)
+    }
+
     pub(super) fn holds(&self, slot: Slot) -> bool {
         self.holders().any(|holder| holder == slot)
     }

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tracing::warn;
 
 use super::answer::Answer;
@@ -26,6 +26,9 @@ use crate::telemetry::Meter;
 /// How long closing waits for the disk: nobody was answered for what is not written by then.
 const CLOSE_MAX: Duration = Duration::from_secs(3);
 
+/// How long to wait for a disk that is asked whether the files are there.
+const LOOK_MAX: Duration = Duration::from_secs(2);
+
 /// A log in a folder of its own; one process at a time may hold it.
 ///
 /// Dropping the last handle waits until all that was added is written, and lets go of the folder. A disk that hangs is
@@ -44,10 +47,16 @@ pub(super) struct Shared {
     pub(super) levels: Levels,
     /// Writing fails.
     pub(super) failures: Quiet,
+    /// Something else fails that the disk is asked for.
+    pub(super) troubles: Quiet,
     /// There is no room within the limits.
     pub(super) fulls: Quiet,
     /// Reading fails.
     pub(super) damages: Quiet,
+    /// Files were deleted by somebody else.
+    pub(super) deletions: Quiet,
+    /// How many.
+    pub(super) deleted: watch::Sender<usize>,
     order: Mutex<()>,
     state: Mutex<State>,
     wake: Condvar,
@@ -98,8 +107,11 @@ impl Log {
             time,
             levels,
             failures: Quiet::new(minute),
+            troubles: Quiet::new(minute),
             fulls: Quiet::new(minute),
             damages: Quiet::new(minute),
+            deletions: Quiet::new(minute),
+            deleted: watch::Sender::new(0),
             order: Mutex::default(),
             state: Mutex::new(state),
             wake: Condvar::new(),
@@ -152,6 +164,11 @@ impl Log {
         (head_len(readers) + encoded_len(batch)) as u64
     }
 
+    /// The folder, for messages.
+    pub fn path(&self) -> String {
+        self.shared.disk.path()
+    }
+
     /// What is to become of new batches while there is no room.
     pub fn when_unwritable(&self) -> WhenUnwritable {
         self.shared.state().config.when_unwritable
@@ -175,6 +192,20 @@ impl Log {
         let last = self.ask(Command::Tell(answer));
         // A writer that has stopped knows of all that it will ever do.
         (last, async move { drop(answered.await) })
+    }
+
+    /// Sees whether somebody has deleted files of it, so that nothing is said to be there that is not. Waits for the
+    /// disk, but not for long.
+    pub fn look(&self) {
+        let (asks, answered) = mpsc::channel();
+        let mut state = self.shared.state();
+        if !state.has_stopped {
+            state.looks.push(asks);
+        }
+        drop(state);
+        self.shared.wake();
+        // The answer is that nobody is there to answer.
+        let _ = answered.recv_timeout(LOOK_MAX);
     }
 
     /// As if a record were added that nobody reads: it is written when all before it is.

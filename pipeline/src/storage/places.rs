@@ -1,4 +1,4 @@
-//! Writes what readers have settled to their files.
+//! Writes what readers have settled to their files, which are also where their names are known from.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,7 +15,7 @@ const GROWTH: u64 = 64 << 10;
 /// Where a file is written before it takes the place of the old one. No place has this name.
 const NEW: &str = "readers/~new";
 
-/// The files of the readers; each is written anew when it is first written to.
+/// The files of the readers; each is written anew when its reader first comes, so that its name is known whatever follows.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     files: HashMap<Slot, File>,
@@ -32,16 +32,18 @@ struct File {
 impl Places {
     /// Writes what was settled since the last time; with `retry` also what failed before.
     ///
-    /// Should it fail, records are read again after a crash, and no harm is done.
-    pub(super) fn write(&mut self, shared: &Shared, retry: bool) {
+    /// Should it fail, for which the first error is returned, records are read again after a crash.
+    pub(super) fn write(&mut self, shared: &Shared, retry: bool) -> io::Result<()> {
+        let mut outcome = Ok(());
         let slots = shared.state().places.len();
         for slot in 0..slots {
             let failed = self.files.get(&slot).is_some_and(|file| file.data.is_none());
-            let dirty = {
+            let (dirty, is_new) = {
                 let mut state = shared.state();
-                std::mem::take(&mut state.places[slot].dirty)
+                let place = &mut state.places[slot];
+                (std::mem::take(&mut place.dirty), place.is_claimed && !self.files.contains_key(&slot))
             };
-            let is_due = if failed { retry } else { !dirty.is_empty() };
+            let is_due = if failed { retry } else { is_new || !dirty.is_empty() };
             if !is_due {
                 continue;
             }
@@ -54,23 +56,37 @@ impl Places {
                     self.files.insert(slot, file);
                 }),
             };
-            if written.is_err() {
-                shared.levels.failed();
+            if let Err(error) = written {
                 self.files.insert(slot, File { data: None, len: 0, len_max: 0 });
+                outcome = outcome.and(Err(error));
+            }
+        }
+        outcome
+    }
+
+    /// Those that somebody has deleted are to be written anew.
+    pub(super) fn look(&mut self, shared: &Shared) {
+        let Ok(names) = shared.disk.names(FOLDER) else { return };
+        for (slot, file) in &mut self.files {
+            let name = shared.state().places[*slot].file.clone();
+            let is_there = name.strip_prefix(FOLDER).and_then(|name| name.strip_prefix('/'));
+            if is_there.is_none_or(|name| !names.iter().any(|other| other == name)) {
+                file.data = None;
             }
         }
     }
 
     /// Writes what is left, so that even a loss of power behind a clean end brings nothing back.
-    pub(super) fn close(&mut self, shared: &Shared) {
-        self.write(shared, true);
+    pub(super) fn close(&mut self, shared: &Shared) -> io::Result<()> {
+        let outcome = self.write(shared, true);
         if shared.state().config.fsync == Fsync::Never || self.files.is_empty() {
-            return;
+            return outcome;
         }
         for data in self.files.values().filter_map(|file| file.data.as_ref()) {
             let _ = data.sync();
         }
         let _ = shared.disk.sync_folder(NEW);
+        outcome
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,7 +85,23 @@ impl Reader {
 
     /// The same, of the records up to and with this one.
     pub fn backlog_until(&self, last: Sequence) -> Backlog {
-        self.log.shared.state().backlog_until(self.slot, last)
+        self.backlog_within(0..=last)
+    }
+
+    /// The same, of these records.
+    pub fn backlog_within(&self, records: RangeInclusive<Sequence>) -> Backlog {
+        self.log.shared.state().backlog_within(self.slot, records)
+    }
+
+    /// Whether the record was written, and its file deleted by somebody else.
+    pub fn is_deleted(&self, sequence: Sequence) -> bool {
+        // Mostly this is enough to know.
+        *self.log.shared.deleted.borrow() > 0 && self.log.shared.state().gone.contains(sequence)
+    }
+
+    /// How many files were deleted by somebody else: each change says that what was held may be held no more.
+    pub fn deleted(&self) -> watch::Receiver<usize> {
+        self.log.shared.deleted.subscribe()
     }
 
     /// How long ago the oldest record was written that is not settled.

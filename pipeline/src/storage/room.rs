@@ -34,9 +34,12 @@ impl Room {
     /// Whether so many bytes more can be written, behind those that wait. No record lies in two files: what does not
     /// fit the file that is written goes to the next, and what is behind it, too.
     pub(super) fn has(&self, bytes: u64) -> bool {
-        // What is larger than a segment gets one of its own, when nothing else waits.
-        let is_large = bytes > self.segment && self.taken == 0 && self.lack.is_none() && bytes <= self.free;
-        self.taken.saturating_add(bytes) <= self.active.max(self.spare) || is_large
+        let room = self.active.max(self.spare);
+        let taken = self.taken.saturating_add(bytes);
+        // What is larger than a segment gets one of its own, behind what has room before it: one at a time, and until it is
+        // written nothing else is let in, so that it waits for nobody.
+        let is_large = bytes > self.segment && self.lack.is_none();
+        taken <= room || is_large && self.taken <= room && taken <= self.free
     }
 
     /// So many bytes wait no longer.
@@ -97,11 +100,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_larger_than_a_segment_gets_one_of_its_own_when_nothing_waits() {
+    fn what_is_larger_than_a_segment_gets_one_of_its_own_behind_what_has_room() {
         check(50, 100, 0, 101, true);
         check(50, 100, 0, 500, true);
         check(50, 100, 0, 501, false);
-        check(50, 100, 1, 101, false);
+        check(50, 100, 1, 101, true);
+        check(50, 100, 100, 101, true);
+        // Behind it there is room for nothing, not even for another.
+        check(50, 100, 101, 101, false);
+        check(50, 100, 101, 1, false);
+        check(50, 100, 100, 401, false);
         check(0, 0, 0, 101, true);
         let lack = Some(String::from("the disk is full"));
         assert!(!Room { free: 500, segment: 100, lack, ..Room::default() }.has(101));

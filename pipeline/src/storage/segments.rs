@@ -1,6 +1,7 @@
 //! The files that records are written to: the one that is written, and the one that is made ahead.
 
 use std::io;
+use std::time::Instant;
 
 use rustix::io::Errno;
 
@@ -12,7 +13,7 @@ use super::index::Segment;
 use super::log::Shared;
 
 /// The segment that is made ahead.
-const SPARE: &str = "spare";
+pub(super) const SPARE: &str = "spare";
 
 #[derive(Default)]
 pub(super) struct Segments {
@@ -20,6 +21,10 @@ pub(super) struct Segments {
     pub(super) spare: Option<Active>,
     /// Something was written and is not synced.
     pub(super) is_unsynced: bool,
+    /// A file was deleted by somebody else, which is to be looked after.
+    pub(super) is_amiss: bool,
+    /// The end of a segment could not be made sure of, which is to be told.
+    pub(super) sync_failed: Option<io::Error>,
     /// Segments that could not be cut where their last record ends.
     uncut: Vec<(String, u64)>,
 }
@@ -109,11 +114,36 @@ impl Segments {
         }
     }
 
+    /// Writes behind the last record, and makes as sure of it as is asked for.
+    pub(super) fn write(&mut self, shared: &Shared, bytes: &[u8]) -> io::Result<()> {
+        let Some(active) = &mut self.active else { return Err(io::ErrorKind::NotFound.into()) };
+        let fsync = shared.state().config.fsync;
+        active.file.write_at(bytes, active.end)?;
+        if fsync == Fsync::Always {
+            let start = Instant::now();
+            active.file.sync()?;
+            shared.levels.synced(start.elapsed());
+        }
+        if !active.file.has_name()? && is_deleted(shared)? {
+            self.is_amiss = true;
+            return Err(io::Error::new(io::ErrorKind::NotFound, "somebody has deleted the file"));
+        }
+        active.end += bytes.len() as u64;
+        self.is_unsynced = fsync != Fsync::Always;
+        Ok(())
+    }
+
+    /// Whether the files that are written, or are to be, can be found by others.
+    pub(super) fn have_names(&self) -> bool {
+        let mut files = self.active.iter().chain(&self.spare);
+        !self.is_amiss && files.all(|file| file.file.has_name().unwrap_or(false))
+    }
+
     /// Ends the segment where its last record ends.
     pub(super) fn seal(&mut self, shared: &Shared) {
         let Some(active) = self.active.take() else { return };
         if self.is_unsynced && shared.state().config.fsync == Fsync::Interval {
-            let _ = active.file.sync();
+            self.sync_failed = active.file.sync().err().or(self.sync_failed.take());
         }
         // Also gives back what was set aside.
         let is_cut = active.file.cut(active.end).is_ok();
@@ -144,6 +174,16 @@ impl Segments {
         // There may be one of a process that was killed.
         let _ = shared.disk.remove(SPARE);
         shared.state().spare = 0;
+    }
+}
+
+/// Whether the last segment is not there any more; a file system may not know how many names a file has.
+fn is_deleted(shared: &Shared) -> io::Result<bool> {
+    let name = shared.state().segments.back().map(|segment| segment.name.clone());
+    match shared.disk.names("") {
+        Ok(names) => Ok(name.is_none_or(|name| !names.contains(&name))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
     }
 }
 

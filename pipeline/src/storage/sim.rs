@@ -267,6 +267,10 @@ impl Disk for SimDisk {
         let sim = self.sim();
         Ok(sim.size.map_or(u64::MAX, |size| size.saturating_sub(sim.used())))
     }
+
+    fn restore(&self) -> io::Result<bool> {
+        Ok(true)
+    }
 }
 
 impl Data for Handle {
@@ -351,5 +355,9 @@ impl Data for Handle {
         sim.has_room(self.1, len)?;
         sim.files[self.1].aside = len;
         Ok(true)
+    }
+
+    fn has_name(&self) -> io::Result<bool> {
+        Ok(self.0.sim().names.values().any(|id| *id == self.1))
     }
 }

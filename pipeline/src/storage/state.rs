@@ -1,7 +1,8 @@
 //! What the log knows and all who use it share, under one lock that is never held while the disk is waited for.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -32,10 +33,14 @@ pub(super) struct State {
     pub(super) segments: VecDeque<Segment>,
     /// What may be in files that the disk could not read, and is there again when it can.
     pub(super) unread: Ranges,
+    /// What was in files that somebody has deleted.
+    pub(super) gone: Ranges,
     pub(super) places: Vec<Place>,
     slots: HashMap<u64, Slot>,
     pub(super) groups: Vec<Group>,
     pub(super) room: Room,
+    /// Who wants the files to be looked after; dropped when that is done.
+    pub(super) looks: Vec<mpsc::Sender<()>>,
     /// What the segment that is made ahead takes.
     pub(super) spare: u64,
     /// Some reader settled something, which is to be written.
@@ -114,10 +119,12 @@ impl State {
             queue: Vec::new(),
             segments: VecDeque::new(),
             unread: Ranges::default(),
+            gone: Ranges::default(),
             places: Vec::new(),
             slots: HashMap::new(),
             groups: Vec::new(),
             room: Room::default(),
+            looks: Vec::new(),
             spare: 0,
             is_dirty: false,
             is_closed: false,
@@ -159,6 +166,8 @@ impl State {
         place.exporter = Some(exporter.to_owned());
         place.file = place::name(exporter);
         place.is_claimed = true;
+        // Its file is to be written.
+        self.is_dirty = true;
         // Whoever was here before was asked for things; the new one is asked anew.
         place.pressure = watch::Sender::new(None);
         Ok((slot, place.backlog))
@@ -248,19 +257,42 @@ impl State {
         points
     }
 
-    /// What a reader holds up to this record.
-    pub(super) fn backlog_until(&self, slot: Slot, last: Sequence) -> Backlog {
+    /// What a reader holds of these records.
+    pub(super) fn backlog_within(&self, slot: Slot, records: RangeInclusive<Sequence>) -> Backlog {
+        let (from, last) = records.into_inner();
         let mut backlog = Backlog::default();
-        for segment in &self.segments {
-            if segment.last <= last {
+        let segments = self.segments.iter().skip_while(|segment| segment.last < from);
+        for segment in segments.take_while(|segment| segment.first() <= last) {
+            if segment.first() >= from && segment.last <= last {
                 backlog += segment.backlog(slot);
-                continue;
+            } else {
+                let held = segment.held_by(slot, from).take_while(|entry| entry.sequence <= last);
+                held.for_each(|entry| backlog += entry.backlog());
             }
-            let held = segment.held_by(slot, 0).take_while(|entry| entry.sequence <= last);
-            held.for_each(|entry| backlog += entry.backlog());
-            break;
         }
         backlog
+    }
+
+    /// Forgets the files that are not there any more, and what was held of them: how many they were, and how much was
+    /// held, once for each reader.
+    pub(super) fn forget(&mut self, is_there: impl Fn(&str) -> bool) -> (usize, Backlog) {
+        let (mut gone, mut held) = (Vec::new(), Backlog::default());
+        let before = self.segments.len();
+        let places = &mut self.places;
+        self.segments.retain(|segment| {
+            if is_there(&segment.name) {
+                return true;
+            }
+            for (slot, place) in places.iter_mut().enumerate() {
+                let backlog = segment.backlog(slot);
+                place.backlog -= backlog;
+                held += backlog;
+            }
+            gone.extend((segment.first() <= segment.last).then_some((segment.first(), segment.last)));
+            false
+        });
+        self.gone.merge(Ranges::new(gone));
+        (before - self.segments.len(), held)
     }
 
     /// The first record that a reader holds.

@@ -4,6 +4,7 @@
 
 mod crash;
 mod damage;
+mod deleted;
 mod faults;
 mod files;
 mod leftovers;
@@ -11,6 +12,7 @@ mod limits;
 mod model;
 mod put_back;
 mod stopped;
+mod trouble;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,6 +67,18 @@ fn what_was_settled_is_not_read_after_a_restart() {
     assert_eq!(sequences(&ana), [4, 5, 6, 8, 9, 10]);
     assert_eq!(sequences(&rig.reader("ben")), (1..10).collect::<Vec<_>>());
     assert_eq!(rig.add(11, &[&ana]), Ok(11));
+}
+
+#[test]
+fn the_name_of_an_exporter_is_known_that_has_settled_nothing() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("otlp/ana");
+    rig.add(1, &[&ana]).unwrap();
+    eventually(|| rig.disk.list().contains(&String::from("readers/otlp%2Fana")));
+    let after = Rig::on(rig.disk.killed(), config());
+    let state = after.log.shared.state();
+    let names: Vec<_> = state.places.iter().map(|place| place.exporter.clone()).collect();
+    assert_eq!(names, [Some(String::from("otlp/ana"))]);
 }
 
 #[test]

@@ -182,7 +182,7 @@ fn give_up_old(state: &State, cutoff: u32) {
         }
     }
     if up_to > 0 {
-        ask(state, up_to, "too_old");
+        ask(state, up_to, GiveUp::TOO_OLD);
     }
 }
 

@@ -1,12 +1,11 @@
 //! The one thread that changes files: it writes what has come since the last time with one write and one sync.
 
 mod held;
+mod look;
+mod trouble;
 
-use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use tracing::{error, info, warn};
+use std::time::Duration;
 
 use self::held::Held;
 use super::Sequence;
@@ -63,6 +62,7 @@ impl Drop for Alive {
         // Those who wait for an answer see that it will not come, and nobody asks any more.
         state.has_stopped = true;
         state.queue.clear();
+        state.looks.clear();
     }
 }
 
@@ -100,14 +100,15 @@ impl Writer {
             };
             let (commands, is_closed) = self.wait(until);
             let is_idle = commands.is_empty();
-            self.write(commands);
-            self.places.write(&self.shared, false);
             let is_tick = self.now() >= tick;
+            self.look(is_tick);
+            self.write(commands);
+            self.write_places(is_tick);
             if is_tick {
                 tick = self.now() + TICK;
-                self.places.write(&self.shared, true);
             }
             self.sync_interval();
+            self.tell_sync();
             if is_tick || self.segments.spare.is_none() || self.shared.state().has_emptied() {
                 self.keep_up();
             }
@@ -119,7 +120,7 @@ impl Writer {
 
     fn wait(&self, until: Duration) -> (Vec<Command>, bool) {
         let mut state = self.shared.state();
-        while state.queue.is_empty() && !state.is_dirty && !state.is_closed {
+        while state.queue.is_empty() && state.looks.is_empty() && !state.is_dirty && !state.is_closed {
             let Some(left) = until.checked_sub(self.now()).filter(|left| !left.is_zero()) else { break };
             state = self.shared.wait(state, left);
         }
@@ -205,24 +206,14 @@ impl Writer {
     /// Writes the first bytes of the buffer, which are the records that wait, and answers for them.
     fn flush(&mut self, bytes: usize) {
         let group = std::mem::take(&mut self.group);
-        let Some(active) = self.segments.active.as_mut().filter(|_| !group.is_empty()) else {
+        if group.is_empty() {
             self.buffer.drain(..bytes);
             return;
-        };
-        let fsync = self.shared.state().config.fsync;
-        let mut written = active.file.write_at(&self.buffer[..bytes], active.end);
-        if written.is_ok() && fsync == Fsync::Always {
-            let start = Instant::now();
-            written = active.file.sync();
-            self.shared.levels.synced(start.elapsed());
         }
+        let written = self.segments.write(&self.shared, &self.buffer[..bytes]);
         self.buffer.drain(..bytes);
         match written {
-            Ok(()) => {
-                active.end += bytes as u64;
-                self.segments.is_unsynced = fsync != Fsync::Always;
-                self.publish(group);
-            }
+            Ok(()) => self.publish(group),
             Err(error) => {
                 // Cuts off what was written of it; behind a sync that failed nothing is sure either.
                 self.segments.seal(&self.shared);
@@ -257,33 +248,11 @@ impl Writer {
         format!("`{}` takes nothing more: {lack}", self.disk.path())
     }
 
-    /// Leaves the disk alone for a while; what to tell whoever wants to write.
-    fn fail(&mut self, doing: &str, error: &io::Error) -> String {
-        let reason = self.complain(doing, error);
-        self.failure = Some(Failure { reason: reason.clone(), retry_at: self.now() + RETRY_AFTER });
-        // Making another will show that the disk can be written again.
-        self.segments.drop_spare(&self.shared);
-        let mut state = self.shared.state();
-        state.room.lack = Some(reason.clone());
-        // Before anybody is answered, who might ask for room.
-        self.tell_room(&mut state);
-        drop(state);
-        reason
-    }
-
-    /// Says that the disk failed.
-    fn complain(&self, doing: &str, error: &io::Error) -> String {
-        let free = self
-            .disk
-            .free_bytes()
-            .map_or_else(|_| String::new(), |bytes| format!(", {bytes} bytes are free"));
-        let reason = format!("cannot {doing}: {error}{free}");
-        self.shared.levels.failed();
-        if let Some(suppressed) = self.shared.failures.speak() {
-            let (storage, path) = (&self.shared.id, self.disk.path());
-            error!(%storage, %path, %reason, suppressed, "storage cannot be written, new batches are refused");
+    /// Writes what was settled; with `retry` also what could not be written before.
+    pub(super) fn write_places(&mut self, retry: bool) {
+        if let Err(error) = self.places.write(&self.shared, retry) {
+            self.complain("note what was sent, which may be sent again", &error);
         }
-        reason
     }
 
     /// Deletes what nobody needs, sees that there is a segment ahead, and keeps to the limits.
@@ -316,29 +285,12 @@ impl Writer {
         self.tell_room(&mut state);
     }
 
-    fn say_full(&self) {
-        if let Some(suppressed) = self.shared.fulls.speak() {
-            let (storage, path) = (&self.shared.id, self.disk.path());
-            let (max_size, when_full) = {
-                let config = &self.shared.state().config;
-                (config.max_size, config.when_full)
-            };
-            warn!(%storage, %path, %max_size, ?when_full, suppressed, "storage is full");
-        }
-    }
-
-    fn recovered(&mut self) {
-        self.shared.state().room.lack = None;
-        if self.failure.take().is_some() {
-            let (storage, path) = (&self.shared.id, self.disk.path());
-            info!(%storage, %path, "storage can be written again");
-        }
-    }
-
     fn tell_room(&self, state: &mut State) {
         state.room.active = self.segments.active.as_ref().map_or(0, Active::left);
         state.room.spare = self.segments.spare.as_ref().map_or(0, Active::left);
-        state.room.segment = state.config.segment_bytes() - PRELUDE as u64;
+        // The spare may be from before segments were made larger; what does not fit it is larger than a segment yet.
+        let spare = self.segments.spare.as_ref().map_or(u64::MAX, |spare| spare.capacity);
+        state.room.segment = state.config.segment_bytes().min(spare) - PRELUDE as u64;
         state.room.free = state.config.max_size.0.saturating_sub(state.bytes());
     }
 
@@ -371,7 +323,10 @@ impl Writer {
         self.write(Vec::new());
         self.give_up_held();
         self.segments.seal(&self.shared);
-        self.places.close(&self.shared);
+        self.tell_sync();
+        if let Err(error) = self.places.close(&self.shared) {
+            self.complain("note what was sent, which may be sent again", &error);
+        }
         self.segments.drop_spare(&self.shared);
         let _ = remove_empty(&self.shared);
     }

@@ -1,6 +1,7 @@
 //! Queues on disk: what was taken is sent, whatever ends in between.
 
 mod crash;
+mod deleted;
 mod denied;
 mod leaving;
 mod limits;

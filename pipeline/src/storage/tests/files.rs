@@ -10,15 +10,15 @@ use tempfile::{TempDir, tempdir};
 use super::super::disk::Data;
 use super::*;
 
-fn at(directory: &Path) -> Config {
+pub(super) fn at(directory: &Path) -> Config {
     Config { directory: directory.to_str().unwrap().to_owned(), ..config() }
 }
 
-fn storages(config: Config) -> Storages {
+pub(super) fn storages(config: Config) -> Storages {
     Storages::default().with(HashMap::from([(String::from("file_storage"), config)]))
 }
 
-async fn open(storages: &Storages) -> Result<Arc<Log>, BoxError> {
+pub(super) async fn open(storages: &Storages) -> Result<Arc<Log>, BoxError> {
     let meter = NoopMeterProvider::new().meter("test").into();
     storages.open("file_storage", &meter, &Clock::system()).await
 }

@@ -103,6 +103,38 @@ fn what_is_being_sent_is_passed_over_after_a_while() {
 }
 
 #[test]
+fn a_record_larger_than_a_segment_does_not_wait_until_nobody_else_writes() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    let small = rig.log.keep(1000).unwrap();
+    let large = rig.log.keep(300_000).unwrap();
+    // It is the next, so that those who come all the time do not keep it out.
+    assert!(rig.log.room(100).is_err() && rig.log.room(300_000).is_err());
+    let append = rig.log.append(&batch(1, 299_000), &[&ana], Some(&large));
+    wait(append.written).unwrap();
+    drop(large);
+    let append = rig.log.append(&batch(2, 500), &[&ana], Some(&small));
+    wait(append.written).unwrap();
+    drop(small);
+    eventually(|| rig.log.room(300_000).is_ok());
+    assert_eq!(sequences(&ana), [1, 2]);
+}
+
+#[test]
+fn segments_can_be_made_larger_while_there_is_a_small_one_ahead() {
+    let rig = Rig::new(config());
+    let ana = rig.reader("ana");
+    rig.log.apply(&Config { max_size: ByteSize::mib(64), segment_size: ByteSize::mib(4), ..config() });
+    eventually(|| {
+        rig.pass(1);
+        rig.log.shared.state().room.free > 32 << 20
+    });
+    assert_eq!(rig.log.room(600_000), Ok(()));
+    rig.add_large(1, 600_000, &[&ana]).unwrap();
+    assert_eq!(sequences(&ana), [1]);
+}
+
+#[test]
 fn a_record_larger_than_a_segment_is_taken_where_there_is_room_for_it() {
     let rig = Rig::new(config());
     let ana = rig.reader("ana");

@@ -3,6 +3,9 @@
 use std::sync::atomic::AtomicBool;
 
 use super::*;
+use crate::delivery::told::Told;
+use crate::storage::rig::{self, Rig};
+use crate::storage::sim::SimDisk;
 
 #[tokio::test(start_paused = true)]
 async fn a_changed_exporter_goes_on_with_the_queue_of_the_old_one() {
@@ -178,4 +181,52 @@ async fn reloads_at_any_moment_lose_nothing_send_nothing_twice_and_keep_the_orde
             }
         })
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_nobody_goes_on_with_is_told_with_its_place() {
+    let disk = Disk::new();
+    let (dead, ledger, told) = (Scripted::new([], Act::Retry), Ledger::default(), Told::new());
+    let context = disk.context("x", &ledger);
+    let old = start_in(&context, &dead, persistent(), None).await;
+    record(&[&old], one(0..10)).await.unwrap();
+    // The new one has its queue in memory.
+    let new = start_in(&context, &dead, in_order(), Some(&old)).await;
+    assert_eq!(new.take_over(&old, after(60)).await.waiting, 10);
+    assert_eq!(old.drain(after(60)).await.waiting, 10);
+    let lines = told.with("on disk");
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].starts_with("WARN") && lines[0].contains(&disk.config.directory), "{}", lines[0]);
+    // What is there for the next start is told as that.
+    let other = start_in(&disk.context("y", &ledger), &dead, persistent(), None).await;
+    record(&[&other], one(0..10)).await.unwrap();
+    other.drain(after(60)).await;
+    let lines = told.with("wait on disk for the next start");
+    assert!(lines.len() == 1 && lines[0].starts_with("INFO"), "{lines:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_became_too_old_before_the_queue_was_handed_on_is_given_up_by_the_heir() {
+    let max_age = ::config::Duration::from_secs(60);
+    let rig = Rig::on(SimDisk::default(), storage::Config { max_age, ..rig::config() });
+    let folder = tempfile::tempdir().unwrap();
+    let (dead, exporter) = (Scripted::new([], Act::Retry), Scripted::new([], Act::Take));
+    let ledger = Ledger::default();
+    let context =
+        Context { registry: registry(), storages: rig.storages(ID, folder.path()), ..context("x", &ledger) };
+    let old = start_in(&context, &dead, persistent(), None).await;
+    for value in 0..10 {
+        record(&[&old], one(value..value + 1)).await.unwrap();
+    }
+    let new = start_in(&context, &exporter, persistent(), Some(&old)).await;
+    assert_eq!(old.drain(after(60)).await.waiting, 10);
+    let pressure = new.spool.as_ref().unwrap().reader().unwrap().pressure();
+    until(|| {
+        rig.pass(60);
+        pressure.borrow().is_some()
+    })
+    .await;
+    new.take_over(&old, after(60)).await;
+    until(|| held(&new) == 0).await;
+    assert_eq!((failed(&ledger, "too_old"), exporter.taken()), (10, Vec::new()));
 }
