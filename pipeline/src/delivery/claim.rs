@@ -13,8 +13,10 @@ pub(super) struct Recorded {
     sequence: Sequence,
     points: u64,
     open_points: AtomicU64,
-    /// It could not be written, or not yet: its points are in memory alone.
+    /// It could not be written, or not yet, or not in time: its points are in memory alone.
     is_lost: AtomicBool,
+    /// It is known to be on disk. As long as it is neither, it is being written.
+    is_on_disk: AtomicBool,
 }
 
 /// Points of a record.
@@ -34,8 +36,9 @@ pub(super) enum Tie {
 impl Recorded {
     /// Counts on so many points; with none the record is settled by [`Recorded::settle`].
     pub(super) fn new(reader: Arc<Reader>, sequence: Sequence, points: u64) -> Arc<Self> {
-        let (open_points, is_lost) = (AtomicU64::new(points), AtomicBool::new(false));
-        Arc::new(Self { reader, sequence, points, open_points, is_lost })
+        let (open_points, is_lost, is_on_disk) =
+            (AtomicU64::new(points), AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { reader, sequence, points, open_points, is_lost, is_on_disk })
     }
 
     pub(super) fn sequence(&self) -> Sequence {
@@ -48,12 +51,18 @@ impl Recorded {
 
     /// It is not on disk.
     pub(super) fn lose(&self) {
+        self.is_on_disk.store(false, Ordering::Relaxed);
         self.is_lost.store(true, Ordering::Relaxed);
     }
 
-    /// It is on disk after all.
+    /// It is on disk, perhaps after all.
     pub(super) fn find(&self) {
         self.is_lost.store(false, Ordering::Relaxed);
+        self.is_on_disk.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_on_disk(&self) -> bool {
+        self.is_on_disk.load(Ordering::Relaxed)
     }
 
     /// How many of its points are not decided.
@@ -144,8 +153,13 @@ impl Tie {
         }
     }
 
-    /// Whether the points are on disk, too.
+    /// Whether the points are known to be on disk, too.
     pub(super) fn is_on_disk(&self) -> bool {
+        self.record().is_some_and(|record| record.is_on_disk())
+    }
+
+    /// Whether the points are on disk, too, or on their way there.
+    pub(super) fn is_recorded(&self) -> bool {
         self.record().is_some_and(|record| !record.is_lost())
     }
 }

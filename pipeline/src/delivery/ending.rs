@@ -13,6 +13,9 @@ use super::spool::{Left, Spool};
 /// How long an exporter may take to close what it opened.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
+/// How long an end waits to hear from the disk what is on it; what it has not heard of by then is in memory alone.
+const WRITE_MAX: Duration = Duration::from_secs(3);
+
 /// What a drain achieved, in points since the start of the outbox and at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Drained {
@@ -93,6 +96,30 @@ impl Outbox {
         self.is_heir && Arc::ptr_eq(&self.line, &old.line)
     }
 
+    /// Lets consumers send what they have to, and the disk take what it was given, until the deadline.
+    async fn empty(&self, deadline: Instant) {
+        let queue = &self.dispatch.queue;
+        let mut consumers =
+            std::mem::take(&mut *self.consumers.lock().unwrap_or_else(PoisonError::into_inner));
+        let emptied = async {
+            while consumers.join_next().await.is_some() {}
+            if !queue.leaving.is_cancelled() {
+                queue.wait_until_empty().await;
+            }
+        };
+        let written = async {
+            if tokio::time::timeout(WRITE_MAX, queue.wait_until_written()).await.is_err() {
+                let points = queue.doubt();
+                if points > 0 {
+                    self.unwritten(points, "the disk does not answer");
+                }
+            }
+        };
+        // Whether the time was enough is in the accounts.
+        let _ = tokio::time::timeout_at(deadline, async { tokio::join!(emptied, written) }).await;
+        consumers.shutdown().await;
+    }
+
     async fn end(&self, deadline: Instant, leaves_the_rest: bool) -> Drained {
         let queue = &self.dispatch.queue;
         // Who has not been handed on what was there before may not send what came since.
@@ -109,17 +136,7 @@ impl Outbox {
             // Nothing will be sent; why wait.
             queue.leaving.cancel();
         }
-        let mut consumers =
-            std::mem::take(&mut *self.consumers.lock().unwrap_or_else(PoisonError::into_inner));
-        let emptied = async {
-            while consumers.join_next().await.is_some() {}
-            if !queue.leaving.is_cancelled() {
-                queue.wait_until_empty().await;
-            }
-        };
-        // Whether the time was enough is in the accounts.
-        let _ = tokio::time::timeout_at(deadline, emptied).await;
-        consumers.shutdown().await;
+        self.empty(deadline).await;
         let mut loader = std::mem::take(&mut *self.loader.lock().unwrap_or_else(PoisonError::into_inner));
         loader.shutdown().await;
         // What was before this one has no later deadline.

@@ -236,7 +236,7 @@ impl Queue {
         } else if is_leaving {
             // What is in memory alone has nowhere else to go.
             state.bring_in();
-            state.waiting.only_in_memory().points == 0
+            state.waiting.only_in_memory().points == 0 && !state.on_disk.is_being_written()
         } else {
             state.waiting.is_empty() && state.on_disk.is_empty()
         };
@@ -334,11 +334,8 @@ impl Queue {
     /// points that were held are lost: those that are in memory alone.
     pub(super) fn end(&self) -> (Counts, u64) {
         let mut state = self.state();
-        let under_way: u64 = state.under_way.values().map(UnderWay::only_in_memory).sum();
-        let waiting = state.only_in_memory().points + state.rest.points();
-        let lost = (waiting + under_way).min(state.counts.held.points);
         state.has_ended = true;
-        state.write_off();
+        let lost = state.write_off();
         state.waiting.clear();
         state.under_way.clear();
         state.on_disk = OnDisk::default();

@@ -4,6 +4,7 @@ mod crash;
 mod denied;
 mod leaving;
 mod limits;
+mod slow;
 mod succession;
 
 use std::collections::HashMap;

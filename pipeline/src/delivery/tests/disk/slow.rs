@@ -1,0 +1,81 @@
+//! A disk that takes its time: what it is not known to have is not said to wait there.
+
+use super::*;
+use crate::storage::rig::Rig;
+use crate::storage::sim::SimDisk;
+
+/// A simulated disk in the place of the folder.
+struct Slow {
+    rig: Rig,
+    folder: TempDir,
+    ledger: Ledger,
+}
+
+impl Slow {
+    fn on(disk: SimDisk) -> Self {
+        let rig = Rig::on(disk, storage::rig::config());
+        Self { rig, folder: tempfile::tempdir().unwrap(), ledger: Ledger::default() }
+    }
+
+    fn context(&self) -> Context {
+        let storages = self.rig.storages(ID, self.folder.path());
+        Context { registry: registry(), storages, ..context("x", &self.ledger) }
+    }
+
+    async fn start(&self, exporter: &Arc<Scripted>) -> Arc<Outbox> {
+        let mut config = persistent();
+        config.timeout = ::config::Duration::default();
+        start_in(&self.context(), exporter, config, None).await
+    }
+}
+
+/// Hands a batch over as a scrape does, which waits for nothing.
+fn hand_over(outbox: &Arc<Outbox>, batch: Batch) {
+    let mut permit = outbox.reserve(&batch, ONCE, &[]).unwrap().unwrap();
+    commit(&Load::new(Arc::new(batch)), vec![&mut permit], &mut Writes::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_disk_that_hangs_is_not_known_to_have_is_counted_at_the_end() {
+    let slow = Slow::on(SimDisk::default());
+    let outbox = slow.start(&Scripted::new([], Act::Retry)).await;
+    slow.rig.disk.hold_syncs();
+    hand_over(&outbox, one(0..10));
+    hand_over(&outbox, one(10..20));
+    let end = outbox.drain(after(60)).await;
+    assert_eq!((end, failed(&slow.ledger, "shutdown")), (drained(0, 0, 20), 20));
+    slow.rig.disk.release_syncs();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_disk_that_hangs_is_not_known_to_have_is_tried_until_the_deadline() {
+    let slow = Slow::on(SimDisk::default());
+    let exporter = Scripted::new([Act::Retry; 10], Act::Take);
+    let outbox = slow.start(&exporter).await;
+    slow.rig.disk.hold_syncs();
+    hand_over(&outbox, one(0..10));
+    hand_over(&outbox, one(10..20));
+    assert_eq!(outbox.drain(after(60)).await, drained(20, 0, 0));
+    assert_eq!(exporter.taken(), (0..20).collect::<Vec<_>>());
+    slow.rig.disk.release_syncs();
+}
+
+#[tokio::test]
+async fn the_end_waits_for_what_is_on_its_way_to_the_disk() {
+    let slow = Slow::on(SimDisk::default());
+    let outbox = slow.start(&Scripted::new([], Act::Retry)).await;
+    slow.rig.disk.hold_syncs();
+    hand_over(&outbox, one(0..10));
+    hand_over(&outbox, one(10..20));
+    let draining = tokio::spawn(async move { outbox.drain(after(60)).await });
+    pass(100).await;
+    assert!(!draining.is_finished(), "the disk has not answered");
+    slow.rig.disk.release_syncs();
+    assert_eq!(draining.await.unwrap(), Drained { waiting: 20, ..Drained::default() });
+
+    let found = Slow::on(slow.rig.disk.killed());
+    let exporter = Scripted::new([], Act::Take);
+    let outbox = found.start(&exporter).await;
+    until(|| held(&outbox) == 0).await;
+    assert_eq!(exporter.taken(), (0..20).collect::<Vec<_>>());
+}
