@@ -219,8 +219,9 @@ async fn open(
     old: Option<&Outbox>,
 ) -> Result<(Spool, Option<Left>), BoxError> {
     let log = context.storages.open(storage, &context.meter, &context.clock).await?;
-    let shared = old.and_then(|old| Spool::succeed(old.spool.as_ref()?, &log));
-    if let Some(spool) = shared {
+    if let Some(old) = old.and_then(|old| old.spool.as_ref())
+        && let Some(spool) = Spool::succeed(old, &log).await
+    {
         return Ok((spool, None));
     }
     let (spool, left) = Spool::open(log, &context.id).await?;

@@ -40,14 +40,19 @@ impl Outbox {
     }
 
     /// Drains an outbox that this one replaces. Where this one can go on with its queue, as it is in memory or in the same
-    /// place on disk, only what is under way is waited for.
-    pub async fn take_over(&self, old: &Self, deadline: Instant) -> Drained {
+    /// place on disk, only what is under way is waited for. Before that the old one goes on as long as the disk hangs, which
+    /// is no part of its time.
+    pub async fn take_over(&self, old: &Self, mut deadline: Instant) -> Drained {
         if !self.is_heir_of(old) {
             return old.drain(deadline).await;
         }
         // However this ends: who waits behind this one goes on.
         let _has_inherited = self.has_inherited.clone().drop_guard();
-        if old.spool.is_none() {
+        if let Some(spool) = &old.spool {
+            let began = Instant::now();
+            spool.wait_for_disk().await;
+            deadline += began.elapsed();
+        } else {
             *old.heir.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.dispatch.clone());
             // It took more since this one began.
             self.dispatch.queue.await_rest(&old.dispatch.queue);

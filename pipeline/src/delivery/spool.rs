@@ -68,9 +68,14 @@ impl Spool {
         Ok((Self { log, reader: Mutex::new(Some(Arc::new(reader))) }, left))
     }
 
-    /// Shares the place of an outbox that is to be replaced, if it is in this log.
-    pub(super) fn succeed(old: &Self, log: &Arc<Log>) -> Option<Self> {
-        let reader = old.reader().filter(|_| Arc::ptr_eq(&old.log, log))?;
+    /// Shares the place of an outbox that is to be replaced, if it is in this log. As long as the disk hangs, nobody can go
+    /// on with what is there: this waits for it, and the old one goes on meanwhile.
+    pub(super) async fn succeed(old: &Self, log: &Arc<Log>) -> Option<Self> {
+        if !Arc::ptr_eq(&old.log, log) {
+            return None;
+        }
+        old.wait_for_disk().await;
+        let reader = old.reader()?;
         Some(Self { log: log.clone(), reader: Mutex::new(Some(reader)) })
     }
 
@@ -80,6 +85,11 @@ impl Spool {
 
     pub(super) fn reader(&self) -> Option<Arc<Reader>> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the disk has answered, whatever it says, for all that it was given.
+    pub(super) async fn wait_for_disk(&self) {
+        let _ = self.log.barrier().written.await;
     }
 
     /// From here on nothing is appended for the outbox.

@@ -23,9 +23,13 @@ impl Slow {
     }
 
     async fn start(&self, exporter: &Arc<Scripted>) -> Arc<Outbox> {
+        self.start_after(exporter, None).await
+    }
+
+    async fn start_after(&self, exporter: &Arc<Scripted>, old: Option<&Outbox>) -> Arc<Outbox> {
         let mut config = persistent();
         config.timeout = ::config::Duration::default();
-        start_in(&self.context(), exporter, config, None).await
+        start_in(&self.context(), exporter, config, old).await
     }
 }
 
@@ -78,4 +82,39 @@ async fn the_end_waits_for_what_is_on_its_way_to_the_disk() {
     let outbox = found.start(&exporter).await;
     until(|| held(&outbox) == 0).await;
     assert_eq!(exporter.taken(), (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn nobody_takes_a_queue_over_while_the_disk_hangs_and_the_old_one_goes_on() {
+    let slow = Arc::new(Slow::on(SimDisk::default()));
+    let (old_exporter, exporter) = (Scripted::new([], Act::Take), Scripted::new([], Act::Take));
+    let old = slow.start(&old_exporter).await;
+    slow.rig.disk.hold_syncs();
+    hand_over(&old, one(0..10));
+    let starting = tokio::spawn({
+        let (slow, exporter, old) = (slow.clone(), exporter.clone(), old.clone());
+        async move { slow.start_after(&exporter, Some(&old)).await }
+    });
+    pass(100).await;
+    hand_over(&old, one(10..20));
+    until(|| old_exporter.taken().len() == 20).await;
+    assert!(!starting.is_finished(), "it would send nothing as long as the disk hangs");
+    slow.rig.disk.release_syncs();
+    let new = starting.await.unwrap();
+
+    // Should the disk hang when the new one is there already, the old one goes on with what it has.
+    slow.rig.disk.hold_syncs();
+    old_exporter.hold(true);
+    hand_over(&old, one(20..30));
+    let taking_over = tokio::spawn({
+        let (old, new) = (old.clone(), new.clone());
+        async move { new.take_over(&old, after(60)).await }
+    });
+    pass(100).await;
+    hand_over(&old, one(30..40));
+    old_exporter.hold(false);
+    until(|| old_exporter.taken().len() == 40).await;
+    slow.rig.disk.release_syncs();
+    assert_eq!(taking_over.await.unwrap(), drained(40, 0, 0));
+    assert_eq!(new.drain(after(60)).await, drained(0, 0, 0));
 }
