@@ -280,3 +280,22 @@ async fn a_reload_that_hangs_does_not_keep_the_collector_from_stopping() {
     collector.wait_for_log("reloading").await;
     assert!(collector.stop().await.success(), "{}", collector.log());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_hangs_does_not_keep_the_collector_from_stopping() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = |timeout: &str| {
+        let storage = format!("{{directory: '{}', timeout: {timeout}}}", folder.path().display());
+        format!(
+            "receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:0'}}}}}}}}\n\
+             exporters: {{otlp_http: {{endpoint: 'http://127.0.0.1:1', sending_queue: {{storage: file_storage}}}}}}\n\
+             extensions: {{file_storage: {storage}}}\n\
+             service: {{extensions: [file_storage], pipelines: {{metrics: {{receivers: [otlp], exporters: [otlp_http]}}}}}}\n"
+        )
+    };
+    let _holder = Collector::start(&config("1s")).await;
+    let mut collector = Collector::spawn(&config("1h"), &[]);
+    collector.wait_for_log("inferometer starts").await;
+    assert!(collector.stop().await.success(), "{}", collector.log());
+    assert!(!collector.log().contains("INFO ready"), "{}", collector.log());
+}

@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod faults;
 mod files;
+mod hanging;
 mod leftovers;
 mod limits;
 mod model;
