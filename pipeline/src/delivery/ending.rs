@@ -111,9 +111,11 @@ impl Outbox {
             if !queue.leaving.is_cancelled() {
                 queue.wait_until_empty().await;
             }
+            queue.wait_until_written().await;
         };
-        let written = async {
-            if tokio::time::timeout(WRITE_MAX, queue.wait_until_written()).await.is_err() {
+        let doubting = async {
+            loop {
+                tokio::time::sleep(WRITE_MAX).await;
                 let points = queue.doubt();
                 if points > 0 {
                     self.unwritten(points, "the disk does not answer");
@@ -121,7 +123,11 @@ impl Outbox {
             }
         };
         // Whether the time was enough is in the accounts.
-        let _ = tokio::time::timeout_at(deadline, async { tokio::join!(emptied, written) }).await;
+        tokio::select! {
+            () = emptied => {}
+            () = doubting => {}
+            () = tokio::time::sleep_until(deadline) => {}
+        }
         consumers.shutdown().await;
     }
 
