@@ -54,7 +54,7 @@ use crate::errors::chain;
 pub use answer::Late;
 pub use config::{Config, Fsync, Mode, Unclaimed, WhenFull, WhenUnwritable};
 pub use log::Log;
-pub use reader::Reader;
+pub use reader::{Reader, Settler};
 pub use room::Kept;
 
 /// How long after the start, or after an exporter was taken away, its place may be claimed before it counts as one

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::reply::Share;
-use crate::storage::{Reader, Sequence};
+use crate::storage::{Reader, Sequence, Settler};
 
 /// A record of the log, until the fate of all its points is decided.
 #[derive(Debug)]
 pub(super) struct Recorded {
-    reader: Arc<Reader>,
+    /// No reader: that holds its place, and another may want it while this is decided.
+    settler: Settler,
     sequence: Sequence,
     points: u64,
     open_points: AtomicU64,
@@ -35,10 +36,10 @@ pub(super) enum Tie {
 
 impl Recorded {
     /// Counts on so many points; with none the record is settled by [`Recorded::settle`].
-    pub(super) fn new(reader: Arc<Reader>, sequence: Sequence, points: u64) -> Arc<Self> {
+    pub(super) fn new(reader: &Reader, sequence: Sequence, points: u64) -> Arc<Self> {
         let (open_points, is_lost, is_on_disk) =
             (AtomicU64::new(points), AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { reader, sequence, points, open_points, is_lost, is_on_disk })
+        Arc::new(Self { settler: reader.settler(), sequence, points, open_points, is_lost, is_on_disk })
     }
 
     pub(super) fn sequence(&self) -> Sequence {
@@ -82,7 +83,7 @@ impl Recorded {
 
     /// Nothing of it is to be sent any more.
     pub(super) fn settle(&self) {
-        self.reader.settle(self.sequence);
+        self.settler.settle(self.sequence);
     }
 }
 

@@ -133,7 +133,7 @@ impl Loader {
         let points = load.as_ref().map_or(0, |load| load.size.points);
         let age = Duration::from_nanos(self.clock.unix_nano().saturating_sub(record.written_unix_nano));
         let now = Instant::now();
-        let recorded = Recorded::new(self.reader.clone(), record.sequence, points);
+        let recorded = Recorded::new(&self.reader, record.sequence, points);
         recorded.find();
         Loaded { record: recorded, points: record.points, since: now.checked_sub(age).unwrap_or(now), load }
     }

@@ -61,10 +61,16 @@ type Queues = SmallVec<[(Arc<Outbox>, Arc<Recorded>, u64); 4]>;
 impl Spool {
     /// Takes the place of the exporter with this id; what is not settled is for it.
     pub(super) async fn open(log: Arc<Log>, exporter: &str) -> Result<(Self, Left), BoxError> {
+        let is_known = log.knows(exporter);
         let (reader, _) = log.reader(exporter)?;
-        let (up_to, caught_up) = log.caught_up();
-        caught_up.await;
-        let left = Left { up_to, backlog: reader.backlog_until(up_to) };
+        let left = if is_known {
+            let (up_to, caught_up) = log.caught_up();
+            caught_up.await;
+            Left { up_to, backlog: reader.backlog_until(up_to) }
+        } else {
+            // Nothing is on its way to the disk for one that was never here, and what is for others is not given up.
+            Left { up_to: log.last(), backlog: Backlog::default() }
+        };
         Ok((Self { log, reader: Mutex::new(Some(Arc::new(reader))) }, left))
     }
 
@@ -155,7 +161,7 @@ fn record(load: &Load, log: &Arc<Log>, permits: Vec<&mut Permit>) -> Option<Writ
     let mut queues = Queues::new();
     for permit in permits {
         if let Some(reader) = permit.outbox.spool.as_ref().and_then(Spool::reader) {
-            let record = Recorded::new(reader, append.sequence, load.size.points);
+            let record = Recorded::new(&reader, append.sequence, load.size.points);
             permit.commit_recorded(load.clone(), &record);
             queues.push((permit.outbox.clone(), record, load.size.points));
         } else {

@@ -31,6 +31,13 @@ pub struct Reader {
     slot: Slot,
 }
 
+/// Settles what is one reader's, also when that has let go of its place.
+#[derive(Debug, Clone)]
+pub struct Settler {
+    log: Arc<Log>,
+    slot: Slot,
+}
+
 /// Where a record is.
 struct Found {
     name: String,
@@ -71,10 +78,15 @@ impl Reader {
         holds(&self.log.shared, self.slot, sequence)
     }
 
-    /// The fate of the record is decided; it will not be read again, not even after a crash of the process.
-    pub fn settle(&self, sequence: Sequence) {
-        self.log.shared.state().settle(self.slot, sequence);
-        self.log.shared.wake();
+    /// See [`Settler::settle`].
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn settle(&self, sequence: Sequence) {
+        self.settler().settle(sequence);
+    }
+
+    /// For whoever outlives the reader.
+    pub fn settler(&self) -> Settler {
+        Settler { log: self.log.clone(), slot: self.slot }
     }
 
     /// What is not settled now, of what is written.
@@ -97,6 +109,14 @@ impl Reader {
     /// What the log asks the reader to give up; each change is one request.
     pub fn pressure(&self) -> watch::Receiver<Option<GiveUp>> {
         self.log.shared.state().places[self.slot].pressure.subscribe()
+    }
+}
+
+impl Settler {
+    /// The fate of the record is decided; it will not be read again, not even after a crash of the process.
+    pub fn settle(&self, sequence: Sequence) {
+        self.log.shared.state().settle(self.slot, sequence);
+        self.log.shared.wake();
     }
 }
 

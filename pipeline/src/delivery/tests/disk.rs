@@ -2,6 +2,7 @@
 
 mod crash;
 mod denied;
+mod held;
 mod leaving;
 mod limits;
 mod slow;

@@ -133,7 +133,7 @@ async fn what_has_no_record_keeps_its_place_in_a_queue_that_is_handed_on() {
 async fn begin_to_write(outbox: &Arc<Outbox>, exporter: &Scripted, batch: Batch) -> Arc<Recorded> {
     let load = Load::new(Arc::new(batch));
     let reader = outbox.spool.as_ref().unwrap().reader().unwrap();
-    let record = Recorded::new(reader, 1, load.size.points);
+    let record = Recorded::new(&reader, 1, load.size.points);
     let queue = &outbox.dispatch.queue;
     queue.reserve(load.size).unwrap();
     let size = load.size;

@@ -5,21 +5,21 @@ use crate::storage::rig::Rig;
 use crate::storage::sim::SimDisk;
 
 /// A simulated disk in the place of the folder.
-struct Slow {
-    rig: Rig,
+pub(super) struct Slow {
+    pub(super) rig: Rig,
     folder: TempDir,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
 }
 
 impl Slow {
-    fn on(disk: SimDisk) -> Self {
+    pub(super) fn on(disk: SimDisk) -> Self {
         let rig = Rig::on(disk, storage::rig::config());
         Self { rig, folder: tempfile::tempdir().unwrap(), ledger: Ledger::default() }
     }
 
-    fn context(&self) -> Context {
+    pub(super) fn context(&self, id: &str) -> Context {
         let storages = self.rig.storages(ID, self.folder.path());
-        Context { registry: registry(), storages, ..context("x", &self.ledger) }
+        Context { registry: registry(), storages, ..context(id, &self.ledger) }
     }
 
     async fn start(&self, exporter: &Arc<Scripted>) -> Arc<Outbox> {
@@ -29,12 +29,12 @@ impl Slow {
     async fn start_after(&self, exporter: &Arc<Scripted>, old: Option<&Outbox>) -> Arc<Outbox> {
         let mut config = persistent();
         config.timeout = ::config::Duration::default();
-        start_in(&self.context(), exporter, config, old).await
+        start_in(&self.context("x"), exporter, config, old).await
     }
 }
 
 /// Hands a batch over as a scrape does, which waits for nothing.
-fn hand_over(outbox: &Arc<Outbox>, batch: Batch) {
+pub(super) fn hand_over(outbox: &Arc<Outbox>, batch: Batch) {
     let mut permit = outbox.reserve(&batch, ONCE, &[]).unwrap().unwrap();
     commit(&Load::new(Arc::new(batch)), vec![&mut permit], &mut Writes::new());
 }
