@@ -16,6 +16,7 @@ mod ending;
 #[doc(hidden)]
 pub mod fuzz;
 mod journal;
+mod leaving;
 mod load;
 mod loader;
 mod on_disk;

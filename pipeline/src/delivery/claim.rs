@@ -71,7 +71,7 @@ impl Recorded {
         self.open_points.load(Ordering::Acquire)
     }
 
-    /// So many of its points were counted as lost at the end of their queue; nobody settles them.
+    /// So many of its points were counted as lost at the end of their queue, or handed on; nobody settles them.
     pub(super) fn write_off(&self, points: u64) {
         let left = |open: u64| Some(open.saturating_sub(points));
         let _ = self.open_points.fetch_update(Ordering::AcqRel, Ordering::Acquire, left);
@@ -129,6 +129,17 @@ impl Tie {
         match self {
             Self::Sender(share) => share.settle(is_exhausted),
             Self::Record(claim) => claim.settle(),
+        }
+    }
+
+    /// What is left where points leave the queue that knows their record, which is nothing to settle any more.
+    pub(super) fn without_record(self) -> Option<Self> {
+        match self {
+            Self::Sender(_) => Some(self),
+            Self::Record(claim) => {
+                claim.record.write_off(claim.points);
+                None
+            }
         }
     }
 

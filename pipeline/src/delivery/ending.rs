@@ -53,11 +53,11 @@ impl Outbox {
             spool.wait_for_disk().await;
             deadline += began.elapsed();
         } else {
-            *old.heir.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.dispatch.clone());
             // It took more since this one began.
             self.dispatch.queue.await_rest(&old.dispatch.queue);
-            old.dispatch.queue.give_way();
         }
+        *old.heir.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.dispatch.clone());
+        old.dispatch.queue.give_way();
         let drained = old.end(deadline, true).await;
         // What was before that one may still be sending; it has no later deadline.
         let _ = tokio::time::timeout_at(deadline + 2 * STOP_MAX, old.has_inherited.cancelled()).await;

@@ -62,6 +62,11 @@ impl Piece {
         }
     }
 
+    /// As it goes to another queue: its record, if it had one, was not written.
+    pub(super) fn without_record(self) -> Self {
+        Self { tie: self.tie.and_then(Tie::without_record), ..self }
+    }
+
     /// How many points there are of it in memory alone. What is being written may turn out to be; it waits to be known.
     pub(super) fn only_in_memory(&self) -> u64 {
         if self.tie.as_ref().is_some_and(Tie::is_recorded) { 0 } else { self.size.points }

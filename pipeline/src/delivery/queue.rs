@@ -47,7 +47,7 @@ pub(super) struct Queue {
     pub(super) closing: CancellationToken,
     /// Cancelled when nothing more is sent either, but what is in memory alone: the rest is on disk, for the next to send.
     pub(super) leaving: CancellationToken,
-    /// Cancelled when even that is for another queue to send.
+    /// Cancelled when even that is for another queue to send, as all is that is in memory alone.
     pub(super) handed_on: CancellationToken,
 }
 
@@ -232,7 +232,7 @@ impl Queue {
         let is_handed_on = self.handed_on.is_cancelled();
         let must_wait = is_handed_on || state.rest.is_awaited();
         let is_empty = if must_wait {
-            is_handed_on
+            is_handed_on && !state.on_disk.is_being_written()
         } else if is_leaving {
             // What is in memory alone has nowhere else to go.
             state.bring_in();

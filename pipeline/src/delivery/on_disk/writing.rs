@@ -36,6 +36,13 @@ impl Queue {
         }
     }
 
+    /// What is known to be on disk is not handed on with the rest, so it has to be known first.
+    pub(in crate::delivery) async fn know_what_is_handed_on(&self) {
+        if self.handed_on.is_cancelled() {
+            self.wait_until_written().await;
+        }
+    }
+
     /// The disk is not waited for any longer: what is being written counts as in memory alone, until it is written after
     /// all. Returns how many points.
     pub(in crate::delivery) fn doubt(&self) -> u64 {

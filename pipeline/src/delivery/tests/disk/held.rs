@@ -44,3 +44,19 @@ async fn an_exporter_that_is_new_to_the_storage_leaves_held_writes_alone() {
     slow.rig.pass(2);
     sender.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_reload_hands_on_what_was_held() {
+    let slow = Slow::on(SimDisk::default());
+    let (dead, exporter) = (Scripted::new([], Act::Retry), Scripted::new([], Act::Take));
+    let old = start_in(&slow.context("x"), &dead, persistent(), None).await;
+    let sender = push_held(&slow, vec![old.clone()]).await;
+    until(|| !dead.requests().is_empty()).await;
+    let new = start_in(&slow.context("x"), &exporter, persistent(), Some(&old)).await;
+    assert_eq!(new.take_over(&old, after(60)).await, drained(0, 0, 0));
+    assert!(sender.await.unwrap().is_err(), "it may come again");
+    until(|| held(&new) == 0).await;
+    assert_eq!(exporter.taken(), (0..10).collect::<Vec<_>>());
+    assert_eq!((slow.ledger.sum(SENT), slow.ledger.sum(FAILED)), (10, 0));
+    assert_eq!(new.drain(after(60)).await, drained(10, 0, 0));
+}
