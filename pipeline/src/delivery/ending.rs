@@ -161,12 +161,14 @@ impl Outbox {
         if waiting > 0 && !leaves_the_rest {
             tracing::info!(exporter = self.id, points = waiting, "points wait on disk for the next start");
         }
+        self.spool.iter().for_each(Spool::let_go);
+        let dropped = counts.dropped - undelivered;
+        // Before the exporter is waited for: whoever cuts that short and asks again is to hear of what was lost.
+        let drained = *drained.insert(Drained { delivered: counts.delivered, dropped, undelivered, waiting });
         let stop = AssertUnwindSafe(async { self.dispatch.exporter.stop().await }).catch_unwind();
         if !matches!(tokio::time::timeout(STOP_MAX, stop).await, Ok(Ok(()))) {
             tracing::warn!(exporter = self.id, "exporter did not stop in order");
         }
-        self.spool.iter().for_each(Spool::let_go);
-        let dropped = counts.dropped - undelivered;
-        *drained.insert(Drained { delivered: counts.delivered, dropped, undelivered, waiting })
+        drained
     }
 }
