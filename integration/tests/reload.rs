@@ -260,20 +260,24 @@ async fn what_a_removed_exporter_showed_vanishes_when_it_has_ended() {
     wait_until("the removed exporter's gauges to vanish", has_gone, || collector.log()).await;
 }
 
+/// With a queue in this folder, which is waited for where another collector has it.
+fn stored(plain: &str, folder: &std::path::Path) -> String {
+    plain.replace("sending_queue: {", "sending_queue: {storage: file_storage, ").replace(
+        "service:\n",
+        &format!(
+            "extensions: {{file_storage: {{directory: '{}', timeout: 1h}}}}\nservice:\n  extensions: [file_storage]\n",
+            folder.display()
+        ),
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_that_hangs_does_not_keep_the_collector_from_stopping() {
     let backend = Backend::start(Behaviour::Accept).await;
     let target = Target::start("scraped 1\n").await;
     let folder = tempfile::tempdir().unwrap();
     let plain = config(&backend, &target, "x");
-    // Another collector has the folder, and is waited for.
-    let stored = plain.replace("sending_queue: {", "sending_queue: {storage: file_storage, ").replace(
-        "service:\n",
-        &format!(
-            "extensions: {{file_storage: {{directory: '{}', timeout: 1h}}}}\nservice:\n  extensions: [file_storage]\n",
-            folder.path().display()
-        ),
-    );
+    let stored = stored(&plain, folder.path());
     let _holder = Collector::start(&stored).await;
     let mut collector = Collector::start(&plain).await;
     collector.reload(&stored).await;
@@ -283,19 +287,13 @@ async fn a_reload_that_hangs_does_not_keep_the_collector_from_stopping() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_hangs_does_not_keep_the_collector_from_stopping() {
+    let backend = Backend::start(Behaviour::Accept).await;
+    let target = Target::start("scraped 1\n").await;
     let folder = tempfile::tempdir().unwrap();
-    let config = |timeout: &str| {
-        let storage = format!("{{directory: '{}', timeout: {timeout}}}", folder.path().display());
-        format!(
-            "receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:0'}}}}}}}}\n\
-             exporters: {{otlp_http: {{endpoint: 'http://127.0.0.1:1', sending_queue: {{storage: file_storage}}}}}}\n\
-             extensions: {{file_storage: {storage}}}\n\
-             service: {{extensions: [file_storage], pipelines: {{metrics: {{receivers: [otlp], exporters: [otlp_http]}}}}}}\n"
-        )
-    };
-    let _holder = Collector::start(&config("1s")).await;
-    let mut collector = Collector::spawn(&config("1h"), &[]);
-    collector.wait_for_log("inferometer starts").await;
+    let stored = stored(&config(&backend, &target, "x"), folder.path());
+    let _holder = Collector::start(&stored).await;
+    let mut collector = Collector::spawn(&stored, &[]);
+    collector.wait_for_log("own metrics at").await;
     assert!(collector.stop().await.success(), "{}", collector.log());
     assert!(!collector.log().contains("INFO ready"), "{}", collector.log());
 }
