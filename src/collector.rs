@@ -163,9 +163,10 @@ impl Collector {
             storages.apply().await;
             storages.open_left(meter, clock).await
         };
-        match tokio::time::timeout(at_most, opened).await {
-            Ok(opened) => self.storages = opened,
-            Err(_) => warn!("storages that no exporter uses did not open within {at_most:?}; a disk hangs"),
+        if let Ok(opened) = tokio::time::timeout(at_most, opened).await {
+            self.storages = opened;
+        } else {
+            warn!("storages that no exporter uses did not open within {at_most:?}; a disk hangs");
         }
     }
 
