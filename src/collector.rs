@@ -22,12 +22,15 @@ use pipeline::{Output, extensions::Extension, storage};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::health::Health;
 use crate::lasting::LastingProcessors;
 use crate::merging::Merging;
 use crate::plan::{Part, Plan, named};
+
+/// How long what a reload brings may take to start; a disk that hangs, for one, may take for ever.
+pub(crate) const START_MAX: Duration = Duration::from_secs(30);
 
 /// Everything that runs.
 pub(crate) struct Collector {
@@ -102,8 +105,13 @@ pub(crate) fn with_extensions(context: &Context, plan: &Plan) -> Result<Context,
 }
 
 impl Collector {
-    /// Builds and starts everything; what was started before an error is stopped again.
-    pub(crate) async fn start(context: Context, plan: Plan) -> Result<Self, BoxError> {
+    /// Builds and starts everything; what was started before an error is stopped again. What `stop` says ends the start
+    /// wherever it is.
+    pub(crate) async fn start<T>(
+        context: Context,
+        plan: Plan,
+        stop: impl Future<Output = T>,
+    ) -> Result<(Self, Option<T>), BoxError> {
         let context = with_extensions(&context, &plan)?;
         let mut collector = Self {
             context,
@@ -117,8 +125,12 @@ impl Collector {
             storages: Vec::new(),
             retired: Vec::new(),
         };
-        match collector.start_all().await {
-            Ok(()) => Ok(collector),
+        let started = tokio::select! {
+            started = collector.start_all() => started.map(|()| None),
+            told = stop => Ok(Some(told)),
+        };
+        match started {
+            Ok(told) => Ok((collector, told)),
             Err(error) => {
                 collector.stop(Duration::ZERO).await;
                 Err(error)
@@ -132,7 +144,7 @@ impl Collector {
         self.merging = Merging::of(&self.plan, &self.context)?;
         self.outboxes =
             start_exporters(&self.context, self.plan.exporters.iter(), &self.merging, |_| None).await?;
-        self.open_storages().await;
+        self.open_storages(START_MAX).await;
         (self.pipelines, self.lasting) =
             build_pipelines(&self.context, &self.plan, &self.outboxes, &self.lasting)?;
         for part in &self.plan.receivers {
@@ -144,11 +156,18 @@ impl Collector {
         Ok(())
     }
 
-    /// Lets storages keep to their limits, and opens those that hold data no exporter will send.
-    pub(crate) async fn open_storages(&mut self) {
-        let storages = &self.context.storages;
-        storages.apply().await;
-        self.storages = storages.open_left(&self.context.meter, &self.context.clock).await;
+    /// Lets storages keep to their limits, and opens those that hold data no exporter will send, in bounded time.
+    pub(crate) async fn open_storages(&mut self, at_most: Duration) {
+        let Context { storages, meter, clock, .. } = &self.context;
+        let opened = async {
+            storages.apply().await;
+            storages.open_left(meter, clock).await
+        };
+        if let Ok(opened) = tokio::time::timeout(at_most, opened).await {
+            self.storages = opened;
+        } else {
+            warn!("storages that no exporter uses did not open within {at_most:?}; a disk hangs");
+        }
     }
 
     /// Lets processors send what no batch has brought, and lets go of exporters that have ended, with the storages that were

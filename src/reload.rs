@@ -17,15 +17,12 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::collector::{
-    Collector, Retired, build_pipelines, fan_out, start_exporters, start_receiver, stop_receivers,
+    Collector, Retired, START_MAX, build_pipelines, fan_out, start_exporters, start_receiver, stop_receivers,
     with_extensions,
 };
 use crate::lasting::LastingProcessors;
 use crate::merging::Merging;
 use crate::plan::{Part, Plan};
-
-/// How long what is new may take to start; a disk that hangs, for one, may take for ever.
-const START_MAX: Duration = Duration::from_secs(30);
 
 /// How long an exporter that is no longer named may go on emptying its queue.
 const OLD_EXPORTER_TIMEOUT: Duration = Duration::from_mins(1);

@@ -264,20 +264,24 @@ async fn what_a_removed_exporter_showed_vanishes_when_it_has_ended() {
     }
 }
 
+/// With a queue in this folder, which is waited for where another collector has it.
+fn stored(plain: &str, folder: &std::path::Path) -> String {
+    plain.replace("sending_queue: {", "sending_queue: {storage: file_storage, ").replace(
+        "service:\n",
+        &format!(
+            "extensions: {{file_storage: {{directory: '{}', timeout: 1h}}}}\nservice:\n  extensions: [file_storage]\n",
+            folder.display()
+        ),
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_that_hangs_does_not_keep_the_collector_from_stopping() {
     let backend = Backend::start(Behaviour::Accept).await;
     let target = Target::start("scraped 1\n").await;
     let folder = tempfile::tempdir().unwrap();
     let plain = config(&backend, &target, "x");
-    // Another collector has the folder, and is waited for.
-    let stored = plain.replace("sending_queue: {", "sending_queue: {storage: file_storage, ").replace(
-        "service:\n",
-        &format!(
-            "extensions: {{file_storage: {{directory: '{}', timeout: 1h}}}}\nservice:\n  extensions: [file_storage]\n",
-            folder.path().display()
-        ),
-    );
+    let stored = stored(&plain, folder.path());
     let _holder = Collector::start(&stored).await;
     let mut collector = Collector::start(&plain).await;
     collector.reload(&stored).await;
@@ -342,4 +346,17 @@ async fn a_reload_that_fails_closes_nothing_that_goes_on() {
     collector.wait_for_log("reloaded").await;
     goes_on().await;
     assert!(collector.stop().await.success(), "{}", collector.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_hangs_does_not_keep_the_collector_from_stopping() {
+    let backend = Backend::start(Behaviour::Accept).await;
+    let target = Target::start("scraped 1\n").await;
+    let folder = tempfile::tempdir().unwrap();
+    let stored = stored(&config(&backend, &target, "x"), folder.path());
+    let _holder = Collector::start(&stored).await;
+    let mut collector = Collector::spawn(&stored, &[]);
+    collector.wait_for_log("own metrics at").await;
+    assert!(collector.stop().await.success(), "{}", collector.log());
+    assert!(!collector.log().contains("INFO ready"), "{}", collector.log());
 }

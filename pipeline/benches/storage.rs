@@ -68,7 +68,7 @@ fn add(runtime: &Runtime, log: &Arc<Log>, batch: &Arc<Batch>, batches: usize, se
         for append in appends {
             append.written.await.expect(GOOD);
             if settle {
-                reader.settle(append.sequence);
+                reader.settler().settle(append.sequence);
             }
         }
     });

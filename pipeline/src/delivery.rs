@@ -16,6 +16,7 @@ mod ending;
 #[doc(hidden)]
 pub mod fuzz;
 mod journal;
+mod leaving;
 mod load;
 mod loader;
 mod on_disk;
@@ -185,12 +186,8 @@ impl Outbox {
         if before.is_none() {
             has_inherited.cancel();
         }
-        let mut consumers = JoinSet::new();
-        if manner != Manner::Direct {
-            for _ in 0..config.sending_queue.num_consumers.max(1) {
-                consumers.spawn(dispatch.clone().consume());
-            }
-        }
+        let consumers = if manner == Manner::Direct { 0 } else { config.sending_queue.num_consumers.max(1) };
+        let consumers = (0..consumers).map(|_| dispatch.clone().consume()).collect();
         let outbox = Self {
             id: context.id.clone(),
             manner,
@@ -225,8 +222,9 @@ async fn open(
     old: Option<&Outbox>,
 ) -> Result<(Spool, Option<Left>), BoxError> {
     let log = context.storages.open(storage, &context.meter, &context.clock).await?;
-    let shared = old.and_then(|old| Spool::succeed(old.spool.as_ref()?, &log));
-    if let Some(spool) = shared {
+    if let Some(old) = old.and_then(|old| old.spool.as_ref())
+        && let Some(spool) = Spool::succeed(old, &log).await
+    {
         return Ok((spool, None));
     }
     let (spool, left) = Spool::open(log, &context.id).await?;

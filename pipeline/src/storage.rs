@@ -42,6 +42,7 @@ use std::{fmt, fs};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use self::disk::Folder;
@@ -54,7 +55,7 @@ use crate::telemetry::Meter;
 pub use answer::Late;
 pub use config::{Config, Fsync, Mode, Unclaimed, WhenFull, WhenUnwritable};
 pub use log::Log;
-pub use reader::Reader;
+pub use reader::{Reader, Settler};
 pub use room::Kept;
 
 /// How long after the start, or after an exporter was taken away, its place may be claimed before it counts as one
@@ -129,39 +130,24 @@ impl fmt::Debug for Append {
     }
 }
 
+// A folder may be on a mount that hangs, so whatever looks at it does so where it holds up nobody else.
 impl Storages {
     /// The same open logs, with other storages in service.
     pub fn with(&self, configs: HashMap<String, Config>) -> Self {
         Self { configs, open: self.open.clone() }
     }
 
-    /// Whether this id may be named, or what to tell whoever wrote it.
+    /// Whether this id may be named, or what to tell whoever wrote it. Waits for the disk where there are several.
     pub fn check(&self, id: &str) -> Result<(), String> {
-        let Some(config) = self.configs.get(id) else {
-            let mut known: Vec<&str> = self.configs.keys().map(String::as_str).collect();
-            known.sort_unstable();
-            return Err(if known.is_empty() {
-                format!(
-                    "no storage is in service: configure `{id}` in `extensions` and name it in `service.extensions`"
-                )
-            } else {
-                format!("no storage `{id}` is in service; there is `{}`", known.join("`, `"))
-            });
-        };
-        let mut others = self.configs.iter().filter(|(other, _)| *other != id);
-        match others.find(|(_, other)| folder::is_same(other, config)) {
-            Some((other, _)) => {
-                Err(format!("`{id}` and `{other}` have the same `directory`: one of them would do"))
-            }
-            None => Ok(()),
-        }
+        check(&self.configs, id).map(|_| ())
     }
 
     /// Opens the log of the storage with this id, or gives the one that is open in its folder, which keeps to its limits
     /// until [`apply`](Self::apply).
     pub async fn open(&self, id: &str, meter: &Meter, clock: &Clock) -> Result<Arc<Log>, BoxError> {
-        self.check(id)?;
-        let opened = self.open_config(id, self.configs[id].clone(), meter, clock).await;
+        let (configs, known) = (self.configs.clone(), id.to_owned());
+        let config = spawn_blocking(move || check(&configs, &known).cloned()).await??;
+        let opened = self.open_config(id, config, meter, clock).await;
         opened.map_err(|error| format!("{}; see `extensions.{id}.directory`", chain(&*error)).into())
     }
 
@@ -172,14 +158,15 @@ impl Storages {
         meter: &Meter,
         clock: &Clock,
     ) -> Result<Arc<Log>, BoxError> {
+        let (path, config) = spawn_blocking(move || (folder::path(&config), config)).await?;
+        let path = path?;
         let mut open = self.open.lock().await;
-        let path = folder::path(&config)?;
         if let Some(log) = open.get(&path).and_then(Weak::upgrade) {
             return Ok(log);
         }
         let opened = {
             let (id, meter, clock, path) = (id.to_owned(), meter.clone(), clock.clone(), path.clone());
-            tokio::task::spawn_blocking(move || -> Result<Log, BoxError> {
+            spawn_blocking(move || -> Result<Log, BoxError> {
                 let folder = Folder::open(path, config.clone())?;
                 Log::open(&id, config, Arc::new(folder), Time::system(clock), &meter)
             })
@@ -194,11 +181,16 @@ impl Storages {
 impl Storages {
     /// Lets logs that were open before keep to the limits that are in service now.
     pub async fn apply(&self) {
+        let configs: Vec<_> = self.configs.values().cloned().collect();
+        let found = spawn_blocking(|| {
+            let with_path = |config: Config| Some((fs::canonicalize(&config.directory).ok()?, config));
+            configs.into_iter().filter_map(with_path).collect()
+        });
+        let found: Vec<_> = found.await.unwrap_or_default();
         let open = self.open.lock().await;
-        for config in self.configs.values() {
-            let path = fs::canonicalize(&config.directory).ok();
-            if let Some(log) = path.and_then(|path| open.get(&path)).and_then(Weak::upgrade) {
-                log.apply(config);
+        for (path, config) in found {
+            if let Some(log) = open.get(&path).and_then(Weak::upgrade) {
+                log.apply(&config);
             }
         }
     }
@@ -206,12 +198,17 @@ impl Storages {
     /// Opens what no exporter has opened and still holds data, so that it is heard of, shown, and let go of in its
     /// time; each that cannot be opened is said.
     pub async fn open_left(&self, meter: &Meter, clock: &Clock) -> Vec<Arc<Log>> {
-        let mut left = Vec::new();
-        for (id, config) in self.configs.iter().filter(|(_, config)| folder::has_data(config)) {
-            match self.open(id, meter, clock).await {
+        let (mut left, configs) = (Vec::new(), self.configs.clone());
+        let found = spawn_blocking(|| {
+            let found = configs.into_iter().filter(|(_, config)| folder::has_data(config));
+            found.map(|(id, config)| (id, config.directory)).collect()
+        });
+        let found: Vec<_> = found.await.unwrap_or_default();
+        for (id, directory) in found {
+            match self.open(&id, meter, clock).await {
                 Ok(log) => left.push(log),
                 Err(error) => {
-                    let (directory, error) = (&config.directory, chain(&*error));
+                    let error = chain(&*error);
                     warn!(storage = %id, %directory, %error, "storage that no exporter uses cannot be opened");
                 }
             }
@@ -233,5 +230,27 @@ impl SubAssign for Backlog {
         self.records -= other.records;
         self.points -= other.points;
         self.bytes -= other.bytes;
+    }
+}
+
+/// The storage with this id, or what to tell whoever wrote it.
+fn check<'a>(configs: &'a HashMap<String, Config>, id: &str) -> Result<&'a Config, String> {
+    let Some(config) = configs.get(id) else {
+        let mut known: Vec<&str> = configs.keys().map(String::as_str).collect();
+        known.sort_unstable();
+        return Err(if known.is_empty() {
+            format!(
+                "no storage is in service: configure `{id}` in `extensions` and name it in `service.extensions`"
+            )
+        } else {
+            format!("no storage `{id}` is in service; there is `{}`", known.join("`, `"))
+        });
+    };
+    let mut others = configs.iter().filter(|(other, _)| *other != id);
+    match others.find(|(_, other)| folder::is_same(other, config)) {
+        Some((other, _)) => {
+            Err(format!("`{id}` and `{other}` have the same `directory`: one of them would do"))
+        }
+        None => Ok(config),
     }
 }

@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 
 use super::{EXIT_USAGE, demo, load};
 use crate::cli::Run;
-use crate::collector::{Collector, Drains};
+use crate::collector::{Collector, Drains, START_MAX};
 use crate::located::located;
 use crate::logging;
 use crate::plan::Plan;
@@ -118,16 +118,39 @@ async fn collect(run: &Run, plan: Plan) -> Result<ExitCode, BoxError> {
     for note in telemetry.serve(&context).await? {
         info!("{note}");
     }
-    let mut collector = Collector::start(context, plan).await?;
+    let (mut collector, told) = Collector::start(context, plan, signals.stop()).await?;
+    let first = match told {
+        Some(signal) => signal,
+        None => go_on(&mut collector, run, &mut signals, &reload_state).await,
+    };
+    info!(timeout = ?run.shutdown_timeout, "stopping; delivering what is queued");
+    let code = tokio::select! {
+        drains = collector.stop(run.shutdown_timeout) => report(&drains),
+        () = signals.stop_again(first) => {
+            error!("told to stop again; what is queued in memory is lost, what is on disk waits for the next start");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    telemetry.stop().await;
+    Ok(code)
+}
+
+/// Collects until told to stop; returns by what.
+async fn go_on(
+    collector: &mut Collector,
+    run: &Run,
+    signals: &mut Signals,
+    state: &ReloadState,
+) -> SignalKind {
     info!("ready");
     let mut refused = RefusedSeries::default();
     let mut timers = Timers::new();
-    let first = loop {
+    loop {
         match signals.next(&mut timers).await {
-            Event::Stop(signal) => break signal,
+            Event::Stop(signal) => return signal,
             Event::Reload => {
-                if let Some(signal) = reload(&mut collector, run, &mut signals, &reload_state).await {
-                    break signal;
+                if let Some(signal) = reload(collector, run, signals, state).await {
+                    return signal;
                 }
                 // New processors have not said anything yet.
                 collector.tick().await;
@@ -143,17 +166,7 @@ async fn collect(run: &Run, plan: Plan) -> Result<ExitCode, BoxError> {
                 refused.log(&collector.context.registry);
             }
         }
-    };
-    info!(timeout = ?run.shutdown_timeout, "stopping; delivering what is queued");
-    let code = tokio::select! {
-        drains = collector.stop(run.shutdown_timeout) => report(&drains),
-        () = signals.stop_again(first) => {
-            error!("told to stop again; what is queued in memory is lost, what is on disk waits for the next start");
-            return Ok(ExitCode::FAILURE);
-        }
-    };
-    telemetry.stop().await;
-    Ok(code)
+    }
 }
 
 impl Timers {
@@ -208,10 +221,21 @@ async fn reload(
     state: &ReloadState,
 ) -> Option<SignalKind> {
     info!("reloading");
-    let plan = match load(&run.source) {
-        Ok(plan) => plan,
-        Err(refused) => {
+    let source = run.source.clone();
+    let loaded = tokio::select! {
+        // A file or a storage may be on a mount that hangs.
+        loaded = tokio::task::spawn_blocking(move || load(&source)) => loaded,
+        signal = signals.stop() => return Some(signal),
+    };
+    let plan = match loaded {
+        Ok(Ok(plan)) => plan,
+        Ok(Err(refused)) => {
             error!("configuration is not valid, the one before stays in force:\n{refused}");
+            state.successful.store(0, Ordering::Relaxed);
+            return None;
+        }
+        Err(panic) => {
+            error!("reload failed: {panic}");
             state.successful.store(0, Ordering::Relaxed);
             return None;
         }
@@ -228,7 +252,7 @@ async fn reload(
         Ok(prepared) => {
             let changed = collector.change_over(prepared).await;
             let stopped = tokio::select! {
-                () = collector.open_storages() => None,
+                () = collector.open_storages(START_MAX) => None,
                 signal = signals.stop() => Some(signal),
             };
             (changed, stopped)

@@ -4,17 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::reply::Share;
-use crate::storage::{Reader, Sequence};
+use crate::storage::{Reader, Sequence, Settler};
 
 /// A record of the log, until the fate of all its points is decided.
 #[derive(Debug)]
 pub(super) struct Recorded {
-    reader: Arc<Reader>,
+    /// No reader: that holds its place, and another may want it while this is decided.
+    settler: Settler,
     sequence: Sequence,
     points: u64,
     open_points: AtomicU64,
-    /// It could not be written, or not yet: its points are in memory alone, as they are when its file was deleted.
+    /// It could not be written, or not yet, or not in time: its points are in memory alone, as they are when its file was
+    /// deleted.
     is_lost: AtomicBool,
+    /// It is known to be on disk. As long as it is neither, it is being written.
+    is_on_disk: AtomicBool,
 }
 
 /// Points of a record.
@@ -33,9 +37,10 @@ pub(super) enum Tie {
 
 impl Recorded {
     /// Counts on so many points; with none the record is settled by [`Recorded::settle`].
-    pub(super) fn new(reader: Arc<Reader>, sequence: Sequence, points: u64) -> Arc<Self> {
-        let (open_points, is_lost) = (AtomicU64::new(points), AtomicBool::new(false));
-        Arc::new(Self { reader, sequence, points, open_points, is_lost })
+    pub(super) fn new(reader: &Reader, sequence: Sequence, points: u64) -> Arc<Self> {
+        let (open_points, is_lost, is_on_disk) =
+            (AtomicU64::new(points), AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { settler: reader.settler(), sequence, points, open_points, is_lost, is_on_disk })
     }
 
     pub(super) fn sequence(&self) -> Sequence {
@@ -48,12 +53,22 @@ impl Recorded {
 
     /// It is not on disk.
     pub(super) fn lose(&self) {
+        self.is_on_disk.store(false, Ordering::Relaxed);
         self.is_lost.store(true, Ordering::Relaxed);
     }
 
-    /// It is on disk after all.
+    /// It is on disk, perhaps after all.
     pub(super) fn find(&self) {
         self.is_lost.store(false, Ordering::Relaxed);
+        self.is_on_disk.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_on_disk(&self) -> bool {
+        self.is_on_disk.load(Ordering::Relaxed) && !self.is_deleted()
+    }
+
+    fn is_deleted(&self) -> bool {
+        self.settler.is_deleted(self.sequence)
     }
 
     /// How many of its points are not decided.
@@ -61,19 +76,19 @@ impl Recorded {
         self.open_points.load(Ordering::Acquire)
     }
 
-    /// So many of its points were counted as lost at the end of their queue; nobody settles them.
+    /// So many of its points were counted as lost at the end of their queue, or handed on; nobody settles them.
     pub(super) fn write_off(&self, points: u64) {
         let left = |open: u64| Some(open.saturating_sub(points));
         let _ = self.open_points.fetch_update(Ordering::AcqRel, Ordering::Acquire, left);
     }
 
     pub(super) fn is_lost(&self) -> bool {
-        self.is_lost.load(Ordering::Relaxed) || self.reader.is_deleted(self.sequence)
+        self.is_lost.load(Ordering::Relaxed) || self.is_deleted()
     }
 
     /// Nothing of it is to be sent any more.
     pub(super) fn settle(&self) {
-        self.reader.settle(self.sequence);
+        self.settler.settle(self.sequence);
     }
 }
 
@@ -122,6 +137,17 @@ impl Tie {
         }
     }
 
+    /// What is left where points leave the queue that knows their record, which is nothing to settle any more.
+    pub(super) fn without_record(self) -> Option<Self> {
+        match self {
+            Self::Sender(_) => Some(self),
+            Self::Record(claim) => {
+                claim.record.write_off(claim.points);
+                None
+            }
+        }
+    }
+
     pub(super) fn points(&self) -> u64 {
         match self {
             Self::Sender(share) => share.points,
@@ -144,8 +170,13 @@ impl Tie {
         }
     }
 
-    /// Whether the points are on disk, too.
+    /// Whether the points are known to be on disk, too.
     pub(super) fn is_on_disk(&self) -> bool {
+        self.record().is_some_and(|record| record.is_on_disk())
+    }
+
+    /// Whether the points are on disk, too, or on their way there.
+    pub(super) fn is_recorded(&self) -> bool {
         self.record().is_some_and(|record| !record.is_lost())
     }
 }

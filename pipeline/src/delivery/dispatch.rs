@@ -61,11 +61,11 @@ struct Cancelled<'a> {
 
 /// What goes out together.
 #[derive(Debug, Default)]
-struct Request<'a> {
+pub(super) struct Request<'a> {
     /// None for what is sent in its sender's turn.
-    parcel: Option<&'a Parcel>,
+    pub(super) parcel: Option<&'a Parcel>,
     /// Some of it is decided.
-    is_begun: AtomicBool,
+    pub(super) is_begun: AtomicBool,
 }
 
 /// The front half of a batch that was split lies on top. With until when each is tried, once it was.
@@ -120,6 +120,9 @@ impl Dispatch {
             vec![vec![(batch, None)]]
         };
         let mut end = self.deliver_parts(&request, parts).await;
+        if !end.left.is_empty() {
+            self.queue.know_what_is_handed_on().await;
+        }
         if !end.left.is_empty() && self.must_end(&request) {
             // After these were left another part was decided, or a write has failed.
             let left = std::mem::take(&mut end.left);
@@ -215,7 +218,7 @@ impl Dispatch {
         for attempt in 0_u64.. {
             let pass = tokio::select! {
                 biased;
-                () = self.queue.handed_on.cancelled() => return Fate::Left,
+                () = self.is_handed_on(request) => return Fate::Left,
                 () = self.queue.leaving.cancelled(), if !self.must_end(request) => return Fate::Left,
                 pass = self.circuit.pass(*deadline) => pass,
             };
@@ -268,13 +271,6 @@ impl Dispatch {
             }
         }
         Fate::Dropped { cause: Cause::Exhausted, reason }
-    }
-
-    /// Whether a request is not left to another: some of it is in memory alone, or is decided and would be sent again.
-    /// Where all is handed on as it is, neither matters.
-    fn must_end(&self, request: &Request<'_>) -> bool {
-        !self.queue.handed_on.is_cancelled()
-            && (request.is_in_memory() || request.is_begun.load(Ordering::Relaxed))
     }
 
     fn is_closing(&self) -> bool {
@@ -346,11 +342,6 @@ impl Request<'_> {
     /// In the queue; zero for what is sent in its sender's turn.
     fn number(&self) -> u64 {
         self.parcel.map_or(0, |parcel| parcel.number)
-    }
-
-    /// Some of it is in memory alone.
-    fn is_in_memory(&self) -> bool {
-        self.parcel.is_some_and(|parcel| parcel.only_in_memory() > 0)
     }
 }
 

@@ -14,6 +14,9 @@ use super::spool::{Left, Spool};
 /// How long an exporter may take to close what it opened.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
+/// How long an end waits to hear from the disk what is on it; what it has not heard of by then is in memory alone.
+const WRITE_MAX: Duration = Duration::from_secs(3);
+
 /// What a drain achieved, in points since the start of the outbox and at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Drained {
@@ -44,19 +47,24 @@ impl Outbox {
     }
 
     /// Drains an outbox that this one replaces. Where this one can go on with its queue, as it is in memory or in the same
-    /// place on disk, only what is under way is waited for.
-    pub async fn take_over(&self, old: &Self, deadline: Instant) -> Drained {
+    /// place on disk, only what is under way is waited for. Before that the old one goes on as long as the disk hangs, which
+    /// is no part of its time.
+    pub async fn take_over(&self, old: &Self, mut deadline: Instant) -> Drained {
         if !self.is_heir_of(old) {
             return old.retire(deadline).await;
         }
         // However this ends: who waits behind this one goes on.
         let _has_inherited = self.has_inherited.clone().drop_guard();
-        if old.spool.is_none() {
-            *old.heir.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.dispatch.clone());
+        if let Some(spool) = &old.spool {
+            let began = Instant::now();
+            spool.wait_for_disk().await;
+            deadline += began.elapsed();
+        } else {
             // It took more since this one began.
             self.dispatch.queue.await_rest(&old.dispatch.queue);
-            old.dispatch.queue.give_way();
         }
+        *old.heir.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.dispatch.clone());
+        old.dispatch.queue.give_way();
         let drained = old.end(deadline, true).await;
         // What was before that one may still be sending; it has no later deadline.
         let _ = tokio::time::timeout_at(deadline + 2 * STOP_MAX, old.has_inherited.cancelled()).await;
@@ -126,6 +134,36 @@ impl Outbox {
         self.is_heir && Arc::ptr_eq(&self.line, &old.line)
     }
 
+    /// Lets consumers send what they have to, and the disk take what it was given, until the deadline.
+    async fn empty(&self, deadline: Instant) {
+        let queue = &self.dispatch.queue;
+        let mut consumers =
+            std::mem::take(&mut *self.consumers.lock().unwrap_or_else(PoisonError::into_inner));
+        let emptied = async {
+            while consumers.join_next().await.is_some() {}
+            if !queue.leaving.is_cancelled() {
+                queue.wait_until_empty().await;
+            }
+            queue.wait_until_written().await;
+        };
+        let doubting = async {
+            loop {
+                tokio::time::sleep(WRITE_MAX).await;
+                let points = queue.doubt();
+                if points > 0 {
+                    self.unwritten(points, "the disk does not answer");
+                }
+            }
+        };
+        // Whether the time was enough is in the accounts.
+        tokio::select! {
+            () = emptied => {}
+            () = doubting => {}
+            () = tokio::time::sleep_until(deadline) => {}
+        }
+        consumers.shutdown().await;
+    }
+
     async fn end(&self, deadline: Instant, leaves_the_rest: bool) -> Drained {
         let queue = &self.dispatch.queue;
         // Who has not been handed on what was there before may not send what came since.
@@ -142,17 +180,7 @@ impl Outbox {
             // Nothing will be sent; why wait.
             queue.leaving.cancel();
         }
-        let mut consumers =
-            std::mem::take(&mut *self.consumers.lock().unwrap_or_else(PoisonError::into_inner));
-        let emptied = async {
-            while consumers.join_next().await.is_some() {}
-            if !queue.leaving.is_cancelled() {
-                queue.wait_until_empty().await;
-            }
-        };
-        // Whether the time was enough is in the accounts.
-        let _ = tokio::time::timeout_at(deadline, emptied).await;
-        consumers.shutdown().await;
+        self.empty(deadline).await;
         let mut loader = std::mem::take(&mut *self.loader.lock().unwrap_or_else(PoisonError::into_inner));
         loader.shutdown().await;
         if let Some(spool) = self.spool.as_ref().filter(|_| !leaves_the_rest) {
@@ -169,12 +197,14 @@ impl Outbox {
         if waiting > 0 && !leaves_the_rest {
             self.say_waiting(waiting);
         }
+        self.spool.iter().for_each(Spool::let_go);
+        let dropped = counts.dropped - undelivered;
+        // Before the exporter is waited for: whoever cuts that short and asks again is to hear of what was lost.
+        let drained = *drained.insert(Drained { delivered: counts.delivered, dropped, undelivered, waiting });
         let stop = AssertUnwindSafe(async { self.dispatch.exporter.stop().await }).catch_unwind();
         if !matches!(tokio::time::timeout(STOP_MAX, stop).await, Ok(Ok(()))) {
             tracing::warn!(exporter = self.id, "exporter did not stop in order");
         }
-        self.spool.iter().for_each(Spool::let_go);
-        let dropped = counts.dropped - undelivered;
-        *drained.insert(Drained { delivered: counts.delivered, dropped, undelivered, waiting })
+        drained
     }
 }

@@ -137,12 +137,9 @@ impl Loader {
         let points = load.as_ref().map_or(0, |load| load.size.points);
         let age = Duration::from_nanos(self.clock.unix_nano().saturating_sub(record.written_unix_nano));
         let now = Instant::now();
-        Loaded {
-            record: Recorded::new(self.reader.clone(), record.sequence, points),
-            points: record.points,
-            since: now.checked_sub(age).unwrap_or(now),
-            load,
-        }
+        let recorded = Recorded::new(&self.reader, record.sequence, points);
+        recorded.find();
+        Loaded { record: recorded, points: record.points, since: now.checked_sub(age).unwrap_or(now), load }
     }
 
     /// Gives up what was not begun, up to a record; returns whether that was all of it.

@@ -7,6 +7,7 @@
 mod deleted;
 mod handover;
 mod unwritten;
+mod writing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +45,9 @@ pub(super) struct OnDisk {
     seen: Sequence,
     /// What is not known to be on disk, by its place in the order.
     unwritten: BTreeMap<(Sequence, u64), Unwritten>,
-    /// How many of these never had a record; they follow the last record there was.
+    /// The records whose fate is not known yet, wherever their points are.
+    writing: BTreeMap<Sequence, Arc<Recorded>>,
+    /// How many of `unwritten` never had a record; they follow the last record there was.
     without_record: u64,
     /// Another outbox still reads the log: nothing is read until it has ended.
     is_held_back: bool,
@@ -145,6 +148,7 @@ impl Queue {
         state.on_disk.last = record.sequence();
         // After the end it is for the next start.
         if !state.has_ended {
+            state.on_disk.writing.insert(record.sequence(), record.clone());
             state.keep(load, Some(record.claim()));
         }
         self.publish(&state);
@@ -187,11 +191,12 @@ impl Queue {
     pub(super) fn written(&self, record: &Recorded) {
         let mut state = self.state();
         record.find();
+        state.on_disk.writing.remove(&record.sequence());
         if let Some(unwritten) = state.on_disk.unwritten.remove(&(record.sequence(), 0)) {
             state.on_disk.unwritten_size -= unwritten.load.size;
         }
         drop(state);
-        self.to_load.notify_one();
+        self.fate_is_known();
     }
 
     /// Where to read on, if anything is to be read now.

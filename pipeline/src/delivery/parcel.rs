@@ -62,9 +62,14 @@ impl Piece {
         }
     }
 
-    /// How many points there are of it in memory alone.
+    /// As it goes to another queue: its record, if it had one, was not written.
+    pub(super) fn without_record(self) -> Self {
+        Self { tie: self.tie.and_then(Tie::without_record), ..self }
+    }
+
+    /// How many points there are of it in memory alone. What is being written may turn out to be; it waits to be known.
     pub(super) fn only_in_memory(&self) -> u64 {
-        if self.tie.as_ref().is_some_and(Tie::is_on_disk) { 0 } else { self.size.points }
+        if self.tie.as_ref().is_some_and(Tie::is_recorded) { 0 } else { self.size.points }
     }
 
     /// Cuts off the front, as large as `room` allows; at least one point if `at_least_one`.
@@ -107,7 +112,7 @@ impl Parcel {
         self.ties.extend(piece.tie);
     }
 
-    /// How many of its points are in memory alone. What is being written may turn out to be.
+    /// How many of its points are in memory alone, as far as is known.
     pub(super) fn only_in_memory(&self) -> u64 {
         let on_disk = self.ties.iter().filter(|tie| tie.is_on_disk()).map(Tie::points);
         self.size.points.saturating_sub(on_disk.sum())

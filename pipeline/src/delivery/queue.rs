@@ -47,7 +47,7 @@ pub(super) struct Queue {
     pub(super) closing: CancellationToken,
     /// Cancelled when nothing more is sent either, but what is in memory alone: the rest is on disk, for the next to send.
     pub(super) leaving: CancellationToken,
-    /// Cancelled when even that is for another queue to send.
+    /// Cancelled when even that is for another queue to send, as all is that is in memory alone.
     pub(super) handed_on: CancellationToken,
 }
 
@@ -232,11 +232,11 @@ impl Queue {
         let is_handed_on = self.handed_on.is_cancelled();
         let must_wait = is_handed_on || state.rest.is_awaited();
         let is_empty = if must_wait {
-            is_handed_on
+            is_handed_on && !state.on_disk.is_being_written()
         } else if is_leaving {
             // What is in memory alone has nowhere else to go.
             state.bring_in();
-            state.waiting.only_in_memory().points == 0
+            state.waiting.only_in_memory().points == 0 && !state.on_disk.is_being_written()
         } else {
             state.waiting.is_empty() && state.on_disk.is_empty()
         };
@@ -334,11 +334,8 @@ impl Queue {
     /// points that were held are lost: those that are in memory alone.
     pub(super) fn end(&self) -> (Counts, u64) {
         let mut state = self.state();
-        let under_way: u64 = state.under_way.values().map(UnderWay::only_in_memory).sum();
-        let waiting = state.only_in_memory().points + state.rest.points();
-        let lost = (waiting + under_way).min(state.counts.held.points);
         state.has_ended = true;
-        state.write_off();
+        let lost = state.write_off();
         state.waiting.clear();
         state.under_way.clear();
         state.on_disk = OnDisk::default();

@@ -1,4 +1,5 @@
-//! What a queue in memory hands on to the queue that replaces it: all that is not decided, in order.
+//! What a queue hands on to the queue that replaces it: all that is not decided, in order; of a queue on disk what is in
+//! memory alone.
 //!
 //! Were the old one to send what it has while the new one sends what comes, points of a series would overtake each
 //! other; were it given a time for that, what it has would be lost when the time is over. So the old one ends no more than
@@ -64,8 +65,11 @@ impl Queue {
         self.leaving.cancel();
     }
 
-    /// What of a request is not decided is to be handed on.
+    /// What of a request is not decided is to be handed on, unless the other finds it on disk.
     pub(super) fn put_back(&self, mut parcel: Parcel, left: Vec<Arc<Batch>>, is_exhausted: bool) {
+        if parcel.only_in_memory() == 0 {
+            return self.leave(&parcel);
+        }
         let mut state = self.state();
         state.waiting.release(&parcel.resources);
         state.under_way.remove(&parcel.number);
@@ -81,7 +85,7 @@ impl Queue {
         self.work.notify_one();
     }
 
-    /// Gives all that waits to the queue behind, if that takes anything yet; for it nothing is lost if it is too late, as
+    /// Gives all that waits, or is in memory alone, to the queue behind, if that takes anything yet; for it nothing is lost if it is too late, as
     /// what stays is counted at the end.
     pub(super) fn hand_on(&self, heir: &Self) {
         // The older one first, as everywhere.
@@ -109,10 +113,12 @@ impl Queue {
 }
 
 impl State {
-    /// All that waits, in order: what had been begun goes before the rest of its series.
+    /// All that waits and is not on disk, in order: what had been begun goes before the rest of its series.
     fn take_rest(&mut self) -> Vec<Piece> {
+        self.bring_in();
         let returned = std::mem::take(&mut self.rest.returned).into_values().flatten();
-        returned.chain(self.waiting.remove(|_| true)).collect()
+        let waiting = self.waiting.remove(|piece| piece.only_in_memory() > 0);
+        returned.chain(waiting.into_iter().map(Piece::without_record)).collect()
     }
 }
 
@@ -120,7 +126,8 @@ impl State {
 fn pieces_of(parcel: &mut Parcel, left: Vec<Arc<Batch>>, is_exhausted: bool) -> Vec<Piece> {
     let points = left.iter().map(|batch| batch.len() as u64).sum();
     // Whoever waits for any of it hears of it when all is decided, as before.
-    let ties = std::mem::take(&mut parcel.ties);
+    let ties: Vec<Tie> =
+        std::mem::take(&mut parcel.ties).into_iter().filter_map(Tie::without_record).collect();
     let reply = (!ties.is_empty()).then(|| Reply::to_all(ties, points, is_exhausted));
     let mut requests = parcel.size.requests;
     left.into_iter()

@@ -161,7 +161,10 @@ impl Exporter for Scripted {
 
     fn stop(&self) -> BoxFuture<'_, ()> {
         self.stopped.fetch_add(1, Ordering::Relaxed);
-        Box::pin(async {})
+        Box::pin(async {
+            let mut is_held = self.is_held.subscribe();
+            is_held.wait_for(|is_held| !is_held).await.unwrap();
+        })
     }
 }
 

@@ -61,16 +61,27 @@ type Queues = SmallVec<[(Arc<Outbox>, Arc<Recorded>, u64); 4]>;
 impl Spool {
     /// Takes the place of the exporter with this id; what is not settled is for it.
     pub(super) async fn open(log: Arc<Log>, exporter: &str) -> Result<(Self, Left), BoxError> {
+        let is_known = log.knows(exporter);
         let (reader, _) = log.reader(exporter)?;
-        let (up_to, caught_up) = log.caught_up();
-        caught_up.await;
-        let left = Left { up_to, backlog: reader.backlog_until(up_to) };
+        let left = if is_known {
+            let (up_to, caught_up) = log.caught_up();
+            caught_up.await;
+            Left { up_to, backlog: reader.backlog_until(up_to) }
+        } else {
+            // Nothing is on its way to the disk for one that was never here, and what is for others is not given up.
+            Left { up_to: log.last(), backlog: Backlog::default() }
+        };
         Ok((Self { log, reader: Mutex::new(Some(Arc::new(reader))) }, left))
     }
 
-    /// Shares the place of an outbox that is to be replaced, if it is in this log.
-    pub(super) fn succeed(old: &Self, log: &Arc<Log>) -> Option<Self> {
-        let reader = old.reader().filter(|_| Arc::ptr_eq(&old.log, log))?;
+    /// Shares the place of an outbox that is to be replaced, if it is in this log. As long as the disk hangs, nobody can go
+    /// on with what is there: this waits for it, and the old one goes on meanwhile.
+    pub(super) async fn succeed(old: &Self, log: &Arc<Log>) -> Option<Self> {
+        if !Arc::ptr_eq(&old.log, log) {
+            return None;
+        }
+        old.wait_for_disk().await;
+        let reader = old.reader()?;
         Some(Self { log: log.clone(), reader: Mutex::new(Some(reader)) })
     }
 
@@ -80,6 +91,11 @@ impl Spool {
 
     pub(super) fn reader(&self) -> Option<Arc<Reader>> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the disk has answered, whatever it says, for all that it was given.
+    pub(super) async fn wait_for_disk(&self) {
+        let _ = self.log.barrier().written.await;
     }
 
     /// From here on nothing is appended for the outbox.
@@ -145,7 +161,7 @@ fn record(load: &Load, log: &Arc<Log>, permits: Vec<&mut Permit>) -> Option<Writ
     let mut queues = Queues::new();
     for permit in permits {
         if let Some(reader) = permit.outbox.spool.as_ref().and_then(Spool::reader) {
-            let record = Recorded::new(reader, append.sequence, load.size.points);
+            let record = Recorded::new(&reader, append.sequence, load.size.points);
             permit.commit_recorded(load.clone(), &record);
             queues.push((permit.outbox.clone(), record, load.size.points));
         } else {

@@ -134,6 +134,11 @@ impl Log {
         self.shared.wake();
     }
 
+    /// Whether there was ever anything for the exporter with this id.
+    pub fn knows(&self, exporter: &str) -> bool {
+        self.shared.state().knows(exporter)
+    }
+
     /// The place of the exporter with this id, and what it has not settled. It must be free: an exporter that was
     /// replaced first lets go of it.
     pub fn reader(self: &Arc<Self>, exporter: &str) -> Result<(Reader, Backlog), BoxError> {

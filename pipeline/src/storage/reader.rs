@@ -32,6 +32,13 @@ pub struct Reader {
     slot: Slot,
 }
 
+/// Settles what is one reader's, and knows of it, also when that has let go of its place.
+#[derive(Debug, Clone)]
+pub struct Settler {
+    log: Arc<Log>,
+    slot: Slot,
+}
+
 /// Where a record is.
 struct Found {
     name: String,
@@ -72,10 +79,15 @@ impl Reader {
         holds(&self.log.shared, self.slot, sequence)
     }
 
-    /// The fate of the record is decided; it will not be read again, not even after a crash of the process.
-    pub fn settle(&self, sequence: Sequence) {
-        self.log.shared.state().settle(self.slot, sequence);
-        self.log.shared.wake();
+    /// See [`Settler::settle`].
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn settle(&self, sequence: Sequence) {
+        self.settler().settle(sequence);
+    }
+
+    /// For whoever outlives the reader.
+    pub fn settler(&self) -> Settler {
+        Settler { log: self.log.clone(), slot: self.slot }
     }
 
     /// What is not settled now, of what is written.
@@ -93,12 +105,6 @@ impl Reader {
         self.log.shared.state().backlog_within(self.slot, records)
     }
 
-    /// Whether the record was written, and its file deleted by somebody else.
-    pub fn is_deleted(&self, sequence: Sequence) -> bool {
-        // Mostly this is enough to know.
-        *self.log.shared.deleted.borrow() > 0 && self.log.shared.state().gone.contains(sequence)
-    }
-
     /// How many files were deleted by somebody else: each change says that what was held may be held no more.
     pub fn deleted(&self) -> watch::Receiver<usize> {
         self.log.shared.deleted.subscribe()
@@ -114,6 +120,20 @@ impl Reader {
     /// What the log asks the reader to give up; each change is one request.
     pub fn pressure(&self) -> watch::Receiver<Option<GiveUp>> {
         self.log.shared.state().places[self.slot].pressure.subscribe()
+    }
+}
+
+impl Settler {
+    /// The fate of the record is decided; it will not be read again, not even after a crash of the process.
+    pub fn settle(&self, sequence: Sequence) {
+        self.log.shared.state().settle(self.slot, sequence);
+        self.log.shared.wake();
+    }
+
+    /// Whether the record was written, and its file deleted by somebody else.
+    pub fn is_deleted(&self, sequence: Sequence) -> bool {
+        // Mostly this is enough to know.
+        *self.log.shared.deleted.borrow() > 0 && self.log.shared.state().gone.contains(sequence)
     }
 }
 

@@ -152,6 +152,10 @@ impl State {
         })
     }
 
+    pub(super) fn knows(&self, exporter: &str) -> bool {
+        self.slots.contains_key(&key(exporter))
+    }
+
     pub(super) fn claim(&mut self, exporter: &str, now: Duration) -> Result<(Slot, Backlog), BoxError> {
         let slot = self.slot(key(exporter), now);
         let place = &mut self.places[slot];

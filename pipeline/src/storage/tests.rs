@@ -7,6 +7,7 @@ mod damage;
 mod deleted;
 mod faults;
 mod files;
+mod hanging;
 mod leftovers;
 mod limits;
 mod model;

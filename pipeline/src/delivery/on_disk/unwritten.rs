@@ -22,18 +22,20 @@ impl Queue {
     ///
     /// They are few: while there are any, the log has no room for others.
     pub(in crate::delivery) fn hold(&self, record: &Recorded) {
-        let state = self.state();
+        let mut state = self.state();
         if !state.has_ended {
             record.lose();
         }
+        state.on_disk.writing.remove(&record.sequence());
         drop(state);
-        self.to_load.notify_one();
+        self.fate_is_known();
     }
 
     /// The record will not be written. Its points stay in memory alone, within a bound.
     pub(in crate::delivery) fn lose(&self, record: &Recorded) -> Lost {
         let mut state = self.state();
         record.lose();
+        state.on_disk.writing.remove(&record.sequence());
         let mut lost = Lost::default();
         if state.has_ended {
             lost.dropped = record.open_points().min(state.counts.held.points);
@@ -45,8 +47,7 @@ impl Queue {
         }
         self.publish(&state);
         drop(state);
-        self.to_load.notify_one();
-        self.room.notify_waiters();
+        self.fate_is_known();
         lost
     }
 }
@@ -60,7 +61,12 @@ impl State {
     }
 
     /// What is in memory alone is counted as lost: its records, should they never be written, are not counted again.
-    pub(in crate::delivery) fn write_off(&self) {
+    /// Returns how many points.
+    pub(in crate::delivery) fn write_off(&mut self) -> u64 {
+        self.doubt();
+        let under_way: u64 = self.under_way.values().map(UnderWay::only_in_memory).sum();
+        let waiting = self.only_in_memory().points + self.rest.points();
+        let lost = (waiting + under_way).min(self.counts.held.points);
         let ties = self.waiting.ties().filter_map(Tie::lost);
         let claims = self.on_disk.unwritten.values().filter_map(|unwritten| unwritten.claim.as_ref());
         for (record, points) in ties.chain(claims.filter_map(Claim::lost)) {
@@ -68,6 +74,7 @@ impl State {
         }
         let under_way = self.under_way.values().flat_map(UnderWay::lost);
         under_way.for_each(|(record, points)| record.write_off(*points));
+        lost
     }
 
     /// Takes back what waits of a record that was accepted; returns how many points.

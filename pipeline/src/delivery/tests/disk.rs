@@ -3,8 +3,10 @@
 mod crash;
 mod deleted;
 mod denied;
+mod held;
 mod leaving;
 mod limits;
+mod slow;
 mod succession;
 
 use std::collections::HashMap;

@@ -195,3 +195,16 @@ async fn an_heir_that_is_told_to_stop_sends_what_it_is_handed_before_the_deadlin
     assert_eq!((end, old_end), (drained(4, 0, 0), drained(1, 0, 0)));
     assert_eq!(exporter.taken(), (1..5).collect::<Vec<_>>());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_cut_short_while_the_exporter_closes_says_what_was_lost() {
+    let ledger = Ledger::default();
+    let exporter = Scripted::new([], Act::Take);
+    exporter.hold(true);
+    let outbox = start("x", &exporter, in_order(), &ledger).await;
+    push_batch(&outbox, one(0..10)).unwrap();
+    let end = outbox.drain(Instant::now());
+    tokio::time::timeout(Duration::from_secs(1), end).await.expect_err("the exporter closes at once");
+    assert_eq!(outbox.drain(after(60)).await, drained(0, 0, 10));
+    assert_eq!(failed(&ledger, "shutdown"), 10);
+}

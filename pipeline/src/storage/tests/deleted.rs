@@ -24,7 +24,7 @@ fn nothing_is_written_to_a_file_that_was_deleted() {
     assert_eq!(wait(late.written), Ok(()));
     // What was in it is not claimed to be there.
     assert_eq!((sequences(&ana), ana.backlog().records), (vec![2], 1));
-    assert!(ana.is_deleted(1) && !ana.is_deleted(2));
+    assert!(ana.settler().is_deleted(1) && !ana.settler().is_deleted(2));
     assert_eq!(*deleted.borrow_and_update(), 1);
     let after = Rig::on(rig.disk.killed(), config());
     assert_eq!(sequences(&after.reader("ana")), [2]);

@@ -50,21 +50,30 @@ async fn what_is_in_memory_alone_is_tried_until_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reload_sends_what_is_in_memory_alone_before_it_hands_the_queue_on() {
-    let disk = Disk::new();
-    let ledger = Ledger::default();
-    let old_exporter = Scripted::new([Act::Retry, Act::Retry], Act::Take);
-    let old = start_held(&disk, &old_exporter, &ledger).await;
-    record(&[&old], one(0..10)).await.unwrap();
-    leave_in_memory(&old, two(10..20));
-    let exporter = Scripted::new([], Act::Take);
-    let new = start_in(&disk.context("x", &ledger), &exporter, persistent(), Some(&old)).await;
-    old_exporter.hold(false);
-    let end = new.take_over(&old, after(60)).await;
-    assert_eq!((end.delivered, end.undelivered), (10, 0));
-    until(|| held(&new) == 0).await;
-    assert_eq!(old_exporter.taken(), (10..20).collect::<Vec<_>>());
-    assert_eq!(exporter.taken(), (0..10).collect::<Vec<_>>());
+async fn a_reload_hands_on_what_is_in_memory_alone_under_way_or_not() {
+    for is_under_way in [false, true] {
+        let disk = Disk::new();
+        let ledger = Ledger::default();
+        let (dead, exporter) = (Scripted::new([], Act::Retry), Scripted::new([], Act::Take));
+        let old = start_held(&disk, &dead, &ledger).await;
+        if is_under_way {
+            leave_in_memory(&old, two(10..20));
+            record(&[&old], one(0..10)).await.unwrap();
+        } else {
+            record(&[&old], one(0..10)).await.unwrap();
+            leave_in_memory(&old, two(10..20));
+        }
+        until(|| ledger.gauge("otelcol_exporter_in_flight_requests") == Some(1)).await;
+        let new = start_in(&disk.context("x", &ledger), &exporter, persistent(), Some(&old)).await;
+        dead.hold(false);
+        assert_eq!(new.take_over(&old, after(60)).await, drained(0, 0, 0));
+        until(|| held(&new) == 0).await;
+        let mut taken = exporter.taken();
+        taken.sort_unstable();
+        assert_eq!(taken, (0..20).collect::<Vec<_>>());
+        assert_eq!((ledger.sum(SENT), ledger.sum(FAILED)), (20, 0));
+        assert_eq!(new.drain(after(60)).await, drained(20, 0, 0));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,7 +142,7 @@ async fn what_has_no_record_keeps_its_place_in_a_queue_that_is_handed_on() {
 async fn begin_to_write(outbox: &Arc<Outbox>, exporter: &Scripted, batch: Batch) -> Arc<Recorded> {
     let load = Load::new(Arc::new(batch));
     let reader = outbox.spool.as_ref().unwrap().reader().unwrap();
-    let record = Recorded::new(reader, 1, load.size.points);
+    let record = Recorded::new(&reader, 1, load.size.points);
     let queue = &outbox.dispatch.queue;
     queue.reserve(load.size).unwrap();
     let size = load.size;

@@ -208,7 +208,7 @@ async fn batches_whose_writes_fail_stay_in_memory_within_a_bound() {
         let batch = one(first * each..(first + 1) * each);
         let load = Load::new(Arc::new(batch));
         let reader = outbox.spool.as_ref().unwrap().reader().unwrap();
-        let record = Recorded::new(reader, first as u64 + 1, load.size.points);
+        let record = Recorded::new(&reader, first as u64 + 1, load.size.points);
         let size = load.size;
         queue.reserve(size).unwrap();
         assert_eq!(queue.push_recorded(load, &record, size), size);
