@@ -124,7 +124,7 @@ impl Outbox {
         let log = spool.log().clone();
         // Should it fail, what is known already has to do.
         let _ = tokio::task::spawn_blocking(move || log.look()).await;
-        if let Some(reader) = spool.reader() {
+        if let Some(reader) = spool.reader().filter(|reader| *reader.deleted().borrow() > 0) {
             self.dispatch.miss_deleted(&reader, true);
         }
     }

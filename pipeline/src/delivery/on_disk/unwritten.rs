@@ -41,7 +41,7 @@ impl Queue {
             lost.dropped = record.open_points().min(state.counts.held.points);
             state.counts.held.points -= lost.dropped;
             state.counts.dropped += lost.dropped;
-        } else if !state.on_disk.is_held_back && cost(state.only_in_memory()) > LOADED_BYTES_MAX {
+        } else if !state.on_disk.is_held_back && state.has_too_much_in_memory() {
             // As long as it is held back, what it will be handed on is reckoned with what it has.
             lost.withdrawn = state.withdraw(record);
         }
@@ -53,6 +53,14 @@ impl Queue {
 }
 
 impl State {
+    /// Whether there is more than may be in memory alone.
+    fn has_too_much_in_memory(&self) -> bool {
+        // Mostly this is enough to know, and looks at nothing of what waits.
+        let mut all = self.waiting.size();
+        all += self.on_disk.unwritten_size;
+        cost(all) > LOADED_BYTES_MAX && cost(self.only_in_memory()) > LOADED_BYTES_MAX
+    }
+
     /// What would be lost if the process ended, but for what is under way.
     pub(in crate::delivery) fn only_in_memory(&self) -> Size {
         let mut size = self.waiting.only_in_memory();
