@@ -100,6 +100,13 @@ async fn record(outboxes: &[&Arc<Outbox>], batch: Batch) -> Result<(), Refused> 
     outcome
 }
 
+/// The same, coming again for as long as the disk does not keep up.
+async fn insist(outbox: &Arc<Outbox>, values: std::ops::Range<i64>) {
+    while record(&[outbox], one(values.clone())).await.is_err() {
+        pass(5).await;
+    }
+}
+
 fn held(outbox: &Outbox) -> u64 {
     outbox.dispatch.queue.counts().held.points
 }

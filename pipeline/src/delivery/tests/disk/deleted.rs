@@ -12,7 +12,7 @@ async fn what_was_deleted_is_sent_from_memory_or_counted() {
     let outbox = disk.start(&exporter, config, &ledger).await;
     let (batches, each) = (40, 8192);
     for first in 0..batches {
-        record(&[&outbox], one(first * each..(first + 1) * each)).await.unwrap();
+        insist(&outbox, first * each..(first + 1) * each).await;
     }
     let all = (batches * each) as u64;
     std::fs::remove_dir_all(&disk.config.directory).unwrap();
@@ -21,7 +21,7 @@ async fn what_was_deleted_is_sent_from_memory_or_counted() {
     assert!(lost < all, "what is in memory is not lost");
     assert_eq!(held(&outbox), all - lost);
     let next = batches * each;
-    record(&[&outbox], one(next..next + 1)).await.unwrap();
+    insist(&outbox, next..next + 1).await;
     exporter.hold(false);
     until(|| held(&outbox) == 0).await;
     let expected = (0..(all - lost) as i64).chain([next]);

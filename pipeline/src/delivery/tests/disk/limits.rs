@@ -16,7 +16,7 @@ async fn a_long_queue_is_forgotten_and_comes_back_in_order() {
     // A point takes 94 bytes by the estimate, so some 180 000 of these are kept.
     let (batches, each) = (100, 8192);
     for first in 0..batches {
-        record(&[&outbox], one(first * each..(first + 1) * each)).await.unwrap();
+        insist(&outbox, first * each..(first + 1) * each).await;
     }
     let all = (batches * each) as u64;
     {
