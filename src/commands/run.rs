@@ -222,20 +222,24 @@ async fn reload(
 ) -> Option<SignalKind> {
     info!("reloading");
     let source = run.source.clone();
+    // A file or a storage may be on a mount that hangs.
+    let loading = tokio::task::spawn_blocking(move || load(&source));
     let loaded = tokio::select! {
-        // A file or a storage may be on a mount that hangs.
-        loaded = tokio::task::spawn_blocking(move || load(&source)) => loaded,
+        loaded = tokio::time::timeout(START_MAX, loading) => loaded,
         signal = signals.stop() => return Some(signal),
     };
-    let plan = match loaded {
-        Ok(Ok(plan)) => plan,
-        Ok(Err(refused)) => {
-            error!("configuration is not valid, the one before stays in force:\n{refused}");
-            state.successful.store(0, Ordering::Relaxed);
-            return None;
+    let failure = match loaded {
+        Ok(Ok(Ok(plan))) => Ok(plan),
+        Ok(Ok(Err(refused))) => {
+            Err(format!("configuration is not valid, the one before stays in force:\n{refused}"))
         }
-        Err(panic) => {
-            error!("reload failed: {panic}");
+        Ok(Err(panic)) => Err(format!("reload failed: {panic}")),
+        Err(_) => Err(format!("reload failed: the configuration could not be read within {START_MAX:?}")),
+    };
+    let plan = match failure {
+        Ok(plan) => plan,
+        Err(message) => {
+            error!("{message}");
             state.successful.store(0, Ordering::Relaxed);
             return None;
         }

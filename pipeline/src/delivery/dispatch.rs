@@ -218,8 +218,7 @@ impl Dispatch {
         for attempt in 0_u64.. {
             let pass = tokio::select! {
                 biased;
-                () = self.is_handed_on(request) => return Fate::Left,
-                () = self.queue.leaving.cancelled(), if !self.must_end(request) => return Fate::Left,
+                () = self.is_left(request) => return Fate::Left,
                 pass = self.circuit.pass(*deadline) => pass,
             };
             let Some(pass) = pass else { break };

@@ -194,7 +194,7 @@ impl Outbox {
             tracing::error!(exporter = self.id, points = undelivered, "points left undelivered at the end");
         }
         let waiting = counts.held.points;
-        if waiting > 0 && !leaves_the_rest {
+        if waiting > 0 && !leaves_the_rest && !queue.handed_on.is_cancelled() {
             self.say_waiting(waiting);
         }
         self.spool.iter().for_each(Spool::let_go);

@@ -12,11 +12,19 @@ impl Dispatch {
         !is_handed_on && (request.is_in_memory() || request.is_begun.load(Ordering::Relaxed))
     }
 
-    /// Waits until the request is to be handed on.
-    pub(super) async fn is_handed_on(&self, request: &Request<'_>) {
-        self.queue.handed_on.cancelled().await;
-        if self.must_end(request) {
-            std::future::pending::<()>().await;
+    /// Waits until the request is to be left, or handed on, and may be: what is on its way to the disk comes there.
+    pub(super) async fn is_left(&self, request: &Request<'_>) {
+        tokio::select! {
+            () = self.queue.leaving.cancelled() => {}
+            () = self.queue.handed_on.cancelled() => {}
+        }
+        loop {
+            let mut room = std::pin::pin!(self.queue.room.notified());
+            room.as_mut().enable();
+            if !self.must_end(request) {
+                return;
+            }
+            room.await;
         }
     }
 }

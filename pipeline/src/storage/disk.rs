@@ -10,8 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{
-    AtFlags, Dir, FallocateFlags, Mode, OFlags, Stat, fallocate, fstat, fstatvfs, openat, renameat, stat,
-    statat, unlinkat,
+    AtFlags, Dir, FallocateFlags, Mode, OFlags, fallocate, fstatvfs, openat, renameat, stat, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -73,7 +72,7 @@ pub(super) struct Opened {
 impl Folder {
     /// Opens and locks the folder at this path, which is that of the configuration.
     pub(super) fn open(path: PathBuf, config: Config) -> Result<Self, BoxError> {
-        let opened = Mutex::new(Arc::new(folder::open_folder(&path, config.timeout.0)?));
+        let opened = Mutex::new(Arc::new(folder::open_folder(&path, config.timeout.0, None)?));
         Ok(Self { config, path, opened })
     }
 
@@ -83,7 +82,7 @@ impl Folder {
 
     fn open_again(&self) -> Result<Opened, BoxError> {
         folder::make(&self.path, &self.config)?;
-        folder::open_folder(&self.path, Duration::ZERO)
+        folder::open_folder(&self.path, Duration::ZERO, Some(&self.opened().lock))
     }
 
     fn open_with(&self, name: &str, flags: OFlags) -> io::Result<File> {
@@ -105,14 +104,10 @@ impl Opened {
 
     /// Whether whoever opens the folder at this path finds the same, and the same lock.
     fn is_found(&self, path: &Path) -> bool {
-        let is = |found: Result<Stat, Errno>, open: &OwnedFd| {
-            let both = found.ok().zip(fstat(open).ok());
-            both.is_some_and(|(found, open)| (found.st_dev, found.st_ino) == (open.st_dev, open.st_ino))
-        };
         let find = |name| statat(&self.root, name, AtFlags::SYMLINK_NOFOLLOW);
-        is(stat(path), &self.root)
-            && is(find(folder::LOCK), &self.lock)
-            && is(find(place::FOLDER), &self.readers)
+        folder::is_same_file(stat(path), &self.root)
+            && folder::is_same_file(find(folder::LOCK), &self.lock)
+            && folder::is_same_file(find(place::FOLDER), &self.readers)
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, mkdirat, open, openat};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat, flock, fstat, mkdirat, open, openat, statat};
 use rustix::io::{Errno, pread, pwrite};
 use rustix::process::{geteuid, getpid};
 
@@ -71,14 +71,24 @@ pub(super) fn has_data(config: &Config) -> bool {
 }
 
 /// Opens the folder and locks it, waiting so long for another process to let go of it.
-pub(super) fn open_folder(path: &Path, timeout: Duration) -> Result<Opened, BoxError> {
+///
+/// `held` is the lock that this process has already, if it is still the one that is there.
+pub(super) fn open_folder(
+    path: &Path,
+    timeout: Duration,
+    held: Option<&OwnedFd>,
+) -> Result<Opened, BoxError> {
     let shown = path.display();
     let failed =
         |doing: &str, error: Errno| Caused::new(format!("cannot {doing} `{shown}`"), io::Error::from(error));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = open(path, flags, Mode::empty()).map_err(|error| failed("open the folder", error))?;
     check(&folder, path)?;
-    let lock = lock(&folder, path, timeout)?;
+    let held = held.filter(|held| is_same_file(statat(&folder, LOCK, AtFlags::SYMLINK_NOFOLLOW), held));
+    let lock = match held {
+        Some(held) => held.try_clone()?,
+        None => lock(&folder, path, timeout)?,
+    };
     match mkdirat(&folder, place::FOLDER, Mode::from_raw_mode(0o700)) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(failed("make the folder `readers` in", error).into()),
@@ -87,6 +97,12 @@ pub(super) fn open_folder(path: &Path, timeout: Duration) -> Result<Opened, BoxE
         .map_err(|error| failed("open the folder `readers` in", error))?;
     check(&readers, &path.join(place::FOLDER))?;
     Ok(Opened { root: folder, readers, lock })
+}
+
+/// Whether what was found is what is open.
+pub(super) fn is_same_file(found: Result<Stat, Errno>, open: &OwnedFd) -> bool {
+    let both = found.ok().zip(fstat(open).ok());
+    both.is_some_and(|(found, open)| (found.st_dev, found.st_ino) == (open.st_dev, open.st_ino))
 }
 
 /// Whoever may write to the folder could change what is sent, so it must be ours alone.

@@ -104,6 +104,20 @@ async fn a_folder_that_was_deleted_or_emptied_is_made_and_locked_again() {
 }
 
 #[tokio::test]
+async fn the_folder_of_readers_is_made_again_under_the_lock_that_is_held() {
+    let folder = tempdir().unwrap();
+    let directory = folder.path().join("queue");
+    let log = open(&storages(at(&directory))).await.unwrap();
+    let (ana, _) = log.reader("ana").unwrap();
+    log.append(&batch(1, 0), &[&ana], None).written.await.unwrap();
+    let readers = directory.join("readers");
+    fs::remove_dir_all(&readers).unwrap();
+    eventually(|| readers.exists() && log.room(1000).is_ok());
+    log.append(&batch(2, 0), &[&ana], None).written.await.unwrap();
+    assert_eq!(ana.backlog().records, 2);
+}
+
+#[tokio::test]
 async fn a_folder_that_may_not_be_made_again_is_told() {
     let folder = tempdir().unwrap();
     let directory = folder.path().join("queue");

@@ -85,6 +85,22 @@ async fn the_end_waits_for_what_is_on_its_way_to_the_disk() {
 }
 
 #[tokio::test]
+async fn what_was_taken_from_the_queue_before_it_was_on_disk_is_left_there_all_the_same() {
+    let slow = Slow::on(SimDisk::default());
+    // A pause that outlasts the deadline.
+    let exporter = Scripted::new([], Act::RetryAfter(3599));
+    let outbox = slow.start(&exporter).await;
+    hand_over(&outbox, one(0..1));
+    until(|| exporter.requests().len() == 1).await;
+    slow.rig.disk.hold_syncs();
+    hand_over(&outbox, points("other", 1..2).into_iter().collect());
+    pass(100).await;
+    slow.rig.disk.release_syncs();
+    let end = tokio::time::timeout(Duration::from_mins(1), outbox.drain(after(600))).await;
+    assert_eq!(end, Ok(Drained { waiting: 2, ..Drained::default() }));
+}
+
+#[tokio::test]
 async fn nobody_takes_a_queue_over_while_the_disk_hangs_and_the_old_one_goes_on() {
     let slow = Arc::new(Slow::on(SimDisk::default()));
     let (old_exporter, exporter) = (Scripted::new([], Act::Take), Scripted::new([], Act::Take));
