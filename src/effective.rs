@@ -23,7 +23,7 @@ pub(crate) fn render(plan: &Plan) -> Result<String, Problems> {
         ("telemetry", value(&plan.service.telemetry)?),
     ]);
     sections.insert("service", Value::from(service));
-    Ok(config::render_yaml(&config::without_absent(Value::from(sections))))
+    Ok(config::render_yaml(&Value::from(sections)))
 }
 
 fn insert<'a>(sections: &mut BTreeMap<&'a str, Value>, name: &'a str, parts: BTreeMap<String, Value>) {
@@ -33,7 +33,8 @@ fn insert<'a>(sections: &mut BTreeMap<&'a str, Value>, name: &'a str, parts: BTr
 }
 
 fn effective<T>(parts: &[Part<T>]) -> Result<BTreeMap<String, Value>, Problems> {
-    parts.iter().map(|part| Ok((part.id.clone(), (part.entry.effective)(&part.section)?))).collect()
+    let effective = |part: &Part<T>| (part.entry.effective)(&part.section);
+    parts.iter().map(|part| Ok((part.id.clone(), config::without_absent(effective(part)?)))).collect()
 }
 
 fn value(config: impl Serialize) -> Result<Value, Problems> {

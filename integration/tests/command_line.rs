@@ -368,6 +368,14 @@ fn what_is_printed_is_valid_again() {
     let (output, _) = run(&["print-config"], &[]);
     let text = String::from_utf8(output.stdout).unwrap();
     check(&["validate", "--config", "a.yaml"], &[("a.yaml", &text)], 0, &["configuration is valid"]);
+    // No value takes an attribute of the collector's resource away.
+    let without = format!("{GOOD}  telemetry: {{resource: {{service.instance.id: null}}}}\n");
+    check(
+        &["print-config", "--config", "a.yaml"],
+        &[("a.yaml", &without)],
+        0,
+        &["service.instance.id: null"],
+    );
 }
 
 #[test]

@@ -124,10 +124,10 @@ async fn answer(
     let under_way = activity.begin(request.version());
     let path = request.uri().path();
     let Some((route, token)) = listener.route(path) else {
-        return Ok(not_found(&listener, &request));
+        return Ok(as_ours(not_found(&listener, &request)));
     };
     let denied = route.authenticator.as_ref().and_then(|auth| auth.check(request.headers()).err());
-    let mut response = if let Some(denied) = denied {
+    let response = if let Some(denied) = denied {
         route.service.deny(&request.into_parts().0, &denied)
     } else {
         let service = route.service.clone();
@@ -137,9 +137,13 @@ async fn answer(
             text(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
         })
     };
-    response.headers_mut().entry(SERVER).or_insert(HeaderValue::from_static(PRODUCT));
     under_way.offers();
-    Ok(response.map(|body| Tracked { body, _token: token, under_way }.boxed_unsync()))
+    Ok(as_ours(response).map(|body| Tracked { body, _token: token, under_way }.boxed_unsync()))
+}
+
+fn as_ours(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().entry(SERVER).or_insert(HeaderValue::from_static(PRODUCT));
+    response
 }
 
 fn not_found(listener: &Listener, request: &Request<Incoming>) -> Response<Body> {

@@ -90,7 +90,12 @@ impl Listeners {
         let mut open = self.lock();
         route.requests.close();
         let mut routes = Vec::clone(&listener.routes.load());
+        let before = routes.len();
         routes.retain(|other| !Arc::ptr_eq(other, route));
+        if routes.len() == before {
+            // It was withdrawn before, and what it was to close may be another's by now.
+            return false;
+        }
         let is_last = routes.is_empty();
         if let Some(last) = routes.last()
             && config_of(listener.tls.load().as_ref()) != config_of(last.tls.as_ref())
