@@ -1,5 +1,6 @@
 mod bodies;
 mod bounds;
+mod histograms;
 mod messages;
 mod metadata;
 mod order;
