@@ -232,7 +232,10 @@ impl RemoteWrite {
             }
         };
         if let (Format::V1, Some(metadata)) = (format, &self.metadata) {
-            metadata.tell(&self.id, &self.post, &self.memory);
+            let told = metadata.tell(&self.id, &self.post, &self.memory);
+            if let Some(told) = told {
+                let _ = tokio::time::timeout(self.spare(began), told).await;
+            }
         }
         match self.post_once(body, (format, counts)).await? {
             Verdict::Failed(error) => {

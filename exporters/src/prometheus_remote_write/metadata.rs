@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pipeline::component::ExportError;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::debug;
@@ -39,19 +40,22 @@ struct Telling {
 impl Metadata {
     /// Begins to send what there is to tell, if it is time. What fails comes again a minute later.
     ///
-    /// In a task of its own: points do not hang on it, and wait neither for an answer nor for the want of one.
-    pub(super) fn tell(&self, id: &str, post: &Arc<Post>, memory: &Memory) {
+    /// In a task of its own: points do not hang on it, and wait neither for an answer nor for the want of one. Only the
+    /// first time there is an end to wait for in front of them, as whoever is told of a type too late takes its series for gauges.
+    pub(super) fn tell(&self, id: &str, post: &Arc<Post>, memory: &Memory) -> Option<oneshot::Receiver<()>> {
         let mut telling = self.lock();
         if telling.last.is_some_and(|last| last.elapsed() < PAUSE) {
-            return;
+            return None;
         }
-        telling.last = Some(Instant::now());
+        let is_first = telling.last.replace(Instant::now()).is_none();
+        let (ends, end) = oneshot::channel();
         let mut families = memory.lock().living_families();
         families.retain(|family| is_legacy(family.name(Part::Whole)));
         let (id, post) = (id.to_owned(), post.clone());
         // The one before is over by now, or ends here.
         telling.task = JoinSet::new();
         telling.task.spawn(async move {
+            let _ends: oneshot::Sender<()> = ends;
             let sent = tokio::time::timeout(PAUSE, Self::send(families, &post)).await;
             let reason = match sent {
                 Ok(Ok(())) => return,
@@ -60,6 +64,7 @@ impl Metadata {
             };
             debug!(exporter = id, reason, "metadata was not taken");
         });
+        is_first.then_some(end)
     }
 
     /// Ends what is under way.

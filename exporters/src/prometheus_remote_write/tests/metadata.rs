@@ -36,6 +36,7 @@ async fn families_are_told_in_requests_of_their_own_each_minute() {
     exporter.export(&second).await.unwrap();
     assert_eq!(told(&server, 1).await, 3);
     let seen = server.seen.lock().unwrap().clone();
+    assert!(is_metadata(&seen[0]), "types come before the first series that have them");
     let request = decode1(&seen.iter().find(|seen| is_metadata(seen)).unwrap().body);
     assert_eq!((request.timeseries.len(), request.metadata.len()), (0, 1));
     let family = &request.metadata[0];
