@@ -18,14 +18,7 @@ impl Dispatch {
             () = self.queue.leaving.cancelled() => {}
             () = self.queue.handed_on.cancelled() => {}
         }
-        loop {
-            let mut room = std::pin::pin!(self.queue.room.notified());
-            room.as_mut().enable();
-            if !self.must_end(request) {
-                return;
-            }
-            room.await;
-        }
+        self.queue.wait_until(|| !self.must_end(request)).await;
     }
 }
 

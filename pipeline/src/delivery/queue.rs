@@ -160,10 +160,15 @@ impl Queue {
 
     /// Waits until there is room for `size`, or never will be. Somebody else may still take it first.
     pub(super) async fn wait_for_room(&self, size: Size) {
+        self.wait_until(|| self.closing.is_cancelled() || self.overflow(&self.state(), size) == 0.0).await;
+    }
+
+    /// Waits until something is so that is looked at each time there is room, or the fate of a record is known.
+    pub(super) async fn wait_until(&self, is_so: impl Fn() -> bool) {
         loop {
             let mut room = std::pin::pin!(self.room.notified());
             room.as_mut().enable();
-            if self.closing.is_cancelled() || self.overflow(&self.state(), size) == 0.0 {
+            if is_so() {
                 return;
             }
             room.await;
@@ -320,14 +325,7 @@ impl Queue {
 
     /// Waits until nothing is held.
     pub(super) async fn wait_until_empty(&self) {
-        loop {
-            let mut room = std::pin::pin!(self.room.notified());
-            room.as_mut().enable();
-            if self.state().counts.held.points == 0 {
-                return;
-            }
-            room.await;
-        }
+        self.wait_until(|| self.state().counts.held.points == 0).await;
     }
 
     /// Forgets what is left; to be called when nobody consumes any more. Returns the accounts, and how many of the

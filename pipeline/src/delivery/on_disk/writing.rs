@@ -22,18 +22,11 @@ impl Queue {
 
     /// Waits until it is known of all records whether they are on disk, or nothing is held.
     pub(in crate::delivery) async fn wait_until_written(&self) {
-        loop {
-            let mut room = std::pin::pin!(self.room.notified());
-            room.as_mut().enable();
-            let is_known = {
-                let state = self.state();
-                !state.on_disk.is_being_written() || state.counts.held.points == 0
-            };
-            if is_known {
-                return;
-            }
-            room.await;
-        }
+        self.wait_until(|| {
+            let state = self.state();
+            !state.on_disk.is_being_written() || state.counts.held.points == 0
+        })
+        .await;
     }
 
     /// What is known to be on disk is not handed on with the rest, so it has to be known first.
