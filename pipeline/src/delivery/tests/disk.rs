@@ -107,6 +107,24 @@ async fn insist(outbox: &Arc<Outbox>, values: std::ops::Range<i64>) {
     }
 }
 
+/// A queue of so many batches of 8192 points, of which an exporter that is held has taken none; and how many points.
+async fn long_queue(
+    disk: &Disk,
+    exporter: &Arc<Scripted>,
+    ledger: &Ledger,
+    batches: i64,
+) -> (Arc<Outbox>, i64) {
+    const EACH: i64 = 8192;
+    let mut config = persistent();
+    config.timeout = ::config::Duration::default();
+    exporter.hold(true);
+    let outbox = disk.start(exporter, config, ledger).await;
+    for first in 0..batches {
+        insist(&outbox, first * EACH..(first + 1) * EACH).await;
+    }
+    (outbox, batches * EACH)
+}
+
 fn held(outbox: &Outbox) -> u64 {
     outbox.dispatch.queue.counts().held.points
 }

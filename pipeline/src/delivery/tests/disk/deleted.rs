@@ -6,21 +6,13 @@ use super::*;
 async fn what_was_deleted_is_sent_from_memory_or_counted() {
     let disk = Disk::new();
     let (exporter, ledger) = (Scripted::new([], Act::Take), Ledger::default());
-    let mut config = persistent();
-    config.timeout = ::config::Duration::default();
-    exporter.hold(true);
-    let outbox = disk.start(&exporter, config, &ledger).await;
-    let (batches, each) = (40, 8192);
-    for first in 0..batches {
-        insist(&outbox, first * each..(first + 1) * each).await;
-    }
-    let all = (batches * each) as u64;
+    let (outbox, next) = long_queue(&disk, &exporter, &ledger, 40).await;
+    let all = next as u64;
     std::fs::remove_dir_all(&disk.config.directory).unwrap();
     until(|| failed(&ledger, "unreadable") > 0).await;
     let lost = failed(&ledger, "unreadable");
     assert!(lost < all, "what is in memory is not lost");
     assert_eq!(held(&outbox), all - lost);
-    let next = batches * each;
     insist(&outbox, next..next + 1).await;
     exporter.hold(false);
     until(|| held(&outbox) == 0).await;

@@ -9,16 +9,9 @@ use crate::{Attributes, Kind, Metric, Registry, Temporality};
 async fn a_long_queue_is_forgotten_and_comes_back_in_order() {
     let disk = Disk::new();
     let (exporter, ledger) = (Scripted::new([], Act::Take), Ledger::default());
-    let mut config = persistent();
-    config.timeout = ::config::Duration::default();
-    exporter.hold(true);
-    let outbox = disk.start(&exporter, config, &ledger).await;
     // A point takes 94 bytes by the estimate, so some 180 000 of these are kept.
-    let (batches, each) = (100, 8192);
-    for first in 0..batches {
-        insist(&outbox, first * each..(first + 1) * each).await;
-    }
-    let all = (batches * each) as u64;
+    let (outbox, points) = long_queue(&disk, &exporter, &ledger, 100).await;
+    let all = points as u64;
     {
         let state = outbox.dispatch.queue.state();
         let in_memory = state.waiting.size().points;
@@ -29,7 +22,7 @@ async fn a_long_queue_is_forgotten_and_comes_back_in_order() {
     exporter.hold(false);
     until(|| held(&outbox) == 0).await;
     assert_eq!(exporter.taken().len() as u64, all);
-    assert!(exporter.taken().iter().copied().eq(0..batches * each));
+    assert!(exporter.taken().iter().copied().eq(0..points));
     assert_eq!(outbox.drain(after(60)).await, drained(all, 0, 0));
 }
 
